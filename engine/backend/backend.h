@@ -1,0 +1,84 @@
+/*
+ * backend.h - what a backend offers: compile a graph, run it, say how long its stages took.
+ *
+ * A backend is one const table of functions.  backend_ref is plain C and the oracle of all others;
+ * backend_cpu runs on oneDNN; the CUDA backend is loaded at run time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/backend/graph.h"
+#include "engine/base/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum backend_precision {
+    BACKEND_AUTO, /* the fastest mix within mean 0.5 HU and 99.9th percentile 5 HU of fp32 */
+    BACKEND_FP32,
+    BACKEND_BF16, /* bf16 products in most layers; the fastest */
+    BACKEND_BF16X3, /* each product as three of bf16 halves, nearly fp32; what AUTO takes on AMX */
+};
+
+struct backend_options {
+    enum backend_precision precision;
+    int32_t threads;     /* 0: one for each processor this process may use */
+    int32_t max_batch;   /* the largest n that backend_plan_run will be given; >= 1 */
+    const int32_t *taps; /* tensors whose values are wanted besides y; borrowed during compile */
+    int32_t n_taps;
+};
+
+/* A compiled graph.  Each backend's own struct begins with this one. */
+struct backend_plan {
+    const struct backend *backend;
+};
+
+/* One call's buffers, all owned by the caller, f32, [n, h, w, c]. */
+struct backend_io {
+    int32_t n;           /* slices; 1 ... max_batch */
+    const float *x_cnn;  /* [n, h, w, 1] */
+    const float *x_dino; /* [n, h, w, 1]; may equal x_cnn */
+    float *y;            /* [n, h, w, 1] */
+    float *const *taps;  /* [n_taps] buffers in the order of backend_options.taps */
+};
+
+struct backend_stats {
+    double stage_ms[GRAPH_STAGES]; /* time since the last reset, summed over slices */
+    const char *arithmetic;        /* what the products run in, e.g. "bf16 amx"; static */
+    int32_t threads; /* that the plan uses */
+};
+
+struct backend {
+    const char *name; /* "ref", "cpu", "cuda" */
+    /*
+     * Turn `g` into a plan.  The plan keeps no reference to g or to its weights.
+     * Errors: SCTD_EINVAL (unsupported shape or precision), SCTD_ENOMEM, SCTD_EDEVICE.
+     */
+    int (*compile)(struct backend_plan **ret_plan, const struct graph *g,
+                   const struct backend_options *options, struct sctd_error *err);
+    /*
+     * Run the plan on io->n slices.  The result for a slice does not depend on n or on the other
+     * slices.  Thread safety: one call at a time per plan.
+     * Errors: SCTD_EINVAL (n out of range), SCTD_EDEVICE (replace the process).
+     */
+    int (*run)(struct backend_plan *plan, const struct backend_io *io, struct sctd_error *err);
+    /* Times since the last call, which are then reset. */
+    void (*take_stats)(struct backend_plan *plan, struct backend_stats *ret_stats);
+    void (*free)(struct backend_plan *plan); /* NULL is a no-op */
+    /*
+     * Measure the rate of a large matrix product in the arithmetic of `precision` on `threads`
+     * threads, in GFLOP/s: the ceiling that a plan's rate is compared with.  Takes about 1 s.
+     */
+    int (*matrix_peak)(double *ret_gflops, enum backend_precision precision, int32_t threads,
+                       struct sctd_error *err);
+};
+
+extern const struct backend backend_ref;
+extern const struct backend backend_cpu;
+
+#ifdef __cplusplus
+}
+#endif

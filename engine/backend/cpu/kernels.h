@@ -1,0 +1,96 @@
+/*
+ * kernels.h - the loops of the CPU backend that are no matrix products.
+ *
+ * kernels.c is compiled once for each instruction set; kernels_get returns the best this processor
+ * has.  All are free of shared state and may run on any thread.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/backend/graph.h"
+
+/* How an activation lies in memory, [pixels, channels]. */
+enum format {
+    FORMAT_F32,
+    FORMAT_BF16,
+    /*
+     * Three bf16 planes within each pixel, [hi | lo | hi], x = hi + lo: against weights
+     * [hi | hi | lo] one bf16 product sums the three largest terms of (hi + lo)(hi + lo).
+     */
+    FORMAT_SPLIT,
+};
+
+static inline size_t format_bytes(enum format f) /* of one value */
+{
+    return f == FORMAT_F32 ? 4 : (f == FORMAT_BF16 ? 2 : 6);
+}
+
+/* Some channels of an activation.  plane: channels of the whole pixel (the planes' distance). */
+struct operand {
+    void *data; /* first pixel's first channel (of the hi plane) */
+    enum format format;
+    size_t stride; /* values from one pixel to the next (for SPLIT: 3 * plane) */
+    size_t plane;
+};
+
+/* out = act(acc + bias) + add[0] + add[1] */
+struct epilogue {
+    size_t pixels, channels;
+    const float *acc;
+    size_t acc_stride;
+    const float *bias; /* [channels] or NULL */
+    enum graph_act act;
+    struct operand add[2]; /* data NULL: none */
+    struct operand out;
+};
+
+/* One row of expanded taps: h[x, c] = sum over kx of the bilinear row of tap kx at x + kx - 1. */
+struct expand_row {
+    const float *taps;  /* [low_w, 3, channels], a pixel every tap_stride values */
+    size_t tap_stride;
+    size_t channels;
+    int32_t low_w, factor;
+    float *out; /* [low_w * factor, channels] */
+};
+
+struct norm {
+    size_t rows, channels;
+    const float *in;
+    const float *weight, *bias;
+    float eps;
+    struct operand out;
+};
+
+struct small_conv {
+    int32_t h, w, channels; /* channels out (conv_from_one) or in (conv_to_one) */
+    int32_t row0, row1;     /* output rows wanted */
+    const float *in;        /* the whole slice: [h, w] or [h, w, channels] */
+    const float *weight;    /* [9, channels] */
+    float *out;             /* rows row0 ... row1 - 1 */
+    float bias;             /* conv_to_one */
+};
+
+struct kernels {
+    const char *name; /* "avx512", "avx2", "generic" */
+    void (*epilogue)(const struct epilogue *e);
+    void (*expand_row)(const struct expand_row *e);
+    /* acc[i] += w * x[i] */
+    void (*add_scaled)(float *acc, const float *x, float w, size_t n);
+    void (*layer_norm)(const struct norm *n);
+    /* out = softmax(scale * scores) over columns; overwrites the scores [rows, columns]. */
+    void (*softmax)(float *scores, size_t rows, size_t columns, float scale, struct operand out);
+    void (*conv_from_one)(const struct small_conv *c); /* 3x3, 1 -> channels, no bias */
+    void (*conv_to_one)(const struct small_conv *c);   /* 3x3, channels -> 1, with bias, f32 in */
+    /* 2x2 maximum of two rows of `in` into one row of `out`, columns of out. */
+    void (*max_pool)(const struct operand *row0, const struct operand *row1, struct operand out,
+                     size_t columns, size_t channels);
+    /* out = silu(gate) * value; gate, value f32 [n] in rows of `channels` */
+    void (*swiglu)(const float *gate, const float *value, size_t rows, size_t channels,
+                   struct operand out);
+    /* out [pixels, channels] = in, as f32 */
+    void (*load)(const struct operand *in, size_t pixels, size_t channels, float *out);
+};
+
+const struct kernels *kernels_get(void);

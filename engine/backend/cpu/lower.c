@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backend/cpu/plan.h"
+#include "engine/backend/cpu/steps.h"
+
+/* What is known about each tensor while operations become steps. */
+struct lowering {
+    struct cpu_plan *plan;
+    const struct graph *graph;
+    int32_t *producer;  /* [n_tensors] operation, or GRAPH_NONE */
+    int32_t *consumers; /* [n_tensors] how many live operations read it, plus 1 if it is wanted */
+    int32_t *consumer;  /* [n_tensors] the last of them */
+    bool *live;         /* [n_ops] */
+    bool *folded;       /* [n_ops] part of another operation's step */
+    bool *wanted;       /* [n_tensors] y and taps */
+};
+
+static void lowering_fini(struct lowering *w)
+{
+    free(w->producer);
+    free(w->consumers);
+    free(w->consumer);
+    free(w->live);
+    free(w->folded);
+    free(w->wanted);
+}
+
+/* Find who makes and who reads each tensor; an operation is live if its output is needed. */
+static int survey(struct lowering *w, struct sctd_error *err)
+{
+    const struct graph *g = w->graph;
+    const size_t tensors = (size_t)g->n_tensors;
+    const size_t ops = (size_t)g->n_ops;
+    w->producer = calloc(tensors, sizeof *w->producer);
+    w->consumers = calloc(tensors, sizeof *w->consumers);
+    w->consumer = calloc(tensors, sizeof *w->consumer);
+    w->live = calloc(ops, sizeof *w->live);
+    w->folded = calloc(ops, sizeof *w->folded);
+    w->wanted = calloc(tensors, sizeof *w->wanted);
+    if (w->producer == NULL || w->consumers == NULL || w->consumer == NULL || w->live == NULL ||
+        w->folded == NULL || w->wanted == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "lowering");
+    }
+    for (int32_t t = 0; t < g->n_tensors; t++) {
+        w->producer[t] = GRAPH_NONE;
+    }
+    w->wanted[g->y] = true;
+    for (int32_t i = 0; i < w->plan->n_taps; i++) {
+        w->wanted[w->plan->tap[i]] = true;
+    }
+    for (int32_t i = g->n_ops - 1; i >= 0; i--) {
+        const struct graph_op *op = &g->op[i];
+        w->producer[op->out] = i;
+        w->live[i] = w->wanted[op->out] || w->consumers[op->out] > 0;
+        for (int32_t t = 0; w->live[i] && t < 3; t++) {
+            if (op->in[t] != GRAPH_NONE) {
+                w->consumers[op->in[t]] += 1;
+                w->consumer[op->in[t]] = i;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Whether a tensor exists only for its one reader, so that its producer may be folded into it. */
+static bool is_private(const struct lowering *w, int32_t tensor)
+{
+    return w->consumers[tensor] == 1 && !w->wanted[tensor];
+}
+
+static const struct graph_op *producer_of(const struct lowering *w, int32_t tensor)
+{
+    return w->producer[tensor] == GRAPH_NONE ? NULL : &w->graph->op[w->producer[tensor]];
+}
+
+static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
+{
+    return op->kind == GRAPH_CONV && op->kernel == 3 && w->graph->tensor[op->out].c == 1 &&
+           op->in[2] == GRAPH_NONE;
+}
+
+static bool is_first_conv(const struct lowering *w, const struct graph_op *op)
+{
+    return op->kind == GRAPH_CONV && op->kernel == 3 && w->graph->tensor[op->in[0]].c == 1;
+}
+
+/* conv(upsample(x)) without the upsampled map: only where nobody else wants that. */
+static const struct graph_op *upsample_before(const struct lowering *w, const struct graph_op *op)
+{
+    const struct graph_op *up = producer_of(w, op->in[0]);
+    const bool fits = op->kernel == 3 && op->in[1] == GRAPH_NONE && up != NULL &&
+                      up->kind == GRAPH_UPSAMPLE && is_private(w, op->in[0]);
+    return fits ? up : NULL;
+}
+
+/* Mark `op` and its upsample as part of a step and say what the step reads. */
+static struct map_source take_conv(struct lowering *w, const struct graph_op *op)
+{
+    struct map_source s = {.conv = op, .tensor = op->in[0]};
+    s.upsample = is_first_conv(w, op) ? NULL : upsample_before(w, op);
+    w->folded[op - w->graph->op] = true;
+    if (s.upsample != NULL) {
+        w->folded[s.upsample - w->graph->op] = true;
+        s.tensor = s.upsample->in[0];
+    }
+    return s;
+}
+
+/* Half of a concatenation: the convolution that makes it, if nobody else wants its output. */
+static struct map_source take_half(struct lowering *w, int32_t tensor)
+{
+    const struct graph_op *op = producer_of(w, tensor);
+    const bool foldable = op != NULL && op->kind == GRAPH_CONV && op->kernel == 3 &&
+                          op->in[1] == GRAPH_NONE && op->in[2] == GRAPH_NONE &&
+                          is_private(w, tensor) && !is_last_conv(w, op);
+    if (!foldable) {
+        return (struct map_source){.tensor = tensor};
+    }
+    return take_conv(w, op);
+}
+
+/* What a map source reads: the format that its product wants. */
+static bool is_product_input(const struct lowering *w, const struct graph_op *op)
+{
+    if (op->kind == GRAPH_LINEAR) {
+        return true;
+    }
+    return op->kind == GRAPH_CONV && op->in[1] == GRAPH_NONE && op->kernel == 3 &&
+           !is_first_conv(w, op) && !is_last_conv(w, op);
+}
+
+/*
+ * Products whose input's rounding shows most in the output for what they cost: those before the
+ * output, and the decoder's upsampled ones, which the rewrite has made cheap (measured on the golden
+ * models, docs/performance.md).
+ */
+static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
+{
+    const struct graph_op *next = &w->graph->op[w->consumer[op->out]];
+    return op->kind == GRAPH_CONV &&
+           (upsample_before(w, op) != NULL || (is_private(w, op->out) && is_last_conv(w, next)));
+}
+
+static void want_format(struct lowering *w, int32_t tensor, enum format format)
+{
+    struct place *p = &w->plan->place[tensor];
+    if (format > p->format) { /* F32 < BF16 < SPLIT: the finer of what products want */
+        p->format = format;
+    }
+}
+
+/* Choose how each tensor is stored: as the products that read it want it, else f32. */
+static void choose_formats(struct lowering *w)
+{
+    const struct graph *g = w->graph;
+    for (int32_t t = 0; t < g->n_tensors; t++) {
+        const struct graph_tensor *from = &g->tensor[t];
+        w->plan->place[t] = (struct place){.h = from->h, .w = from->w, .c = from->c};
+    }
+    for (int32_t i = 0; i < g->n_ops; i++) {
+        const struct graph_op *op = &g->op[i];
+        if (!w->live[i] || !is_product_input(w, op)) {
+            continue;
+        }
+        const struct graph_op *up = op->kind == GRAPH_CONV ? upsample_before(w, op) : NULL;
+        want_format(w, up != NULL ? up->in[0] : op->in[0],
+                    is_sensitive(w, op) ? w->plan->sensitive_format : w->plan->format);
+    }
+}
+
+static void use(struct lowering *w, int32_t tensor)
+{
+    struct place *p = &w->plan->place[tensor];
+    const int32_t step = w->plan->n_steps;
+    if (tensor == GRAPH_X_CNN || tensor == GRAPH_X_DINO || tensor == w->graph->y) {
+        return;
+    }
+    if (!p->used) {
+        p->used = true;
+        p->first = step;
+        p->bytes = round_up((size_t)p->h * (size_t)p->w * (size_t)p->c * format_bytes(p->format));
+    }
+    p->last = w->wanted[tensor] ? CPU_MAX_STEPS : step;
+}
+
+/* ADD that only adds a skip, which is there already, to a convolution's output, or NULL. */
+static const struct graph_op *skip_after(const struct lowering *w, const struct graph_op *op)
+{
+    if (!is_private(w, op->out)) {
+        return NULL;
+    }
+    const struct graph_op *add = &w->graph->op[w->consumer[op->out]];
+    if (add->kind != GRAPH_ADD || add->in[0] == add->in[1]) {
+        return NULL;
+    }
+    const int32_t skip = add->in[0] == op->out ? add->in[1] : add->in[0];
+    return w->producer[skip] < op - w->graph->op ? add : NULL;
+}
+
+static int lower_conv(struct lowering *w, const struct graph_op *op, struct sctd_error *err)
+{
+    const struct graph_op *add = skip_after(w, op);
+    const struct map_source s = take_conv(w, op);
+    int32_t out = op->out;
+    int32_t skip = GRAPH_NONE;
+    if (add != NULL) {
+        w->folded[add - w->graph->op] = true;
+        skip = add->in[0] == op->out ? add->in[1] : add->in[0];
+        out = add->out;
+        use(w, skip);
+    }
+    use(w, s.tensor);
+    if (op->in[2] != GRAPH_NONE) {
+        use(w, op->in[2]);
+    }
+    use(w, out);
+    return steps_conv(w->plan, &s, skip, out, err);
+}
+
+static int lower_merge(struct lowering *w, const struct graph_op *op, struct sctd_error *err)
+{
+    struct map_source half[2] = {{.tensor = GRAPH_NONE}, {.tensor = GRAPH_NONE}};
+    for (int32_t i = 0; i < 2 && op->in[i] != GRAPH_NONE; i++) {
+        half[i] = take_half(w, op->in[i]);
+        use(w, half[i].tensor);
+    }
+    if (op->in[2] != GRAPH_NONE) {
+        use(w, op->in[2]);
+    }
+    use(w, op->out);
+    return steps_merge(w->plan, op, half, err);
+}
+
+static int lower_other(struct lowering *w, const struct graph_op *op, struct sctd_error *err)
+{
+    for (int32_t t = 0; t < 3; t++) {
+        if (op->in[t] != GRAPH_NONE) {
+            use(w, op->in[t]);
+        }
+    }
+    use(w, op->out);
+    switch (op->kind) {
+    case GRAPH_PATCH_TOKENS:
+    case GRAPH_LAYER_NORM:
+    case GRAPH_LINEAR:
+    case GRAPH_ATTENTION:
+    case GRAPH_SWIGLU:
+        return steps_vit(w->plan, op, err);
+    case GRAPH_CONV:
+        return steps_last_conv(w->plan, op, err);
+    case GRAPH_MAX_POOL:
+    case GRAPH_UPSAMPLE:
+    case GRAPH_ADD:
+    case GRAPH_MEAN:
+    case GRAPH_GATE:
+    case GRAPH_SCALE_ADD:
+        break;
+    }
+    return steps_elementwise(w->plan, op, err);
+}
+
+static int lower_op(struct lowering *w, const struct graph_op *op, struct sctd_error *err)
+{
+    if (op->kind != GRAPH_CONV || is_last_conv(w, op)) {
+        return lower_other(w, op, err);
+    }
+    if (op->in[1] != GRAPH_NONE || op->kernel == 1) {
+        return lower_merge(w, op, err);
+    }
+    return lower_conv(w, op, err);
+}
+
+/* Fold what belongs to a later merge before its parts get steps of their own. */
+static void fold_halves(struct lowering *w)
+{
+    for (int32_t i = 0; i < w->graph->n_ops; i++) {
+        const struct graph_op *op = &w->graph->op[i];
+        if (w->live[i] && op->kind == GRAPH_CONV && op->kernel == 1 && op->in[1] != GRAPH_NONE) {
+            (void)take_half(w, op->in[0]);
+            (void)take_half(w, op->in[1]);
+        }
+        if (w->live[i] && op->kind == GRAPH_CONV && !is_first_conv(w, op) &&
+            !is_last_conv(w, op)) {
+            const struct graph_op *up = upsample_before(w, op);
+            if (up != NULL) {
+                w->folded[up - w->graph->op] = true;
+            }
+        }
+    }
+}
+
+int lower_graph(struct cpu_plan *plan, const struct graph *graph, struct sctd_error *err)
+{
+    struct lowering w = {.plan = plan, .graph = graph};
+    int r = survey(&w, err);
+    if (r == 0) {
+        choose_formats(&w);
+        fold_halves(&w);
+    }
+    for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
+        if (w.live[i] && !w.folded[i]) {
+            r = lower_op(&w, &graph->op[i], err);
+        }
+    }
+    lowering_fini(&w);
+    return r;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backend/cpu/steps.h"
+
+/* To nearest, ties to even; weights are finite. */
+static uint16_t to_bf16(float x)
+{
+    uint32_t bits = 0;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
+}
+
+static float from_bf16(uint16_t x)
+{
+    const uint32_t bits = (uint32_t)x << 16;
+    float value = 0.0F;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* One row of `n` scaled weights. */
+static void fill_row(unsigned char *to, const float *from, double scale, size_t n,
+                     enum format format)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float w = (float)((double)from[i] * scale);
+        if (format == FORMAT_F32) {
+            memcpy(to + i * sizeof w, &w, sizeof w);
+            continue;
+        }
+        const uint16_t hi = to_bf16(w);
+        memcpy(to + i * sizeof hi, &hi, sizeof hi);
+        if (format == FORMAT_SPLIT) {
+            const uint16_t lo = to_bf16(w - from_bf16(hi));
+            memcpy(to + (n + i) * sizeof hi, &hi, sizeof hi);
+            memcpy(to + (2 * n + i) * sizeof lo, &lo, sizeof lo);
+        }
+    }
+}
+
+int steps_plain_weights(void **ret_plain, const struct graph_op *op, int32_t rows, int32_t inputs,
+                        int32_t taps, enum format format, struct sctd_error *err)
+{
+    const size_t n = (size_t)inputs * (size_t)taps;
+    const size_t row_bytes = n * format_bytes(format);
+    unsigned char *plain = malloc((size_t)rows * row_bytes);
+    if (plain == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "weights of %zu bytes", (size_t)rows * row_bytes);
+    }
+    for (size_t row = 0; row < (size_t)rows; row++) {
+        const double scale = op->scale == NULL ? 1.0 : op->scale[row];
+        fill_row(plain + row * row_bytes, op->weight + row * n, scale, n, format);
+    }
+    *ret_plain = plain;
+    return 0;
+}
+
+int steps_copy(float **ret_copy, const float *values, size_t n, struct sctd_error *err)
+{
+    if (values == NULL) {
+        *ret_copy = NULL;
+        return 0;
+    }
+    float *copy = malloc(n * sizeof *copy);
+    if (copy == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "bias");
+    }
+    memcpy(copy, values, n * sizeof *copy);
+    *ret_copy = copy;
+    return 0;
+}

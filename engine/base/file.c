@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* strerror is not safe between threads; strerrordesc_np gives static text. */
+static const char *why(void)
+{
+    const char *text = strerrordesc_np(errno);
+    return text == NULL ? "unknown error" : text;
+}
+
+int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error *err)
+{
+    /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+    }
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        (void)close(fd);
+        return sctd_error(err, SCTD_EIO, "%.160s: not a regular file", path);
+    }
+    struct sctd_map map = {.data = NULL, .size = (size_t)st.st_size};
+    if (map.size > 0) {
+        void *data = mmap(NULL, map.size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+            (void)close(fd);
+            return r;
+        }
+        map.data = data;
+    }
+    (void)close(fd);
+    *ret_map = map;
+    return 0;
+}
+
+static void *writable(const void *p)
+{
+    void *same = NULL;
+    memcpy(&same, &p, sizeof same);
+    return same;
+}
+
+void sctd_map_close(struct sctd_map *map)
+{
+    if (map->data != NULL) {
+        (void)munmap(writable(map->data), map->size);
+    }
+    *map = (struct sctd_map){0};
+}
+
+void sctd_map_drop(const struct sctd_map *map, size_t offset, size_t size)
+{
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t first = (offset + page - 1) / page * page;
+    const size_t end = (offset + size) / page * page;
+    if (map->data != NULL && first < end) {
+        (void)madvise((char *)writable(map->data) + first, end - first, MADV_DONTNEED);
+    }
+}
+
+int sctd_path_join(char *ret_path, const char *folder, const char *name, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    if (n < 0 || (size_t)n >= sizeof path) {
+        return sctd_error(err, SCTD_EINVAL, "path %.100s/%.60s is too long", folder, name);
+    }
+    memcpy(ret_path, path, (size_t)n + 1);
+    return 0;
+}
+
+int sctd_file_create(struct sctd_file *ret_file, const char *path, struct sctd_error *err)
+{
+    static atomic_uint counter;
+    struct sctd_file file = {.fd = -1};
+    const int n = snprintf(file.path, sizeof file.path, "%s", path);
+    const int m = snprintf(file.temporary, sizeof file.temporary, "%.4000s.%d.%u.tmp", path,
+                           (int)getpid(), atomic_fetch_add(&counter, 1U));
+    if (n < 0 || m < 0 || n > 4000 || (size_t)m >= sizeof file.temporary) {
+        return sctd_error(err, SCTD_EINVAL, "path %.160s is too long", path);
+    }
+    file.fd = open(file.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (file.fd < 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", file.temporary, why());
+    }
+    *ret_file = file;
+    return 0;
+}
+
+int sctd_file_write(struct sctd_file *file, const void *bytes, size_t size, struct sctd_error *err)
+{
+    const char *p = bytes;
+    while (size > 0) {
+        const ssize_t n = write(file->fd, p, size < (1U << 30) ? size : (1U << 30));
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, why());
+        }
+        p += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+void sctd_file_abort(struct sctd_file *file)
+{
+    if (file->fd >= 0) {
+        (void)close(file->fd);
+        (void)unlink(file->temporary);
+        file->fd = -1;
+    }
+}
+
+/* Sync the folder that holds `path`. */
+static int sync_parent(const char *path, struct sctd_error *err)
+{
+    char folder[SCTD_PATH_MAX];
+    (void)snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (slash == NULL) {
+        return sctd_dir_sync(".", err);
+    }
+    slash[slash == folder ? 1 : 0] = '\0';
+    return sctd_dir_sync(folder, err);
+}
+
+int sctd_file_commit(struct sctd_file *file, struct sctd_error *err)
+{
+    if (fsync(file->fd) != 0) {
+        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, why());
+        sctd_file_abort(file);
+        return r;
+    }
+    const int fd = file->fd;
+    file->fd = -1;
+    if (close(fd) != 0 || rename(file->temporary, file->path) != 0) { // lint-allow
+        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->path, why());
+        (void)unlink(file->temporary);
+        return r;
+    }
+    return sync_parent(file->path, err);
+}
+
+int sctd_file_replace(const char *path, const void *bytes, size_t size, struct sctd_error *err)
+{
+    struct sctd_file file = {.fd = -1};
+    int r = sctd_file_create(&file, path, err);
+    if (r == 0) {
+        r = sctd_file_write(&file, bytes, size, err);
+    }
+    if (r == 0) {
+        return sctd_file_commit(&file, err);
+    }
+    sctd_file_abort(&file);
+    return r;
+}
+
+int sctd_dir_sync(const char *path, struct sctd_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+    }
+    int r = 0;
+    if (fsync(fd) != 0) {
+        r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+    }
+    (void)close(fd);
+    return r;
+}
+
+int sctd_dir_make(const char *path, struct sctd_error *err)
+{
+    char part[SCTD_PATH_MAX];
+    const int n = snprintf(part, sizeof part, "%s", path);
+    if (n < 0 || (size_t)n >= sizeof part) {
+        return sctd_error(err, SCTD_EINVAL, "path %.160s is too long", path);
+    }
+    for (char *p = part + 1; n > 0; p++) {
+        if (*p != '/' && *p != '\0') {
+            continue;
+        }
+        const char was = *p;
+        *p = '\0';
+        if (mkdir(part, 0755) != 0 && errno != EEXIST) {
+            return sctd_error(err, SCTD_EIO, "%.160s: %s", part, why());
+        }
+        if (was == '\0') {
+            break;
+        }
+        *p = was;
+    }
+    struct stat st;
+    if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        return sctd_error(err, SCTD_EIO, "%.160s: not a folder", path);
+    }
+    return 0;
+}
+
+int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
+{
+    int r = sctd_dir_sync(from, err);
+    if (r < 0) {
+        return r;
+    }
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
+        if (errno == EEXIST) {
+            return sctd_error(err, SCTD_EINVAL, "%.160s exists already", to);
+        }
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", to, why());
+    }
+    return sync_parent(to, err);
+}
+
+void sctd_dir_remove(const char *path)
+{
+    DIR *dir = opendir(path);
+    if (dir == NULL) {
+        return;
+    }
+    const struct dirent *entry = NULL;
+    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe): one stream, one thread
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        }
+    }
+    (void)closedir(dir);
+    (void)rmdir(path);
+}

@@ -1,0 +1,119 @@
+/*
+ * engine.h - a loaded model that turns slices, or a whole volume, into synthetic CT.
+ *
+ * All that server/ uses of the engine, besides engine/base.
+ *
+ * Thread safety: an engine belongs to one thread at a time.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/base/error.h"
+#include "engine/model/manifest.h" // IWYU pragma: export
+#include "engine/model/model.h"    // IWYU pragma: export
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct engine;
+
+struct engine_options {
+    const char *backend;      /* "auto" (or NULL), "cpu", "ref" */
+    const char *precision;    /* "auto" (or NULL), "fp32", "bf16", "bf16x3" */
+    int32_t threads;          /* 0: one for each processor this process may use */
+    int32_t batch;            /* slices in flight at once; 0: 4 */
+    int32_t height, width;    /* the network's size; 0: the manifest's */
+    const char *const *taps;  /* names of inner tensors to return, as in the golden files */
+    size_t n_taps;
+};
+
+/*
+ * Open the model in `dir` and make it ready to run: the weights' SHA-256 is checked against the
+ * manifest, and they are packed for the backend.
+ * Errors: SCTD_EINVAL (option, unknown tap), SCTD_EIO, SCTD_EDATA, SCTD_ENOMEM, SCTD_EDEVICE.
+ */
+SCTD_NODISCARD int engine_open(struct engine **ret_engine, const char *dir,
+                               const struct engine_options *options, struct sctd_error *err);
+void engine_close(struct engine *engine); /* NULL is a no-op */
+static inline void engine_closep(struct engine **engine)
+{
+    engine_close(*engine);
+}
+
+const struct manifest *engine_get_manifest(const struct engine *engine);
+const char *engine_get_backend(const struct engine *engine); /* the one chosen: "cpu" */
+void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width);
+
+/* The shape of tap i of the options, without the batch: [c, h, w], or [tokens, c]. */
+struct engine_tap {
+    const char *name;
+    int32_t n_dims;
+    int64_t dim[3];
+};
+void engine_get_tap(const struct engine *engine, size_t i, struct engine_tap *ret_tap);
+
+/*
+ * Run the network.
+ * x_cnn, x_dino: [n, 1, h, w] f32, finite; x_dino may equal x_cnn.  y: [n, 1, h, w].
+ * taps[i]: [n, dims of tap i], in the order of the options; NULL if there are none.
+ * The result does not depend on n, on the batch or on the number of threads.
+ * Errors: SCTD_EINVAL (n < 1), SCTD_EDATA (a value that is not finite, in or out), SCTD_ENOMEM,
+ * SCTD_EDEVICE (replace the process).
+ */
+SCTD_NODISCARD int engine_run(struct engine *engine, int64_t n, const float *x_cnn,
+                              const float *x_dino, float *y, float *const *taps,
+                              struct sctd_error *err);
+
+/* What engine_run_volume leaves; every pointer but hu may be NULL where it is not wanted. */
+struct engine_volume_result {
+    double clip[2]; /* the limits the source was clamped to */
+    float *x_cnn;   /* [depth, 1, h, w] */
+    float *x_dino;  /* [depth, 1, h, w] */
+    float *y;       /* [depth, 1, h, w] */
+    float *hu;      /* [depth, rows, columns] HU */
+};
+
+/*
+ * Run the model's recipe on a whole volume: clip, resize each slice to the network's size, normalise,
+ * run, and bring the result back to HU on the source's matrix (arXiv:2511.12098, section 3).
+ * volume: [depth, rows, columns] f32, finite, columns fastest; raw MR intensity or HU.
+ * Errors: SCTD_EDATA (not finite, or no contrast between the clip limits), and those of engine_run.
+ */
+SCTD_NODISCARD int engine_run_volume(struct engine *engine, const float *volume,
+                                     const int64_t dim[3], struct engine_volume_result *result,
+                                     struct sctd_error *err);
+
+enum { ENGINE_STAGES = 4 };
+
+struct engine_stats {
+    double load_ms;                 /* engine_open, in all */
+    double stage_ms[ENGINE_STAGES]; /* vit, encoder, fusion, decoder: since the last call */
+    double gflop_per_slice;         /* of the published graph: 2 x multiply-adds */
+    const char *arithmetic;         /* what the products ran in; static */
+    int32_t threads;
+};
+
+/* Take the statistics; the stage times start again from zero. */
+void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats);
+const char *engine_stage_name(int32_t stage); /* "vit", "encoder", "fusion", "decoder" */
+
+/* The measured ceiling of this machine for the engine's precision, GFLOP/s; takes about 1 s. */
+SCTD_NODISCARD int engine_measure_peak(struct engine *engine, double *ret_gflops,
+                                       struct sctd_error *err);
+
+/*
+ * Write a model with random weights, scaled so that the output does not saturate, for benchmarks
+ * and tests.  preset: "vits16", "vitb16", "vitl16" (with base 64), or "tiny" (dim 32, base 8).
+ * models_dir: as in model_import; the model is called "synthetic-PRESET" version "SEED".
+ * ret_dir: at least 4096 bytes.
+ * Errors: SCTD_EINVAL (preset), SCTD_EIO, SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int engine_write_synthetic(char *ret_dir, const char *models_dir, const char *preset,
+                                          uint64_t seed, struct sctd_error *err);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,48 @@
+/*
+ * cmd.h - the subcommands of sctd, each in its cmd_NAME.c.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A subcommand is a function over its own words, argv[0] being its name.  It prints what it found on
+ * standard output and what went wrong on standard error, and returns the exit status.
+ */
+#pragma once
+
+#include "engine/base/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum cmd_status {
+    CMD_OK = 0,
+    CMD_FAILED = 1, /* the work could not be done */
+    CMD_USAGE = 2,  /* what was asked for cannot be done: an option, an operand, a name */
+};
+
+struct cmd {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* one line, no full stop */
+};
+
+int cmd_bench(int argc, char **argv);
+int cmd_infer(int argc, char **argv);
+int cmd_model(int argc, char **argv);
+
+/*
+ * Run the command of `table`, which a row of NULL ends, that argv[1] names.  Without a word or with
+ * an unknown one: CMD_USAGE; "--help", "-h" and "help" print what `parent` ("sctd") can do, and
+ * "help NAME..." what a command can.
+ */
+int cmd_dispatch(const char *parent, const struct cmd *table, int argc, char **argv);
+
+/* Print "command: text" on standard error and return CMD_USAGE for SCTD_EINVAL, else CMD_FAILED. */
+int cmd_fail(const char *command, const struct sctd_error *err);
+
+/* The models folder when --models-dir is not given: SCTD_MODELS_DIR, else /var/lib/sctd/models. */
+const char *cmd_models_dir(void);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "server/cmd.h"
+
+static const struct cmd commands[] = {
+    {"model", cmd_model, "import, list, show and verify models"},
+    {"infer", cmd_infer, "run a model on tensors in a file"},
+    {"bench", cmd_bench, "measure the engine's speed"},
+    {NULL, NULL, NULL},
+};
+
+int main(int argc, char **argv)
+{
+    int status = CMD_OK;
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        (void)fprintf(stdout, "sctd %s\n", SCTD_VERSION);
+    } else {
+        status = cmd_dispatch("sctd", commands, argc, argv);
+    }
+    /* What is printed may be a fact that a script waits for: a full disk is a failure. */
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        (void)fprintf(stderr, "sctd: standard output cannot be written\n");
+        status = status == CMD_OK ? CMD_FAILED : status;
+    }
+    return status;
+}

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine against the golden files of one set: "published" are outputs of the published code,
+ * "own" those of dgcf_torch.py.  Prints a line for each case, with what was measured.
+ *
+ * usage: golden SET FOLDER; exits with 77 if there is no such folder
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
+#include "engine/base/safetensors.h"
+#include "engine/engine.h"
+
+#include "tests/golden/golden_set.h"
+
+enum { SKIPPED = 77, MAX_TAPS = 32, SLICES = 5 };
+
+static const double y_bound = 2e-5;
+static const double tap_bound = 1e-4;
+static const double hu_bound = 0.05;
+static const double independence_bound = 1e-5;
+static const struct golden_error auto_bound = {.mean = 0.5, .high = 5.0};
+
+struct setup {
+    const char *backend;
+    const char *precision;
+    int32_t threads;
+    int32_t batch;
+};
+
+static const struct setup setups[] = {
+    {"ref", "fp32", 0, 0},
+#ifdef SCTD_ONEDNN
+    {"cpu", "fp32", 0, 0},
+    {"cpu", "auto", 0, 0},
+    {"cpu", "bf16", 0, 0},
+#endif
+};
+enum { N_SETUPS = sizeof setups / sizeof setups[0] };
+
+static const struct {
+    const char *set;
+    const char *file;
+    struct golden_error error;
+} autocast[] = {
+#include "tests/golden/bf16_autocast.inc"
+};
+
+static bool is_precision(const struct setup *setup, const char *precision)
+{
+    return strcmp(setup->precision, precision) == 0;
+}
+
+/* x_cnn, x_dino and y of a file: [n, 1, h, w]. */
+struct slices {
+    int32_t n, h, w;
+    size_t size; /* values in a slice */
+    float *x_cnn, *x_dino, *y;
+};
+
+static void slices_fini(struct slices *slices)
+{
+    free(slices->x_cnn);
+    free(slices->x_dino);
+    free(slices->y);
+}
+
+static void slices_init(struct slices *slices, const struct safetensors *file)
+{
+    const struct tensor_view *x = golden_find(file, "x_cnn");
+
+    *slices = (struct slices){
+        .n = (int32_t)x->dim[0],
+        .h = (int32_t)x->dim[2],
+        .w = (int32_t)x->dim[3],
+        .size = (size_t)(x->dim[2] * x->dim[3]),
+        .x_cnn = golden_copy(file, "x_cnn"),
+        .x_dino = golden_copy(file, "x_dino"),
+        .y = golden_copy(file, "y"),
+    };
+}
+
+/* The inner tensors that a golden file has. */
+struct taps {
+    const char *name[MAX_TAPS];
+    float *value[MAX_TAPS];
+    size_t size[MAX_TAPS]; /* values in all slices */
+    size_t n;
+};
+
+static void taps_fini(struct taps *taps)
+{
+    for (size_t i = 0; i < taps->n; i++) {
+        free(taps->value[i]);
+    }
+}
+
+static void taps_init(struct taps *taps, const struct safetensors *file)
+{
+    *taps = (struct taps){0};
+    for (size_t i = 0; i < safetensors_get_count(file); i++) {
+        const struct tensor_view *view = safetensors_get(file, i);
+        if (strchr(view->name, '.') == NULL) {
+            continue;
+        }
+        assert(taps->n < MAX_TAPS);
+        taps->name[taps->n] = view->name;
+        taps->size[taps->n] = tensor_view_count(view);
+        taps->value[taps->n] = calloc(taps->size[taps->n], sizeof(float));
+        assert(taps->value[taps->n] != NULL);
+        taps->n++;
+    }
+}
+
+static struct engine *open_engine(const char *dir, const struct setup *setup,
+                                  const struct slices *slices, const struct taps *taps)
+{
+    struct sctd_error err = {0};
+    struct engine *engine = NULL;
+    const struct engine_options options = {
+        .backend = setup->backend,
+        .precision = setup->precision,
+        .threads = setup->threads,
+        .batch = setup->batch,
+        .height = slices->h,
+        .width = slices->w,
+        .taps = taps != NULL ? taps->name : NULL,
+        .n_taps = taps != NULL ? taps->n : 0,
+    };
+
+    golden_must(engine_open(&engine, dir, &options, &err), &err, dir);
+    assert(strcmp(engine_get_backend(engine), setup->backend) == 0);
+    return engine;
+}
+
+static void run_slices(struct engine *engine, const struct slices *slices, int64_t n, float *y,
+                       float *const *taps)
+{
+    struct sctd_error err = {0};
+
+    golden_must(engine_run(engine, n, slices->x_cnn, slices->x_dino, y, taps, &err), &err, "run");
+}
+
+/* What a new engine makes of `slices`; the caller frees it. */
+static float *run_once(const char *dir, const struct setup *setup, const struct slices *slices,
+                       struct taps *taps)
+{
+    sctd_auto(engine_closep) struct engine *engine = open_engine(dir, setup, slices, taps);
+    float *y = malloc((size_t)slices->n * slices->size * sizeof *y);
+
+    assert(y != NULL);
+    run_slices(engine, slices, slices->n, y, taps != NULL ? taps->value : NULL);
+    return y;
+}
+
+/* The kind of "io-KIND-HxW.safetensors". */
+static void io_kind(char *kind, size_t size, const char *file)
+{
+    const char *end = strrchr(file, '-');
+
+    assert(end > file + 3);
+    (void)snprintf(kind, size, "%.*s", (int)(end - file) - 3, file + 3);
+}
+
+static const char *io_model(const struct golden_set *set, const char *file)
+{
+    char kind[256];
+
+    io_kind(kind, sizeof kind, file);
+    return golden_set_find(set, kind);
+}
+
+/* The first file whose model is the plain one, "cnn". */
+static const char *cnn_io(const struct golden_set *set)
+{
+    for (size_t i = 0; i < set->n_io; i++) {
+        if (strcmp(io_model(set, set->io[i]), golden_set_find(set, "cnn")) == 0) {
+            return set->io[i];
+        }
+    }
+    (void)fputs("the set has no io file of kind cnn\n", stderr);
+    abort();
+}
+
+static void check_io(struct golden_set *set, const char *name, const struct setup *setup)
+{
+    sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, name);
+    sctd_auto(slices_fini) struct slices slices = {0};
+    sctd_auto(taps_fini) struct taps taps = {0};
+    const char *worst = "none";
+    double worst_tap = 0;
+
+    slices_init(&slices, file);
+    taps_init(&taps, file);
+    float *y = run_once(io_model(set, name), setup, &slices, &taps);
+    const double dy = golden_max_difference(y, slices.y, (size_t)slices.n * slices.size);
+    bool passed = dy <= y_bound;
+    for (size_t i = 0; i < taps.n; i++) {
+        float *expected = golden_copy(file, taps.name[i]);
+        const double d = golden_relative_difference(taps.value[i], expected, taps.size[i]);
+        passed = passed && d <= tap_bound;
+        if (!(d <= worst_tap)) {
+            worst_tap = d;
+            worst = taps.name[i];
+        }
+        free(expected);
+    }
+    golden_set_report(set, passed, "%s %s %s: y %.1e, %zu taps, worst %.1e %s", name,
+                      setup->backend, setup->precision, dy, taps.n, worst_tap, worst);
+    free(y);
+}
+
+static void every_inner_tensor_and_output_is_the_reference_s_in_fp32(struct golden_set *set)
+{
+    for (size_t i = 0; i < set->n_io * N_SETUPS; i++) {
+        const struct setup *setup = &setups[i % N_SETUPS];
+        if (is_precision(setup, "fp32")) {
+            check_io(set, set->io[i / N_SETUPS], setup);
+        }
+    }
+}
+
+/* A golden volume and what the engine makes of it. */
+struct volume_run {
+    const struct tensor_view *volume;
+    struct slices golden;
+    float *golden_hu;
+    size_t hu_size, size; /* values of hu; of x_cnn, x_dino and y */
+    struct engine_volume_result result;
+};
+
+static void volume_run_fini(struct volume_run *run)
+{
+    slices_fini(&run->golden);
+    free(run->golden_hu);
+    free(run->result.x_cnn);
+    free(run->result.x_dino);
+    free(run->result.y);
+    free(run->result.hu);
+}
+
+static void volume_run_init(struct volume_run *run, const struct safetensors *file)
+{
+    *run = (struct volume_run){.volume = golden_find(file, "volume"),
+                               .golden_hu = golden_copy(file, "hu")};
+    slices_init(&run->golden, file);
+    run->hu_size = tensor_view_count(run->volume);
+    run->size = (size_t)run->golden.n * run->golden.size;
+    run->result.x_cnn = malloc(run->size * sizeof(float));
+    run->result.x_dino = malloc(run->size * sizeof(float));
+    run->result.y = malloc(run->size * sizeof(float));
+    run->result.hu = malloc(run->hu_size * sizeof(float));
+    assert(run->result.x_cnn != NULL && run->result.x_dino != NULL);
+    assert(run->result.y != NULL && run->result.hu != NULL);
+}
+
+static void volume_run_make(struct volume_run *run, const struct safetensors *file, const char *dir,
+                            const struct setup *setup)
+{
+    struct sctd_error err = {0};
+    sctd_auto(engine_closep) struct engine *engine = open_engine(dir, setup, &run->golden, NULL);
+    float *volume = golden_copy(file, "volume");
+
+    golden_must(engine_run_volume(engine, volume, run->volume->dim, &run->result, &err), &err,
+                "run_volume");
+    free(volume);
+}
+
+static double clip_difference(const double clip[2], const struct safetensors *file)
+{
+    float *golden = golden_copy(file, "clip");
+    double most = 0;
+
+    for (size_t i = 0; i < 2; i++) {
+        const double scale = fmax(1, fabs((double)golden[i]));
+        most = fmax(most, fabs(clip[i] - (double)golden[i]) / scale);
+    }
+    free(golden);
+    return most;
+}
+
+static void check_recipe(struct golden_set *set, const char *name, const struct setup *setup,
+                         const struct safetensors *file, const struct volume_run *run)
+{
+    const double clip = clip_difference(run->result.clip, file);
+    const double x_cnn = golden_max_difference(run->result.x_cnn, run->golden.x_cnn, run->size);
+    const double x_dino = golden_max_difference(run->result.x_dino, run->golden.x_dino, run->size);
+    const double hu = golden_max_difference(run->result.hu, run->golden_hu, run->hu_size);
+
+    golden_set_report(set, clip <= 1e-6 && x_cnn <= 2e-6 && x_dino <= 2e-6 && hu <= hu_bound,
+                      "%s %s %s: clip %.1e, x_cnn %.1e, x_dino %.1e, hu %.1e", name, setup->backend,
+                      setup->precision, clip, x_cnn, x_dino, hu);
+}
+
+/* auto: the project's bound; bf16: half of PyTorch's error under autocast. */
+static struct golden_error bound_of(const struct golden_set *set, const struct setup *setup,
+                                    const char *file)
+{
+    if (is_precision(setup, "auto")) {
+        return auto_bound;
+    }
+    for (size_t i = 0; i < sizeof autocast / sizeof autocast[0]; i++) {
+        if (strcmp(autocast[i].set, set->name) == 0 && strcmp(autocast[i].file, file) == 0) {
+            return (struct golden_error){autocast[i].error.mean / 2, autocast[i].error.high / 2};
+        }
+    }
+    (void)fprintf(stderr, "bf16_autocast.inc lacks %s\n", file);
+    abort();
+}
+
+static void check_hu(struct golden_set *set, const char *name, const struct setup *setup,
+                     const struct volume_run *run)
+{
+    const struct golden_error bound = bound_of(set, setup, name);
+    const struct golden_error error = golden_error_of(run->result.hu, run->golden_hu, run->hu_size);
+
+    golden_set_report(set, error.mean <= bound.mean && error.high <= bound.high,
+                      "%s %s %s: hu mean %.3f (bound %.3f), 99.9%% %.2f (bound %.2f)", name,
+                      setup->backend, setup->precision, error.mean, bound.mean, error.high,
+                      bound.high);
+}
+
+static void volumes_become_the_reference_s_hu(struct golden_set *set)
+{
+    static const char *const names[] = {"pipeline-mr", "pipeline-cbct"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] * N_SETUPS; i++) {
+        const char *model = names[i / N_SETUPS];
+        const struct setup *setup = &setups[i % N_SETUPS];
+        char name[64];
+        (void)snprintf(name, sizeof name, "%s.safetensors", model);
+        sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, name);
+        sctd_auto(volume_run_fini) struct volume_run run = {0};
+
+        volume_run_init(&run, file);
+        volume_run_make(&run, file, golden_set_find(set, model), setup);
+        if (is_precision(setup, "fp32")) {
+            check_recipe(set, name, setup, file, &run);
+        } else {
+            check_hu(set, name, setup, &run);
+        }
+    }
+}
+
+static void the_same_weights_in_any_format_give_the_same_bits(struct golden_set *set)
+{
+    static const char *const names[] = {"generator-zip", "generator-module", "generator-legacy",
+                                        "backbone-pth", "backbone-hf"};
+    sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, cnn_io(set));
+    sctd_auto(slices_fini) struct slices slices = {0};
+
+    slices_init(&slices, file);
+    const size_t bytes = (size_t)slices.n * slices.size * sizeof(float);
+    float *expected = run_once(golden_set_find(set, "cnn"), &setups[0], &slices, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        float *y = run_once(golden_set_find(set, names[i]), &setups[0], &slices, NULL);
+        golden_set_report(set, memcmp(y, expected, bytes) == 0, "%s: y is %s", names[i],
+                          memcmp(y, expected, bytes) == 0 ? "the same" : "different");
+        free(y);
+    }
+    free(expected);
+}
+
+/* SLICES different slices made from those of `from`, which has at least one. */
+static void repeat_slices(struct slices *slices, const struct slices *from)
+{
+    const size_t bytes = from->size * sizeof(float);
+
+    *slices = (struct slices){.n = SLICES, .h = from->h, .w = from->w, .size = from->size};
+    slices->x_cnn = malloc(SLICES * bytes);
+    slices->x_dino = malloc(SLICES * bytes);
+    assert(slices->x_cnn != NULL && slices->x_dino != NULL);
+    for (size_t i = 0; i < SLICES * from->size; i++) {
+        const size_t slice = i / from->size;
+        const size_t source = i % ((size_t)from->n * from->size);
+        const float gain = 1.0F - 0.1F * (float)slice;
+        slices->x_cnn[i] = gain * from->x_cnn[source];
+        slices->x_dino[i] = gain * from->x_dino[source];
+    }
+}
+
+/* Run the slices one call each. */
+static float *run_singly(const char *dir, const struct setup *setup, const struct slices *slices)
+{
+    sctd_auto(engine_closep) struct engine *engine = open_engine(dir, setup, slices, NULL);
+    float *y = malloc((size_t)slices->n * slices->size * sizeof *y);
+
+    assert(y != NULL);
+    for (int32_t i = 0; i < slices->n; i++) {
+        const size_t at = (size_t)i * slices->size;
+        const struct slices one = {.x_cnn = slices->x_cnn + at, .x_dino = slices->x_dino + at};
+        run_slices(engine, &one, 1, y + at, NULL);
+    }
+    return y;
+}
+
+static void report_independence(struct golden_set *set, const struct setup *setup, const char *what,
+                                double difference)
+{
+    golden_set_report(set, difference <= independence_bound, "%s %s threads %d %s: %.1e%s",
+                      setup->backend, setup->precision, (int)setup->threads, what, difference,
+                      difference > 0 ? "" : " (the same bits)");
+}
+
+static void check_independence(struct golden_set *set, const struct slices *slices,
+                               const struct setup *setup)
+{
+    static const int32_t batches[] = {2, 4, SLICES};
+    const char *dir = golden_set_find(set, "cnn");
+    const size_t n = SLICES * slices->size;
+    struct setup base = {setup->backend, setup->precision, 1, 1};
+    float *expected = run_once(dir, &base, slices, NULL);
+
+    for (int32_t threads = 1; threads <= 3; threads++) {
+        base.threads = threads;
+        base.batch = 1;
+        float *single = run_singly(dir, &base, slices);
+        report_independence(set, &base, "slice by slice",
+                            golden_max_difference(single, expected, n));
+        free(single);
+        for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+            char what[32];
+            base.batch = batches[i];
+            float *y = run_once(dir, &base, slices, NULL);
+            (void)snprintf(what, sizeof what, "batch %d", (int)base.batch);
+            report_independence(set, &base, what, golden_max_difference(y, expected, n));
+            free(y);
+        }
+    }
+    free(expected);
+}
+
+static void results_do_not_depend_on_batch_or_threads(struct golden_set *set)
+{
+    sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, cnn_io(set));
+    sctd_auto(slices_fini) struct slices from = {0};
+    sctd_auto(slices_fini) struct slices slices = {0};
+
+    slices_init(&from, file);
+    repeat_slices(&slices, &from);
+    for (size_t s = 0; s < N_SETUPS; s++) {
+        check_independence(set, &slices, &setups[s]);
+    }
+}
+
+static void results_are_the_same_bits_from_run_to_run(struct golden_set *set)
+{
+    sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, cnn_io(set));
+    sctd_auto(slices_fini) struct slices slices = {0};
+    const char *dir = golden_set_find(set, "cnn");
+
+    slices_init(&slices, file);
+    const size_t size = (size_t)slices.n * slices.size;
+    for (size_t s = 0; s < N_SETUPS; s++) {
+        sctd_auto(engine_closep) struct engine *engine =
+            open_engine(dir, &setups[s], &slices, NULL);
+        float *again = malloc(size * sizeof *again);
+        assert(again != NULL);
+        float *first = run_once(dir, &setups[s], &slices, NULL);
+        bool same = true;
+        for (int run = 0; run < 3; run++) {
+            run_slices(engine, &slices, slices.n, again, NULL);
+            same = same && memcmp(again, first, size * sizeof *again) == 0;
+        }
+        golden_set_report(set, same, "%s %s: runs are %s", setups[s].backend, setups[s].precision,
+                          same ? "the same" : "different");
+        free(again);
+        free(first);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct golden_set set;
+    struct stat info;
+
+    assert(argc == 3);
+    if (stat(argv[2], &info) != 0) {
+        (void)printf("no %s\n", argv[2]);
+        return SKIPPED;
+    }
+    golden_set_open(&set, argv[1], argv[2]);
+    every_inner_tensor_and_output_is_the_reference_s_in_fp32(&set);
+    volumes_become_the_reference_s_hu(&set);
+    the_same_weights_in_any_format_give_the_same_bits(&set);
+    results_do_not_depend_on_batch_or_threads(&set);
+    results_are_the_same_bits_from_run_to_run(&set);
+    golden_set_close(&set);
+    (void)printf("%zu failed\n", set.n_failed);
+    return set.n_failed != 0;
+}
