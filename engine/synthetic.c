@@ -69,6 +69,25 @@ static void fill(float *values, const struct layout_entry *e, struct sctd_rng *r
     }
 }
 
+/* Fill `values` and `view` [count of the layout] with weights drawn from `seed`. */
+static void draw(float *values, struct tensor_view *view, const struct layout *layout,
+                 uint64_t seed)
+{
+    struct sctd_rng rng = {seed};
+    for (size_t i = 0; i < layout_get_count(layout); i++) {
+        const struct layout_entry *e = layout_get(layout, i);
+        const size_t count = layout_entry_count(e);
+        fill(values, e, &rng);
+        view[i] = (struct tensor_view){.name = e->name,
+                                       .dtype = TENSOR_F32,
+                                       .n_dims = e->n_dims,
+                                       .data = values,
+                                       .bytes = count * sizeof *values};
+        memcpy(view[i].dim, e->dim, (size_t)e->n_dims * sizeof *e->dim);
+        values += count;
+    }
+}
+
 static int write_weights(const char *path, const struct layout *layout, uint64_t seed,
                          struct sctd_error *err)
 {
@@ -77,29 +96,15 @@ static int write_weights(const char *path, const struct layout *layout, uint64_t
     for (size_t i = 0; i < n; i++) {
         total += layout_entry_count(layout_get(layout, i));
     }
-    float *values = malloc(total * sizeof *values);
-    struct tensor_view *view = calloc(n, sizeof *view);
+    float *values = malloc((total + 1) * sizeof *values);
+    struct tensor_view *view = calloc(n + 1, sizeof *view);
     int r = 0;
     if (values == NULL || view == NULL) {
         r = sctd_error(err, SCTD_ENOMEM, "synthetic weights of %zu values", total);
-        goto out;
+    } else {
+        draw(values, view, layout, seed);
+        r = safetensors_write(path, view, n, NULL, 0, err);
     }
-    struct sctd_rng rng = {seed};
-    float *at = values;
-    for (size_t i = 0; i < n; i++) {
-        const struct layout_entry *e = layout_get(layout, i);
-        const size_t count = layout_entry_count(e);
-        fill(at, e, &rng);
-        view[i] = (struct tensor_view){.name = e->name,
-                                       .dtype = TENSOR_F32,
-                                       .n_dims = e->n_dims,
-                                       .data = at,
-                                       .bytes = count * sizeof *at};
-        memcpy(view[i].dim, e->dim, (size_t)e->n_dims * sizeof *e->dim);
-        at += count;
-    }
-    r = safetensors_write(path, view, n, NULL, 0, err);
-out:
     free(view);
     free(values);
     return r;

@@ -14,6 +14,8 @@
 #include "engine/model/import.h"
 #include "engine/model/layout.h"
 
+enum { LINE_MAX_BYTES = 1024 };
+
 /* A tensor that is there with a wrong shape: neither missing nor of use. */
 static const struct tensor_view refused = {.name = ""};
 
@@ -21,6 +23,26 @@ static const char *const part_names[IMPORT_PARTS] = {
     [IMPORT_WHOLE] = "",     [IMPORT_Q] = " (query)",   [IMPORT_K] = " (key)",
     [IMPORT_V] = " (value)", [IMPORT_MASK] = " (mask)",
 };
+
+int import_report_add(struct import_report *report, enum import_problem problem,
+                      struct sctd_error *err, const char *format, ...)
+{
+    char line[LINE_MAX_BYTES];
+    va_list ap;
+    va_start(ap, format);
+    const int length = vsnprintf(line, sizeof line - 1, format, ap);
+    va_end(ap);
+    /* Names come from files that nobody vouches for, and the lines go to terminals and logs. */
+    for (char *c = line; length > 0 && *c != '\0'; c++) {
+        *c = (unsigned char)*c < ' ' || *c == '\x7f' ? '?' : *c;
+    }
+    int r = sctd_buf_printf(report->lines, err, "%s\n", length < 0 ? "?" : line);
+    if (r < 0) {
+        return r;
+    }
+    report->count[problem]++;
+    return 0;
+}
 
 struct text {
     char text[160];

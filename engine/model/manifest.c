@@ -115,8 +115,9 @@ static int read_word(int *ret_index, const struct section *s, const char *key,
             return 0;
         }
     }
-    return in_section(sctd_error(err, SCTD_EDATA, "\"%s\" is \"%s\", which is not known", key, text),
-                      s->name, err);
+    return in_section(
+        sctd_error(err, SCTD_EDATA, "\"%s\" is \"%s\", which is not known", key, text), s->name,
+        err);
 }
 
 /* The n elements of an array of exactly as many, all of one type (an integer is a number too). */
@@ -164,7 +165,7 @@ static int read_clip(struct recipe *recipe, const struct section *parent, struct
 {
     static const char *const known[] = {"kind", "low", "high"};
     static const char *const kinds[] = {"percentile", "fixed"};
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int kind = 0;
     int r = open_section(&s, parent, "clip", "recipe.clip", err);
     if (r == 0) {
@@ -221,7 +222,7 @@ static int read_vit(struct vit_config *vit, const struct section *network, struc
         {"hidden", &vit->hidden},
         {"storage_tokens", &vit->storage_tokens},
     };
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int r = open_section(&s, network, "backbone", "network.backbone", err);
     if (r == 0) {
         r = CHECK_KEYS(&s, known, err);
@@ -250,7 +251,7 @@ static int read_generator(struct generator_config *generator, const struct secti
 {
     static const char *const known[] = {"base_channels", "fusion", "levels", "cnn"};
     char fusion[32] = "";
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int r = open_section(&s, network, "generator", "network.generator", err);
     if (r == 0) {
         r = CHECK_KEYS(&s, known, err);
@@ -281,7 +282,7 @@ static int read_generator(struct generator_config *generator, const struct secti
 static int read_network(struct manifest *m, const struct section *root, struct sctd_error *err)
 {
     static const char *const known[] = {"height", "width", "backbone", "generator"};
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int r = open_section(&s, root, "network", "network", err);
     if (r == 0) {
         r = CHECK_KEYS(&s, known, err);
@@ -305,7 +306,7 @@ static int read_weights(struct manifest *m, const struct section *root, struct s
 {
     static const char *const known[] = {"file", "sha256", "bytes"};
     static const char *const files[] = {MANIFEST_WEIGHTS_FILE};
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int file = 0;
     int r = open_section(&s, root, "weights", "weights", err);
     if (r == 0) {
@@ -327,7 +328,7 @@ static int read_source(struct manifest_source *source, const struct section *sou
                        const char *key, const char *name, struct sctd_error *err)
 {
     static const char *const known[] = {"file", "sha256"};
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int r = open_section(&s, sources, key, name, err);
     if (r == 0) {
         r = CHECK_KEYS(&s, known, err);
@@ -344,7 +345,7 @@ static int read_source(struct manifest_source *source, const struct section *sou
 static int read_sources(struct manifest *m, const struct section *root, struct sctd_error *err)
 {
     static const char *const known[] = {"backbone", "generator"};
-    struct section s;
+    struct section s = {NULL, NULL, ""};
     int r = open_section(&s, root, "sources", "sources", err);
     if (r == 0) {
         r = CHECK_KEYS(&s, known, err);
@@ -389,7 +390,7 @@ static int read_root(struct manifest *m, const struct section *root, struct sctd
     static const char *const known[] = {
         "format",  "name",    "version", "description", "content_qualification",
         "weights", "network", "recipe",  "sources"};
-    struct section recipe;
+    struct section recipe = {NULL, NULL, ""};
     /* The format first: a later one may have other keys. */
     int r = read_identity(m, root, err);
     if (r == 0) {
@@ -418,7 +419,8 @@ static int parse_object(struct json **ret_json, const char *text, size_t size,
                         struct sctd_error *err)
 {
     if (size > MANIFEST_BYTES_MAX) {
-        return sctd_error(err, SCTD_EDATA, "%zu bytes, at most %d may be", size, MANIFEST_BYTES_MAX);
+        return sctd_error(err, SCTD_EDATA, "%zu bytes, at most %d may be", size,
+                          MANIFEST_BYTES_MAX);
     }
     sctd_auto(json_freep) struct json *json = NULL;
     int r = json_parse(&json, text, size, err);

@@ -7,7 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/model/checkpoint_text.h"
 
-enum { MALLOC_BYTES = 16, ROOM_MIN = 4 };
+enum { MALLOC_BYTES = 16, ROOM_MIN = 2 };
 
 bool pickle_value_is_text(const struct pickle_value *v, const char *text)
 {

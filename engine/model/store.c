@@ -33,6 +33,7 @@ static void names_fini(struct names *names)
     *names = (struct names){NULL, 0, 0};
 }
 
+/* name: as is_entry has it. */
 static int names_add(struct names *names, const char *name, struct sctd_error *err)
 {
     if (names->n == MODELS_MAX) {
@@ -47,7 +48,7 @@ static int names_add(struct names *names, const char *name, struct sctd_error *e
         names->name = grown;
         names->capacity = capacity;
     }
-    (void)snprintf(names->name[names->n++], ENTRY_MAX, "%s", name);
+    memcpy(names->name[names->n++], name, strnlen(name, ENTRY_MAX - 1) + 1);
     return 0;
 }
 
@@ -65,7 +66,7 @@ static bool is_entry(const char *text)
     return manifest_is_name(name) && manifest_is_name(at + 1);
 }
 
-/* The name, then the version; '@' sorts before whatever a name holds but '-' and '.' and digits. */
+/* The name, then the version: plain strcmp would put "a-b@1" before "a@1". */
 static int compare_entries(const void *a, const void *b)
 {
     const char *x = a;
@@ -106,9 +107,9 @@ static int names_read(struct names *names, const char *models_dir, struct sctd_e
 {
     DIR *dir = opendir(models_dir);
     if (dir == NULL) {
-        return errno == ENOENT ? 0
-                               : sctd_error(err, SCTD_EIO, "%.160s: %s", models_dir,
-                                            strerrordesc_np(errno));
+        return errno == ENOENT
+                   ? 0
+                   : sctd_error(err, SCTD_EIO, "%.160s: %s", models_dir, strerrordesc_np(errno));
     }
     int r = read_entries(names, dir, models_dir, err);
     (void)closedir(dir);
@@ -193,7 +194,8 @@ int model_resolve(char *ret_dir, const char *models_dir, const char *spec, struc
                           join_names(list, sizeof list, &names, first, n));
     }
     if (names.n == 0) {
-        return sctd_error(err, SCTD_EINVAL, "no model \"%.64s\": %.100s holds none", spec, models_dir);
+        return sctd_error(err, SCTD_EINVAL, "no model \"%.64s\": %.100s holds none", spec,
+                          models_dir);
     }
     return sctd_error(err, SCTD_EINVAL, "no model \"%.64s\": there are %s", spec,
                       join_names(list, sizeof list, &names, 0, names.n));
@@ -203,10 +205,11 @@ int store_check_new(char *ret_dir, const char *models_dir, const char *name, con
                     struct sctd_error *err)
 {
     if (!manifest_is_name(name)) {
-        return sctd_error(err, SCTD_EINVAL,
-                          "name \"%.64s\": use a-z, 0-9, '.', '_', '-', at most 63, a letter or digit "
-                          "first",
-                          name);
+        return sctd_error(
+            err, SCTD_EINVAL,
+            "name \"%.64s\": use a-z, 0-9, '.', '_', '-', at most 63, a letter or digit "
+            "first",
+            name);
     }
     if (!manifest_is_name(version)) {
         return sctd_error(err, SCTD_EINVAL,
@@ -223,10 +226,11 @@ int store_check_new(char *ret_dir, const char *models_dir, const char *name, con
     }
     struct stat st;
     if (lstat(dir, &st) == 0) {
-        return sctd_error(err, SCTD_EINVAL,
-                          "%s is there already and a model is never replaced: choose another version "
-                          "or remove %.60s/%s",
-                          entry, models_dir, entry);
+        return sctd_error(
+            err, SCTD_EINVAL,
+            "%s is there already and a model is never replaced: choose another version "
+            "or remove %.60s/%s",
+            entry, models_dir, entry);
     }
     memcpy(ret_dir, dir, strlen(dir) + 1);
     return 0;

@@ -92,8 +92,10 @@ static inline void store(const struct operand *o, size_t pixel, size_t c, v16f v
     uint16_t *out = (uint16_t *)o->data + at;
     const v16h hi = simd_to_bf16(v);
     simd_store_bf16(out, hi, n);
-    if (o->format == FORMAT_SPLIT) {
+    if (o->format == FORMAT_SPLIT || o->format == FORMAT_PAIR) {
         simd_store_bf16(out + o->plane, simd_to_bf16(v - simd_from_bf16(hi)), n);
+    }
+    if (o->format == FORMAT_SPLIT) {
         simd_store_bf16(out + 2 * o->plane, hi, n);
     }
 }
@@ -134,7 +136,7 @@ static void epilogue(const struct epilogue *e)
         epilogue_as(e, GRAPH_ACT_GELU, FORMAT_F32);
     } else if (e->act == GRAPH_ACT_GELU && f == FORMAT_BF16) {
         epilogue_as(e, GRAPH_ACT_GELU, FORMAT_BF16);
-    } else if (e->act == GRAPH_ACT_GELU) {
+    } else if (e->act == GRAPH_ACT_GELU && f == FORMAT_SPLIT) {
         epilogue_as(e, GRAPH_ACT_GELU, FORMAT_SPLIT);
     } else if (e->act == GRAPH_ACT_NONE && f == FORMAT_F32) {
         epilogue_as(e, GRAPH_ACT_NONE, FORMAT_F32);

@@ -20,19 +20,23 @@ enum format {
      * [hi | hi | lo] one bf16 product sums the three largest terms of (hi + lo)(hi + lo).
      */
     FORMAT_SPLIT,
+    /* All hi parts, then all lo parts: products read only the first, as BF16; everything else reads
+     * x = hi + lo, so that what goes round the products is not rounded with it. */
+    FORMAT_PAIR,
 };
 
 static inline size_t format_bytes(enum format f) /* of one value */
 {
-    return f == FORMAT_F32 ? 4 : (f == FORMAT_BF16 ? 2 : 6);
+    static const size_t BYTES[] = {4, 2, 6, 4};
+    return BYTES[f];
 }
 
-/* Some channels of an activation.  plane: channels of the whole pixel (the planes' distance). */
+/* Some channels of an activation. */
 struct operand {
-    void *data; /* first pixel's first channel (of the hi plane) */
+    void *data; /* first pixel's first channel (of the hi parts) */
     enum format format;
-    size_t stride; /* values from one pixel to the next (for SPLIT: 3 * plane) */
-    size_t plane;
+    size_t stride; /* values from one pixel to the next */
+    size_t plane;  /* values from a hi part to its lo part */
 };
 
 /* out = act(acc + bias) + add[0] + add[1] */

@@ -133,14 +133,18 @@ static bool is_product_input(const struct lowering *w, const struct graph_op *op
 
 /*
  * Products whose input's rounding shows most in the output for what they cost: those before the
- * output, and the decoder's upsampled ones, which the rewrite has made cheap (measured on the golden
- * models, docs/performance.md).
+ * output, the first of each encoder level, and the decoder's upsampled ones, which the rewrite has
+ * made cheap (measured on the golden models, docs/performance.md).
  */
 static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
 {
+    if (op->kind != GRAPH_CONV) {
+        return false;
+    }
+    const struct graph_op *before = producer_of(w, op->in[0]);
     const struct graph_op *next = &w->graph->op[w->consumer[op->out]];
-    return op->kind == GRAPH_CONV &&
-           (upsample_before(w, op) != NULL || (is_private(w, op->out) && is_last_conv(w, next)));
+    return upsample_before(w, op) != NULL || (before != NULL && before->kind == GRAPH_MAX_POOL) ||
+           (is_private(w, op->out) && is_last_conv(w, next));
 }
 
 static void want_format(struct lowering *w, int32_t tensor, enum format format)
@@ -151,10 +155,25 @@ static void want_format(struct lowering *w, int32_t tensor, enum format format)
     }
 }
 
+/* What is rounded for a product but also read by others keeps the rest beside it. */
+static void keep_rest(struct lowering *w, const int32_t *products)
+{
+    for (int32_t t = 0; t < w->graph->n_tensors; t++) {
+        struct place *p = &w->plan->place[t];
+        if (p->format == FORMAT_BF16 && w->consumers[t] > products[t]) {
+            p->format = FORMAT_PAIR;
+        }
+    }
+}
+
 /* Choose how each tensor is stored: as the products that read it want it, else f32. */
-static void choose_formats(struct lowering *w)
+static int choose_formats(struct lowering *w, struct sctd_error *err)
 {
     const struct graph *g = w->graph;
+    int32_t *products = calloc((size_t)g->n_tensors, sizeof *products);
+    if (products == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "lowering");
+    }
     for (int32_t t = 0; t < g->n_tensors; t++) {
         const struct graph_tensor *from = &g->tensor[t];
         w->plan->place[t] = (struct place){.h = from->h, .w = from->w, .c = from->c};
@@ -165,9 +184,13 @@ static void choose_formats(struct lowering *w)
             continue;
         }
         const struct graph_op *up = op->kind == GRAPH_CONV ? upsample_before(w, op) : NULL;
-        want_format(w, up != NULL ? up->in[0] : op->in[0],
-                    is_sensitive(w, op) ? w->plan->sensitive_format : w->plan->format);
+        const int32_t in = up != NULL ? up->in[0] : op->in[0];
+        products[in]++;
+        want_format(w, in, is_sensitive(w, op) ? w->plan->sensitive_format : w->plan->format);
     }
+    keep_rest(w, products);
+    free(products);
+    return 0;
 }
 
 static void use(struct lowering *w, int32_t tensor)
@@ -296,7 +319,9 @@ int lower_graph(struct cpu_plan *plan, const struct graph *graph, struct sctd_er
     struct lowering w = {.plan = plan, .graph = graph};
     int r = survey(&w, err);
     if (r == 0) {
-        choose_formats(&w);
+        r = choose_formats(&w, err);
+    }
+    if (r == 0) {
         fold_halves(&w);
     }
     for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {

@@ -43,7 +43,7 @@ struct onednn_conv_shape {
 struct onednn_matmul_shape {
     int32_t m, k, n;
     bool bf16;
-    bool transposed; /* second operand given at run time as [n, k]; else as [k, n] */
+    bool transposed; /* second operand given as [n, k]; else as [k, n] */
 };
 
 /*
@@ -57,7 +57,7 @@ SCTD_NODISCARD int onednn_conv_new(struct onednn_product **ret_product, struct o
                                    struct onednn_weights **io_weights, struct sctd_error *err);
 
 /*
- * [m, k] x [k, n] -> f32 [m, n], with constant weights: plain [k, n].  As onednn_conv_new.
+ * [m, k] x [k, n] -> f32 [m, n], with constant weights `plain`.  As onednn_conv_new.
  */
 SCTD_NODISCARD int onednn_matmul_new(struct onednn_product **ret_product, struct onednn *onednn,
                                      const struct onednn_matmul_shape *shape, const void *plain,

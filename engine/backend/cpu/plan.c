@@ -33,14 +33,15 @@ struct operand plan_operand(const struct cpu_plan *plan, int32_t tensor, int32_t
 {
     const struct place *p = &plan->place[tensor];
     const bool io = tensor == GRAPH_X_CNN || tensor == GRAPH_X_DINO || tensor == plan->y;
-    const size_t plane = (size_t)p->c;
-    const size_t stride = p->format == FORMAT_SPLIT ? 3 * plane : plane;
+    const size_t channels = (size_t)p->c;
+    const size_t stride = p->format == FORMAT_SPLIT ? 3 * channels : channels;
+    const size_t whole = (size_t)p->h * (size_t)p->w * channels;
     const size_t value = p->format == FORMAT_F32 ? 4 : 2;
     unsigned char *data = io ? io_data(plan, tensor, slice) : slice_data(plan, tensor, slice);
     return (struct operand){.data = data + (pixel * stride + channel) * value,
                             .format = p->format,
                             .stride = stride,
-                            .plane = plane};
+                            .plane = p->format == FORMAT_PAIR ? whole : channels};
 }
 
 float *plan_values(const struct cpu_plan *plan, int32_t tensor, int32_t slice)

@@ -101,6 +101,12 @@ SCTD_NODISCARD int plan_allocate(struct cpu_plan *plan, struct sctd_error *err);
 SCTD_NODISCARD int lower_graph(struct cpu_plan *plan, const struct graph *graph,
                                struct sctd_error *err);
 
+/* What a product sees of a tensor stored as `f`. */
+static inline enum format product_format(enum format f)
+{
+    return f == FORMAT_PAIR ? FORMAT_BF16 : f;
+}
+
 static inline size_t round_up(size_t n)
 {
     return (n + 63) / 64 * 64;

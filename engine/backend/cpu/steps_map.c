@@ -477,6 +477,7 @@ static int make_expand(struct cpu_plan *plan, struct source *s, const struct map
 {
     const struct place *low = &plan->place[from->tensor];
     struct expand *x = &s->expand;
+    const enum format format = product_format(low->format);
     x->factor = from->upsample->factor;
     x->low_h = low->h;
     x->low_w = low->w;
@@ -489,14 +490,14 @@ static int make_expand(struct cpu_plan *plan, struct source *s, const struct map
     x->block = x->block < s->channels ? x->block : s->channels;
 
     void *plain = NULL;
-    const int32_t inputs = low->c * terms(low->format);
-    int r = steps_plain_weights(&plain, from->conv, s->channels, low->c, 9, low->format, err);
+    const int32_t inputs = low->c * terms(format);
+    int r = steps_plain_weights(&plain, from->conv, s->channels, low->c, 9, format, err);
     for (int32_t c0 = 0; r == 0 && c0 < s->channels; c0 += x->block) {
         const int32_t block = s->channels - c0 < x->block ? s->channels - c0 : x->block;
         const struct onednn_matmul_shape shape = {.m = x->low_rows * x->low_w,
                                                   .k = inputs,
                                                   .n = 9 * block,
-                                                  .bf16 = is_bf16(low->format)};
+                                                  .bf16 = is_bf16(format)};
         void *columns = NULL;
         r = pack_block(&columns, plain, inputs, c0, block, shape.bf16, err);
         if (r == 0) {
@@ -571,7 +572,8 @@ static int make_source(struct cpu_plan *plan, struct source *s, const struct map
         return make_first(s, from->conv, err);
     }
     s->kind = SOURCE_CONV;
-    return make_conv(plan, &s->conv, l, from->conv, in->c, s->channels, in->format, err);
+    return make_conv(plan, &s->conv, l, from->conv, in->c, s->channels,
+                     product_format(in->format), err);
 }
 
 int steps_conv(struct cpu_plan *plan, const struct map_source *source, int32_t skip, int32_t out,

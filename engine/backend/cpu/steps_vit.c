@@ -118,47 +118,28 @@ static bool run_linear(struct cpu_plan *plan, const void *layer, int32_t slice, 
     return true;
 }
 
-/* Columns c0 ... c0 + block - 1 of plain weights [n, k], as [k, block]. */
-static int transpose_block(void **ret_block, const void *plain, size_t k, size_t c0, size_t block,
-                           bool bf16, struct sctd_error *err)
-{
-    const size_t value = bf16 ? 2 : 4;
-    unsigned char *to = malloc(k * block * value);
-    if (to == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "weights");
-    }
-    const unsigned char *from = plain;
-    for (size_t c = 0; c < block; c++) {
-        for (size_t i = 0; i < k; i++) {
-            memcpy(to + (i * block + c) * value, from + ((c0 + c) * k + i) * value, value);
-        }
-    }
-    *ret_block = to;
-    return 0;
-}
-
 static int make_blocks(struct cpu_plan *plan, struct linear_layer *l, const struct graph_op *op,
                        struct sctd_error *err)
 {
     void *plain = NULL;
     const int32_t k = l->k * (l->format == FORMAT_SPLIT ? 3 : 1);
+    const bool bf16 = l->format != FORMAT_F32;
+    const size_t row_bytes = (size_t)k * (bf16 ? 2 : 4);
     int r = steps_plain_weights(&plain, op, l->n, l->k, 1, l->format, err);
     for (int32_t c0 = 0; r == 0 && c0 < l->n; c0 += l->block) {
-        const int32_t block = l->n - c0 < l->block ? l->n - c0 : l->block;
         const struct onednn_matmul_shape shape = {
-            .m = l->rows, .k = k, .n = block, .bf16 = l->format != FORMAT_F32};
-        void *columns = NULL;
-        r = transpose_block(&columns, plain, (size_t)k, (size_t)c0, (size_t)block, shape.bf16,
-                            err);
+            .m = l->rows,
+            .k = k,
+            .n = l->n - c0 < l->block ? l->n - c0 : l->block,
+            .bf16 = bf16,
+            .transposed = true};
+        const int32_t b = l->n_blocks++;
+        r = onednn_matmul_new(&l->product[b], plan->onednn, &shape,
+                              (const unsigned char *)plain + (size_t)c0 * row_bytes, &l->weights[b],
+                              err);
         if (r == 0) {
-            const int32_t b = l->n_blocks++;
-            r = onednn_matmul_new(&l->product[b], plan->onednn, &shape, columns, &l->weights[b],
-                                  err);
-            if (r == 0) {
-                plan_need_scratch(plan, l->product[b], 0);
-            }
+            plan_need_scratch(plan, l->product[b], 0);
         }
-        free(columns);
     }
     free(plain);
     return r;
@@ -182,7 +163,7 @@ static int add_linear(struct cpu_plan *plan, const struct graph_op *op, struct s
     l->rows = out->h * out->w - l->prefix;
     l->k = l->patches ? PATCH * PATCH : in->c;
     /* Pixels into the first product are its only rounding of the image: always exact. */
-    l->format = l->patches ? plan->sensitive_format : in->format;
+    l->format = l->patches ? plan->sensitive_format : product_format(in->format);
     const int32_t least = (l->n + MAX_PIECES - 1) / MAX_PIECES;
     l->block = least > COLUMNS_PER_PIECE ? least : COLUMNS_PER_PIECE;
     l->block = l->block < l->n ? l->block : l->n;

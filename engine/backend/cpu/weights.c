@@ -25,12 +25,15 @@ static float from_bf16(uint16_t x)
 static void fill_row(unsigned char *to, const float *from, double scale, size_t n,
                      enum format format)
 {
+    if (format == FORMAT_F32) {
+        float *out = (float *)(void *)to;
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (float)((double)from[i] * scale);
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         const float w = (float)((double)from[i] * scale);
-        if (format == FORMAT_F32) {
-            memcpy(to + i * sizeof w, &w, sizeof w);
-            continue;
-        }
         const uint16_t hi = to_bf16(w);
         memcpy(to + i * sizeof hi, &hi, sizeof hi);
         if (format == FORMAT_SPLIT) {

@@ -1,0 +1,28 @@
+/*
+ * ops_cases.h - the graphs and sizes over which a backend is compared with the reference.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tests/oracle/graph_make.h"
+
+/* What a and b, mostly channels, and k mean is the builder's affair. */
+struct ops_size {
+    int32_t h, w; /* of the network's inputs */
+    int32_t a, b;
+    int32_t k;
+};
+
+struct ops_case {
+    const char *name;
+    /* Append the operations under test to a fresh graph; returns the tensor to compare. */
+    int32_t (*build)(struct graph_make *m, const struct ops_size *s);
+    const struct ops_size *sizes;
+    size_t n_sizes;
+};
+
+extern const struct ops_case OPS_CASES[];
+extern const size_t OPS_CASES_COUNT;

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#undef NDEBUG
+#include <assert.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/graph.h"
+#include "engine/base/error.h"
+
+#include "tests/oracle/graph_make.h"
+#include "tests/oracle/ops_cases.h"
+
+/*
+ * Every graph of ops_cases.c, on the backend named on the command line and on the reference: how far
+ * the results are apart, and whether they depend on anything but the slice.
+ */
+
+enum { SLICES = 3, SKIPPED = 77 };
+
+/* `max_slack`: the largest error may be so many times the bound, relative to the largest value. */
+static const double MAX_SLACK = 10.0;
+
+struct level {
+    const char *name;
+    enum backend_precision precision;
+    double bound;  /* relative L2 norm of the error */
+    bool optional; /* a backend may refuse it */
+};
+
+static const struct level LEVELS[] = {
+    {"fp32", BACKEND_FP32, 2e-6, false},
+    {"auto", BACKEND_AUTO, 3e-5, false},
+    {"bf16x3", BACKEND_BF16X3, 3e-5, true},
+    {"bf16", BACKEND_BF16, 1e-2, true},
+};
+enum { N_LEVELS = sizeof LEVELS / sizeof LEVELS[0] };
+
+struct tally {
+    int compared, refused, failed;
+    double worst; /* relative L2 norm */
+};
+
+/* A graph, its inputs and the values at its output and at the tensor that is compared. */
+struct sample {
+    const char *name;
+    const struct ops_size *size;
+    struct graph_make make;
+    int32_t tested;
+    size_t pixels, tested_size; /* values in a slice */
+    float *x_cnn, *x_dino;      /* [SLICES][pixels] */
+};
+
+struct result {
+    float *y;      /* [SLICES][pixels] */
+    float *tested; /* [SLICES][tested_size] */
+};
+
+/* How to get a result. */
+struct trial {
+    const struct backend *backend;
+    enum backend_precision precision;
+    int32_t threads, batch;
+    bool tapped; /* whether the tested tensor is asked for */
+    int32_t runs;
+};
+
+static float *take_floats(size_t n)
+{
+    float *values = calloc(n, sizeof *values);
+    assert(values != NULL);
+    return values;
+}
+
+static void sample_init(struct sample *s, const struct ops_case *c, const struct ops_size *size)
+{
+    s->name = c->name;
+    s->size = size;
+    s->pixels = (size_t)size->h * (size_t)size->w;
+    s->x_cnn = take_floats(SLICES * s->pixels);
+    s->x_dino = take_floats(SLICES * s->pixels);
+    graph_make_init(&s->make, size->h, size->w, (uint64_t)(size - c->sizes) + strlen(c->name));
+    graph_make_draw(&s->make, s->x_cnn, SLICES * s->pixels, 1.0F);
+    graph_make_draw(&s->make, s->x_dino, SLICES * s->pixels, 1.0F);
+    s->tested = c->build(&s->make, size);
+    s->tested_size = graph_tensor_size(&s->make.graph, s->tested);
+    graph_make_finish(&s->make, s->tested);
+}
+
+static void sample_fini(struct sample *s)
+{
+    graph_make_fini(&s->make);
+    free(s->x_cnn);
+    free(s->x_dino);
+}
+
+static struct result result_new(const struct sample *s)
+{
+    return (struct result){.y = take_floats(SLICES * s->pixels),
+                           .tested = take_floats(SLICES * s->tested_size)};
+}
+
+static void result_free(struct result *r)
+{
+    free(r->y);
+    free(r->tested);
+}
+
+static int run_slices(struct backend_plan *plan, const struct sample *s, const struct trial *t,
+                      struct result *result, struct sctd_error *err)
+{
+    for (int32_t at = 0; at < SLICES; at += t->batch) {
+        float *tested = result->tested + (size_t)at * s->tested_size;
+        const struct backend_io io = {
+            .n = SLICES - at < t->batch ? SLICES - at : t->batch,
+            .x_cnn = s->x_cnn + (size_t)at * s->pixels,
+            .x_dino = s->x_dino + (size_t)at * s->pixels,
+            .y = result->y + (size_t)at * s->pixels,
+            .taps = t->tapped ? &tested : NULL,
+        };
+        int r = t->backend->run(plan, &io, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int evaluate(const struct sample *s, const struct trial *t, struct result *result,
+                    struct sctd_error *err)
+{
+    struct backend_plan *plan = NULL;
+    const struct backend_options options = {.precision = t->precision,
+                                            .threads = t->threads,
+                                            .max_batch = t->batch,
+                                            .taps = &s->tested,
+                                            .n_taps = t->tapped ? 1 : 0};
+    int r = t->backend->compile(&plan, &s->make.graph, &options, err);
+    for (int32_t i = 0; r == 0 && i < t->runs; i++) {
+        r = run_slices(plan, s, t, result, err);
+    }
+    t->backend->free(plan);
+    return r;
+}
+
+static void describe(const struct sample *s, const char *level)
+{
+    const struct ops_size *z = s->size;
+    (void)printf("%s [%d x %d, a %d, b %d, k %d] %s: ", s->name, z->h, z->w, z->a, z->b, z->k,
+                 level);
+}
+
+/* Relative L2 norm of got - expected; infinite where the largest error exceeds its own bound. */
+static double distance(const float *got, const float *expected, size_t n, double bound)
+{
+    double error = 0.0;
+    double norm = 1e-30;
+    double worst = 0.0;
+    double top = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)got[i] - (double)expected[i];
+        error += d * d;
+        norm += (double)expected[i] * (double)expected[i];
+        worst = fmax(worst, fabs(d));
+        top = fmax(top, fabs((double)expected[i]));
+    }
+    const double relative = sqrt(error / norm);
+    return isfinite(relative) && worst <= MAX_SLACK * bound * fmax(top, 1e-30) ? relative
+                                                                               : HUGE_VAL;
+}
+
+static bool is_near(const struct sample *s, const struct level *level, const char *what,
+                    double apart, struct tally *tally)
+{
+    tally->compared++;
+    tally->worst = fmax(tally->worst, apart);
+    if (apart <= level->bound) {
+        return true;
+    }
+    describe(s, level->name);
+    (void)printf("%s is %.2e from the reference, allowed %.1e\n", what, apart, level->bound);
+    tally->failed++;
+    return false;
+}
+
+static bool same_bits(const struct sample *s, const struct result *a, const struct result *b)
+{
+    return memcmp(a->y, b->y, SLICES * s->pixels * sizeof *a->y) == 0 &&
+           memcmp(a->tested, b->tested, SLICES * s->tested_size * sizeof *a->tested) == 0;
+}
+
+/* Other batch sizes, other numbers of threads, a second run: the same bits as `base` gave. */
+static void check_independence(const struct sample *s, const struct level *level,
+                               const struct trial *base, const struct result *first,
+                               struct tally *tally)
+{
+    static const struct {
+        int32_t threads, batch, runs;
+        const char *what;
+    } OTHERS[] = {
+        {1, SLICES, 2, "a second run"},
+        {1, SLICES, 1, "a second plan"},
+        {2, SLICES, 1, "2 threads"},
+        {3, SLICES, 1, "3 threads"},
+        {1, 1, 1, "batch 1"},
+        {1, 2, 1, "batch 2"},
+        {3, 1, 1, "3 threads, batch 1"},
+    };
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++) {
+        struct sctd_error err = {0};
+        struct result other = result_new(s);
+        struct trial t = *base;
+        t.threads = OTHERS[i].threads;
+        t.batch = OTHERS[i].batch;
+        t.runs = OTHERS[i].runs;
+        int r = evaluate(s, &t, &other, &err);
+        if (r < 0 || !same_bits(s, first, &other)) {
+            describe(s, level->name);
+            (void)printf("%s changes the result: %s\n", OTHERS[i].what, r < 0 ? err.text : "bits");
+            tally->failed++;
+        }
+        result_free(&other);
+    }
+}
+
+/* Without the tap more may be fused: y must still be near. */
+static void check_untapped(const struct sample *s, const struct level *level,
+                           const struct trial *base, const struct result *expected,
+                           struct tally *tally)
+{
+    struct sctd_error err = {0};
+    struct result got = result_new(s);
+    struct trial t = *base;
+    t.tapped = false;
+    if (evaluate(s, &t, &got, &err) < 0) {
+        describe(s, level->name);
+        (void)printf("without tap: %s\n", err.text);
+        tally->failed++;
+    } else {
+        const double apart = distance(got.y, expected->y, SLICES * s->pixels, level->bound);
+        (void)is_near(s, level, "y without tap", apart, tally);
+    }
+    result_free(&got);
+}
+
+static void check_level(const struct sample *s, const struct backend *backend,
+                        const struct level *level, const struct result *expected,
+                        struct tally *tally)
+{
+    struct sctd_error err = {0};
+    struct result got = result_new(s);
+    const struct trial t = {backend, level->precision, 1, SLICES, true, 1};
+    int r = evaluate(s, &t, &got, &err);
+    if (r == SCTD_EINVAL && level->optional) {
+        tally->refused++;
+    } else if (r < 0) {
+        describe(s, level->name);
+        (void)printf("%s\n", err.text);
+        tally->failed++;
+    } else {
+        const size_t n = SLICES * s->tested_size;
+        const double apart = distance(got.tested, expected->tested, n, level->bound);
+        const double apart_y = distance(got.y, expected->y, SLICES * s->pixels, level->bound);
+        (void)is_near(s, level, "the tensor", apart, tally);
+        (void)is_near(s, level, "y", apart_y, tally);
+        check_untapped(s, level, &t, expected, tally);
+        check_independence(s, level, &t, &got, tally);
+    }
+    result_free(&got);
+}
+
+static void check_sample(const struct sample *s, const struct backend *backend,
+                         struct tally tally[N_LEVELS])
+{
+    struct sctd_error err = {0};
+    struct result expected = result_new(s);
+    const struct trial t = {&backend_ref, BACKEND_FP32, 1, SLICES, true, 1};
+    if (evaluate(s, &t, &expected, &err) < 0) {
+        describe(s, "reference");
+        (void)printf("%s\n", err.text);
+        tally[0].failed++;
+    } else {
+        for (int i = 0; i < N_LEVELS; i++) {
+            check_level(s, backend, &LEVELS[i], &expected, &tally[i]);
+        }
+    }
+    result_free(&expected);
+}
+
+static int report(const struct backend *backend, const struct tally tally[N_LEVELS])
+{
+    int failed = 0;
+    for (int i = 0; i < N_LEVELS; i++) {
+        const struct tally *t = &tally[i];
+        (void)printf("%s %s: %d results within %.1e, worst %.2e; %d refused, %d failures\n",
+                     backend->name, LEVELS[i].name, t->compared, LEVELS[i].bound, t->worst,
+                     t->refused, t->failed);
+        failed += t->failed;
+    }
+    return failed == 0 ? 0 : 1;
+}
+
+static const struct backend *find_backend(const char *name)
+{
+    static const struct backend *const BACKENDS[] = {
+        &backend_ref,
+#ifdef SCTD_ONEDNN
+        &backend_cpu,
+#endif
+    };
+    for (size_t i = 0; i < sizeof BACKENDS / sizeof BACKENDS[0]; i++) {
+        if (strcmp(BACKENDS[i]->name, name) == 0) {
+            return BACKENDS[i];
+        }
+    }
+    return NULL;
+}
+
+/* usage: test_ops BACKEND [PART-OF-A-CASE-NAME] */
+int main(int argc, char **argv)
+{
+    assert(argc == 2 || argc == 3);
+    const struct backend *backend = find_backend(argv[1]);
+    if (backend == NULL) {
+        (void)printf("skipped: this build has no backend \"%s\"\n", argv[1]);
+        return SKIPPED;
+    }
+    static struct sample sample;
+    struct tally tally[N_LEVELS] = {0};
+    for (size_t i = 0; i < OPS_CASES_COUNT; i++) {
+        const struct ops_case *c = &OPS_CASES[i];
+        if (argc == 3 && strstr(c->name, argv[2]) == NULL) {
+            continue;
+        }
+        for (size_t k = 0; k < c->n_sizes; k++) {
+            sample_init(&sample, c, &c->sizes[k]);
+            check_sample(&sample, backend, tally);
+            sample_fini(&sample);
+        }
+    }
+    return report(backend, tally);
+}
