@@ -4,6 +4,8 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -28,7 +30,7 @@ struct engine {
     double load_ms, gflop_per_slice;
 };
 
-static const struct backend *const BACKENDS[] = {
+static const struct backend *const backends[] = {
 #ifdef SCTD_ONEDNN
     &backend_cpu,
 #endif
@@ -48,17 +50,17 @@ static int find_backend(const struct backend **ret_backend, const char *name,
                         struct sctd_error *err)
 {
     if (name == NULL || strcmp(name, "auto") == 0) {
-        *ret_backend = BACKENDS[0];
+        *ret_backend = backends[0];
         return 0;
     }
-    for (size_t i = 0; i < sizeof BACKENDS / sizeof *BACKENDS; i++) {
-        if (strcmp(name, BACKENDS[i]->name) == 0) {
-            *ret_backend = BACKENDS[i];
+    for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
+        if (strcmp(name, backends[i]->name) == 0) {
+            *ret_backend = backends[i];
             return 0;
         }
     }
     return sctd_error(err, SCTD_EINVAL, "backend \"%.40s\" is not in this build: use auto%s or ref",
-                      name, sizeof BACKENDS / sizeof *BACKENDS > 1 ? ", cpu" : "");
+                      name, sizeof backends / sizeof *backends > 1 ? ", cpu" : "");
 }
 
 static int find_precision(enum backend_precision *ret_precision, const char *name,
@@ -67,13 +69,13 @@ static int find_precision(enum backend_precision *ret_precision, const char *nam
     static const struct {
         const char *name;
         enum backend_precision precision;
-    } PRECISIONS[] = {{"auto", BACKEND_AUTO},
+    } precisions[] = {{"auto", BACKEND_AUTO},
                       {"fp32", BACKEND_FP32},
                       {"bf16", BACKEND_BF16},
                       {"bf16x3", BACKEND_BF16X3}};
-    for (size_t i = 0; i < sizeof PRECISIONS / sizeof *PRECISIONS; i++) {
-        if (strcmp(name == NULL ? "auto" : name, PRECISIONS[i].name) == 0) {
-            *ret_precision = PRECISIONS[i].precision;
+    for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
+        if (strcmp(name == NULL ? "auto" : name, precisions[i].name) == 0) {
+            *ret_precision = precisions[i].precision;
             return 0;
         }
     }
@@ -238,8 +240,8 @@ void engine_get_tap(const struct engine *engine, size_t i, struct engine_tap *re
     const struct graph_tensor *t = &engine->tap[i];
     *ret_tap = (struct engine_tap){.name = t->name, .n_dims = 3, .dim = {t->c, t->h, t->w}};
     if (t->tokens) {
-        *ret_tap = (struct engine_tap){
-            .name = t->name, .n_dims = 2, .dim = {(int64_t)t->h * t->w, t->c}};
+        *ret_tap =
+            (struct engine_tap){.name = t->name, .n_dims = 2, .dim = {(int64_t)t->h * t->w, t->c}};
     }
 }
 
@@ -272,9 +274,8 @@ static void place_taps(const struct engine *e, int64_t slice0, int32_t n, float 
         const size_t channels = (size_t)t->c;
         for (size_t at = 0; at < (size_t)n * size; at++) {
             const size_t inside = at % size;
-            const size_t from = t->tokens ? at
-                                          : at - inside + inside % pixels * channels +
-                                                inside / pixels;
+            const size_t from =
+                t->tokens ? at : at - inside + inside % pixels * channels + inside / pixels;
             to[at] = staged[i][from];
         }
     }
@@ -475,13 +476,13 @@ void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats)
 
 const char *engine_stage_name(int32_t stage)
 {
-    static const char *const NAMES[] = {
+    static const char *const names[] = {
         [GRAPH_VIT] = "vit",
         [GRAPH_ENCODER] = "encoder",
         [GRAPH_FUSION] = "fusion",
         [GRAPH_DECODER] = "decoder",
     };
-    return stage < 0 || stage >= GRAPH_STAGES ? "" : NAMES[stage];
+    return stage < 0 || stage >= GRAPH_STAGES ? "" : names[stage];
 }
 
 int engine_measure_peak(struct engine *engine, double *ret_gflops, struct sctd_error *err)

@@ -5,6 +5,7 @@
  *
  * Thread safety: an engine belongs to one thread at a time.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stddef.h>
@@ -21,12 +22,12 @@ extern "C" {
 struct engine;
 
 struct engine_options {
-    const char *backend;      /* "auto" (or NULL), "cpu", "ref" */
-    const char *precision;    /* "auto" (or NULL), "fp32", "bf16", "bf16x3" */
-    int32_t threads;          /* 0: one for each processor this process may use */
-    int32_t batch;            /* slices in flight at once; 0: 4 */
-    int32_t height, width;    /* the network's size; 0: the manifest's */
-    const char *const *taps;  /* names of inner tensors to return, as in the golden files */
+    const char *backend;     /* "auto" (or NULL), "cpu", "ref" */
+    const char *precision;   /* "auto" (or NULL), "fp32", "bf16", "bf16x3" */
+    int32_t threads;         /* 0: one for each processor this process may use */
+    int32_t batch;           /* slices in flight at once; 0: 4 */
+    int32_t height, width;   /* the network's size; 0: the manifest's */
+    const char *const *taps; /* names of inner tensors to return, as in the golden files */
     size_t n_taps;
 };
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@ static const struct preset {
     const char *name;
     struct vit_config vit;
     int32_t base_channels;
-} PRESETS[] = {
+} presets[] = {
     {"vits16", {384, 12, 6, 1536, VIT_FFN_MLP, 4, {2, 5, 8, 11}}, 64},
     {"vitb16", {768, 12, 12, 3072, VIT_FFN_MLP, 4, {2, 5, 8, 11}}, 64},
     {"vitl16", {1024, 24, 16, 4096, VIT_FFN_MLP, 4, {4, 11, 17, 23}}, 64},
@@ -161,19 +163,19 @@ static int write_model(const char *dir, const struct preset *preset, uint64_t se
     return r < 0 ? r : manifest_write(&manifest, path, err);
 }
 
-int engine_write_synthetic(char *ret_dir, const char *models_dir, const char *preset,
-                           uint64_t seed, struct sctd_error *err)
+int engine_write_synthetic(char *ret_dir, const char *models_dir, const char *preset, uint64_t seed,
+                           struct sctd_error *err)
 {
     const struct preset *found = NULL;
-    for (size_t i = 0; i < sizeof PRESETS / sizeof *PRESETS; i++) {
-        if (strcmp(preset, PRESETS[i].name) == 0) {
-            found = &PRESETS[i];
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        if (strcmp(preset, presets[i].name) == 0) {
+            found = &presets[i];
         }
     }
     if (found == NULL) {
-        return sctd_error(err, SCTD_EINVAL,
-                          "synthetic model \"%.40s\" is not known: use vits16, vitb16, vitl16 or tiny",
-                          preset);
+        return sctd_error(
+            err, SCTD_EINVAL,
+            "synthetic model \"%.40s\" is not known: use vits16, vitb16, vitl16 or tiny", preset);
     }
     char dir[SCTD_PATH_MAX];
     char name[128];

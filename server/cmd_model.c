@@ -9,8 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
-#include "engine/model/manifest.h"
-#include "engine/model/model.h"
+#include "engine/engine.h"
 #include "server/cmd.h"
 #include "server/options.h"
 

@@ -4,13 +4,14 @@
  * A backend is one const table of functions.  backend_ref is plain C and the oracle of all others;
  * backend_cpu runs on oneDNN; the CUDA backend is loaded at run time.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include <stddef.h> // IWYU pragma: export
+#include <stdint.h> // IWYU pragma: export
 
-#include "engine/backend/graph.h"
-#include "engine/base/error.h"
+#include "engine/backend/graph.h" // IWYU pragma: export
+#include "engine/base/error.h"    // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {
@@ -19,7 +20,7 @@ extern "C" {
 enum backend_precision {
     BACKEND_AUTO, /* the fastest mix within mean 0.5 HU and 99.9th percentile 5 HU of fp32 */
     BACKEND_FP32,
-    BACKEND_BF16, /* bf16 products in most layers; the fastest */
+    BACKEND_BF16,   /* bf16 products in most layers; the fastest */
     BACKEND_BF16X3, /* each product as three of bf16 halves, nearly fp32; what AUTO takes on AMX */
 };
 
@@ -48,7 +49,7 @@ struct backend_io {
 struct backend_stats {
     double stage_ms[GRAPH_STAGES]; /* time since the last reset, summed over slices */
     const char *arithmetic;        /* what the products run in, e.g. "bf16 amx"; static */
-    int32_t threads; /* that the plan uses */
+    int32_t threads;               /* that the plan uses */
 };
 
 struct backend {

@@ -11,13 +11,14 @@
  *
  * Thread safety: a graph is immutable once built and may be shared.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdbool.h> // IWYU pragma: export
+#include <stddef.h>  // IWYU pragma: export
+#include <stdint.h>  // IWYU pragma: export
 
-#include "engine/base/error.h"
+#include "engine/base/error.h" // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {

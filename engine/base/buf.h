@@ -4,6 +4,7 @@
  * The contents are always followed by a NUL that does not count.  A failed append leaves the buffer
  * as it was.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stddef.h>
@@ -33,9 +34,8 @@ void sctd_buf_fini(struct sctd_buf *buf); /* frees the bytes; the buffer may be 
 SCTD_NODISCARD int sctd_buf_append(struct sctd_buf *buf, const void *bytes, size_t size,
                                    struct sctd_error *err);
 SCTD_NODISCARD int sctd_buf_text(struct sctd_buf *buf, const char *text, struct sctd_error *err);
-SCTD_PRINTF(3, 4)
-SCTD_NODISCARD int sctd_buf_printf(struct sctd_buf *buf, struct sctd_error *err, const char *format,
-                                   ...);
+SCTD_PRINTF(3, 4) SCTD_NODISCARD int sctd_buf_printf(struct sctd_buf *buf, struct sctd_error *err,
+                                                     const char *format, ...);
 
 /* The contents as text; "" if empty. */
 static inline const char *sctd_buf_get_text(const struct sctd_buf *buf)

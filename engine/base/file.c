@@ -49,7 +49,7 @@ int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error 
 static void *writable(const void *p)
 {
     void *same = NULL;
-    memcpy(&same, &p, sizeof same);
+    memcpy((void *)&same, (const void *)&p, sizeof same);
     return same;
 }
 
@@ -234,7 +234,8 @@ void sctd_dir_remove(const char *path)
         return;
     }
     const struct dirent *entry = NULL;
-    while ((entry = readdir(dir)) != NULL) { // NOLINT(concurrency-mt-unsafe): one stream, one thread
+    while ((entry = readdir(dir)) !=
+           NULL) { // NOLINT(concurrency-mt-unsafe): one stream, one thread
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
             (void)unlinkat(dirfd(dir), entry->d_name, 0);
         }

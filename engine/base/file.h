@@ -3,6 +3,7 @@
  *
  * Every call opens with O_CLOEXEC, completes short writes, and checks what close says.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stdbool.h>
@@ -23,7 +24,8 @@ struct sctd_map {
 };
 
 /* Errors: SCTD_EIO (no such file, not a regular file, ...), naming the path. */
-SCTD_NODISCARD int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error *err);
+SCTD_NODISCARD int sctd_map_open(struct sctd_map *ret_map, const char *path,
+                                 struct sctd_error *err);
 void sctd_map_close(struct sctd_map *map); /* leaves it empty */
 /* Bytes [offset, offset + size) are not needed soon: let the kernel take the pages back. */
 void sctd_map_drop(const struct sctd_map *map, size_t offset, size_t size);

@@ -86,8 +86,8 @@ static void put_utf8(struct reader *r, uint32_t c)
         return;
     }
     const int more = c < 0x800 ? 1 : (c < 0x10000 ? 2 : 3);
-    static const uint32_t LEAD[4] = {0, 0xc0, 0xe0, 0xf0};
-    *r->out++ = (char)(LEAD[more] | c >> (6 * more));
+    static const uint32_t lead[4] = {0, 0xc0, 0xe0, 0xf0};
+    *r->out++ = (char)(lead[more] | c >> (6 * more));
     for (int i = more - 1; i >= 0; i--) {
         *r->out++ = (char)(0x80 | (c >> (6 * i) & 0x3f));
     }
@@ -124,10 +124,10 @@ static int read_unicode_escape(struct reader *r)
 
 static int read_escape(struct reader *r)
 {
-    static const char FROM[] = "\"\\/bfnrt";
-    static const char TO[] = "\"\\/\b\f\n\r\t";
+    static const char from[] = "\"\\/bfnrt";
+    static const char to[] = "\"\\/\b\f\n\r\t";
     const char c = peek(r);
-    const char *found = c == '\0' ? NULL : strchr(FROM, c);
+    const char *found = c == '\0' ? NULL : strchr(from, c);
     if (c == 'u') {
         r->at++;
         return read_unicode_escape(r);
@@ -136,7 +136,7 @@ static int read_escape(struct reader *r)
         return fail(r, "an unknown escape");
     }
     r->at++;
-    *r->out++ = TO[found - FROM];
+    *r->out++ = to[found - from];
     return 0;
 }
 
@@ -184,8 +184,7 @@ static int read_string(struct reader *r, const char **ret_string, size_t *ret_si
             }
             continue;
         }
-        const size_t n =
-            utf8_length((const unsigned char *)r->at, (size_t)(r->end - r->at));
+        const size_t n = utf8_length((const unsigned char *)r->at, (size_t)(r->end - r->at));
         if (n == 0) {
             return fail(r, "invalid UTF-8");
         }
@@ -267,12 +266,12 @@ static int read_word(struct reader *r, struct json_node *node)
         const char *word;
         enum json_type type;
         int64_t value;
-    } WORDS[] = {{"true", JSON_BOOL, 1}, {"false", JSON_BOOL, 0}, {"null", JSON_NULL, 0}};
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        const size_t n = strlen(WORDS[i].word);
-        if ((size_t)(r->end - r->at) >= n && memcmp(r->at, WORDS[i].word, n) == 0) {
-            node->type = WORDS[i].type;
-            node->integer = WORDS[i].value;
+    } words[] = {{"true", JSON_BOOL, 1}, {"false", JSON_BOOL, 0}, {"null", JSON_NULL, 0}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const size_t n = strlen(words[i].word);
+        if ((size_t)(r->end - r->at) >= n && memcmp(r->at, words[i].word, n) == 0) {
+            node->type = words[i].type;
+            node->integer = words[i].value;
             r->at += n;
             return 0;
         }
@@ -423,12 +422,8 @@ int json_parse(struct json **ret_json, const char *text, size_t size, struct sct
     if (json->text == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "json of %zu bytes", size);
     }
-    struct reader r = {.json = json,
-                       .start = text,
-                       .at = text,
-                       .end = text + size,
-                       .out = json->text,
-                       .err = err};
+    struct reader r = {
+        .json = json, .start = text, .at = text, .end = text + size, .out = json->text, .err = err};
     int s = read_document(&r);
     if (s < 0) {
         return s;
@@ -479,9 +474,9 @@ const struct json_node *json_find(const struct json *json, const struct json_nod
 
 static const char *type_name(enum json_type type)
 {
-    static const char *const NAMES[] = {"null",   "true or false", "a whole number", "a number",
+    static const char *const names[] = {"null",   "true or false", "a whole number", "a number",
                                         "a text", "an array",      "an object"};
-    return NAMES[type];
+    return names[type];
 }
 
 static int get_member(const struct json_node **ret_node, const struct json *json,

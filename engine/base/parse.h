@@ -1,4 +1,5 @@
 /* parse.h - numbers from text: the whole text or an error, in any locale. */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stdint.h>

@@ -1,5 +1,6 @@
 /* rng.h - a small generator of the same numbers everywhere, for synthetic weights and tests.
  * splitmix64 (Steele, Lea and Flood, OOPSLA 2014).  Not for secrets. */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stdint.h>

@@ -12,8 +12,8 @@
 enum { PREFIX = 8, MAX_HEADER = 100000000 };
 
 struct safetensors {
-    struct sctd_map map;  /* empty after safetensors_parse */
-    struct json *header;  /* owns the names */
+    struct sctd_map map; /* empty after safetensors_parse */
+    struct json *header; /* owns the names */
     const unsigned char *data;
     size_t data_size;
     struct tensor_view *tensor;        /* [count], in file order */
@@ -24,21 +24,21 @@ struct safetensors {
 static const struct {
     const char *name;
     size_t size;
-} DTYPES[] = {
-    [TENSOR_F32] = {"F32", 4}, [TENSOR_F64] = {"F64", 8}, [TENSOR_F16] = {"F16", 2},
+} dtypes[] = {
+    [TENSOR_F32] = {"F32", 4},   [TENSOR_F64] = {"F64", 8}, [TENSOR_F16] = {"F16", 2},
     [TENSOR_BF16] = {"BF16", 2}, [TENSOR_I64] = {"I64", 8}, [TENSOR_I32] = {"I32", 4},
-    [TENSOR_I16] = {"I16", 2}, [TENSOR_I8] = {"I8", 1}, [TENSOR_U8] = {"U8", 1},
+    [TENSOR_I16] = {"I16", 2},   [TENSOR_I8] = {"I8", 1},   [TENSOR_U8] = {"U8", 1},
     [TENSOR_BOOL] = {"BOOL", 1},
 };
 
 const char *tensor_dtype_name(enum tensor_dtype dtype)
 {
-    return DTYPES[dtype].name;
+    return dtypes[dtype].name;
 }
 
 size_t tensor_dtype_size(enum tensor_dtype dtype)
 {
-    return DTYPES[dtype].size;
+    return dtypes[dtype].size;
 }
 
 size_t tensor_view_count(const struct tensor_view *t)
@@ -67,8 +67,8 @@ static const char *shown(char to[64], const char *name)
 static int read_dtype(enum tensor_dtype *ret_dtype, const char *text, const char *name,
                       struct sctd_error *err)
 {
-    for (size_t i = 0; i < sizeof DTYPES / sizeof *DTYPES; i++) {
-        if (strcmp(text, DTYPES[i].name) == 0) {
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        if (strcmp(text, dtypes[i].name) == 0) {
             *ret_dtype = (enum tensor_dtype)i;
             return 0;
         }
@@ -134,7 +134,7 @@ static int read_range(struct tensor_view *t, const struct safetensors *f,
 static int read_tensor(struct tensor_view *t, const struct safetensors *f,
                        const struct json_node *node, struct sctd_error *err)
 {
-    static const char *const KEYS[] = {"dtype", "shape", "data_offsets"};
+    static const char *const keys[] = {"dtype", "shape", "data_offsets"};
     char to[64];
     t->name = node->key;
     if (strlen(t->name) >= TENSOR_NAME_MAX || *t->name == '\0') {
@@ -147,7 +147,7 @@ static int read_tensor(struct tensor_view *t, const struct safetensors *f,
     const char *dtype = NULL;
     const struct json_node *shape = NULL;
     const struct json_node *range = NULL;
-    int r = json_check_keys(f->header, node, KEYS, 3, err);
+    int r = json_check_keys(f->header, node, keys, 3, err);
     r = r < 0 ? r : json_get_string(&dtype, f->header, node, "dtype", err);
     r = r < 0 ? r : json_get_array(&shape, f->header, node, "shape", err);
     r = r < 0 ? r : json_get_array(&range, f->header, node, "data_offsets", err);
@@ -389,9 +389,9 @@ static int check_names(const struct tensor_view *tensors, size_t n, struct sctd_
     return r;
 }
 
-static int make_header(struct sctd_buf *buf, const struct tensor_view *tensors,
-                       const size_t *order, size_t n, const struct safetensors_metadata *metadata,
-                       size_t n_metadata, struct sctd_error *err)
+static int make_header(struct sctd_buf *buf, const struct tensor_view *tensors, const size_t *order,
+                       size_t n, const struct safetensors_metadata *metadata, size_t n_metadata,
+                       struct sctd_error *err)
 {
     struct json_writer w = json_writer_make(buf, false, err);
     size_t at = 0;

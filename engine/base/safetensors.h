@@ -9,6 +9,7 @@
  *
  * Thread safety: an open file is immutable and may be shared.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stdbool.h>
@@ -73,7 +74,8 @@ static inline void safetensors_closep(struct safetensors **file)
 }
 
 size_t safetensors_get_count(const struct safetensors *file);
-const struct tensor_view *safetensors_get(const struct safetensors *file, size_t i); /* file order */
+const struct tensor_view *safetensors_get(const struct safetensors *file,
+                                          size_t i); /* file order */
 /* By name; NULL if there is none. */
 const struct tensor_view *safetensors_find(const struct safetensors *file, const char *name);
 /* A value of __metadata__ by key; NULL if there is none. */

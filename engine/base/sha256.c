@@ -7,7 +7,7 @@
 #    include <immintrin.h>
 #endif
 
-static const uint32_t K[64] = {
+static const uint32_t round_constants[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
@@ -46,7 +46,7 @@ static void compress_portable(uint32_t state[8], const unsigned char *block, siz
             const uint32_t e = s[4];
             const uint32_t a = s[0];
             const uint32_t t1 = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                                ((e & s[5]) ^ (~e & s[6])) + K[i] + w[i];
+                                ((e & s[5]) ^ (~e & s[6])) + round_constants[i] + w[i];
             const uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
                                 ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
             memmove(s + 1, s, 7 * sizeof *s);
@@ -79,7 +79,8 @@ compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
                 _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i)), swap);
         }
         for (int i = 0; i < 16; i++) {
-            const __m128i k = _mm_loadu_si128((const __m128i *)(const void *)(K + 4 * (size_t)i));
+            const __m128i k =
+                _mm_loadu_si128((const __m128i *)(const void *)(round_constants + 4 * (size_t)i));
             const __m128i wk = _mm_add_epi32(w[i % 4], k);
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
@@ -87,8 +88,7 @@ compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
                 const __m128i next = w[(i + 1) % 4];
                 const __m128i last = w[(i + 3) % 4];
                 const __m128i mid = _mm_alignr_epi8(last, w[(i + 2) % 4], 4);
-                const __m128i sum =
-                    _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], next), mid);
+                const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], next), mid);
                 w[i % 4] = _mm_sha256msg2_epu32(sum, last);
             }
         }
@@ -171,10 +171,10 @@ void sha256_final(struct sha256 *s, unsigned char ret_digest[SHA256_SIZE])
 
 void sha256_to_hex(const unsigned char digest[SHA256_SIZE], char ret_hex[SHA256_HEX_SIZE])
 {
-    static const char DIGITS[] = "0123456789abcdef";
+    static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < SHA256_SIZE; i++) {
-        ret_hex[2 * i] = DIGITS[digest[i] >> 4];
-        ret_hex[2 * i + 1] = DIGITS[digest[i] & 15];
+        ret_hex[2 * i] = digits[digest[i] >> 4];
+        ret_hex[2 * i + 1] = digits[digest[i] & 15];
     }
     ret_hex[2 * (size_t)SHA256_SIZE] = '\0';
 }

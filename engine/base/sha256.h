@@ -1,4 +1,5 @@
 /* sha256.h - SHA-256 (FIPS 180-4), with the processor's own instructions where it has them. */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stddef.h>

@@ -7,6 +7,7 @@
  *
  * Thread safety: an open checkpoint is immutable and may be shared.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stddef.h>

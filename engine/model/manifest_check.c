@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/error.h"
@@ -227,6 +228,17 @@ static int check_sha256(const char *key, const char *hex, struct sctd_error *err
     return 0;
 }
 
+static int check_source(const char *part, const struct manifest_source *source,
+                        struct sctd_error *err)
+{
+    if (source->file[0] == '\0' || strchr(source->file, '/') != NULL) {
+        return sctd_error(err, SCTD_EDATA, "sources.%s.file is not a file's base name", part);
+    }
+    char key[64];
+    (void)snprintf(key, sizeof key, "sources.%s.sha256", part);
+    return check_sha256(key, source->sha256, err);
+}
+
 static int check_identity(const struct manifest *m, struct sctd_error *err)
 {
     if (!manifest_is_name(m->name)) {
@@ -239,10 +251,10 @@ static int check_identity(const struct manifest *m, struct sctd_error *err)
     }
     int r = check_sha256("weights.sha256", m->weights_sha256, err);
     if (r == 0) {
-        r = check_sha256("sources.backbone.sha256", m->backbone_source.sha256, err);
+        r = check_source("backbone", &m->backbone_source, err);
     }
     if (r == 0) {
-        r = check_sha256("sources.generator.sha256", m->generator_source.sha256, err);
+        r = check_source("generator", &m->generator_source, err);
     }
     return r;
 }

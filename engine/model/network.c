@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,8 @@
 
 enum { MAX_TENSORS = 1024, MAX_OPS = 1024, MAX_BLOCKS = 2048, MAX_SIZE = 2048, PATCH = 16 };
 
-static const double BN_EPS = 1e-5;
-static const float LN_EPS = 1e-5F;
+static const double bn_eps = 1e-5;
+static const float ln_eps = 1e-5F;
 
 struct network {
     struct graph graph;
@@ -191,7 +192,7 @@ static int32_t add_layer_norm(struct builder *b, const char *prefix, int32_t in,
         .kind = GRAPH_LAYER_NORM,
         .in = {in, GRAPH_NONE, GRAPH_NONE},
         .prefix = drop,
-        .eps = LN_EPS,
+        .eps = ln_eps,
         .weight = find_weight(b, prefix, "weight", (size_t)t->c),
         .bias = find_weight(b, prefix, "bias", (size_t)t->c),
     };
@@ -248,7 +249,8 @@ static int32_t add_feed_forward(struct builder *b, const char *block, int32_t x,
         format_name(name, "%s.mlp.w3", block);
     }
     const struct graph_op down = linear_of(hidden, x, GRAPH_ACT_NONE);
-    return add_linear(b, name, &down, vit->dim, find_weight(b, block, "ls2.gamma", (size_t)vit->dim));
+    return add_linear(b, name, &down, vit->dim,
+                      find_weight(b, block, "ls2.gamma", (size_t)vit->dim));
 }
 
 /* x += ls1 proj(attention(norm1 x)); x += ls2 mlp(norm2 x) */
@@ -347,7 +349,7 @@ static void fold_norm(struct builder *b, const struct conv *c, struct graph_op *
     float *bias = take_memory(b, n, sizeof *bias);
     for (size_t o = 0; b->failed == 0 && o < n; o++) {
         const double own = op->bias == NULL ? 0.0 : (double)op->bias[o];
-        scale[o] = (double)gamma[o] / sqrt((double)var[o] + BN_EPS);
+        scale[o] = (double)gamma[o] / sqrt((double)var[o] + bn_eps);
         bias[o] = (float)((double)beta[o] + (own - (double)mean[o]) * scale[o]);
     }
     op->scale = scale;
@@ -424,7 +426,8 @@ static void add_encoder(struct builder *b, int32_t e[4])
         const int32_t first = level == 0 ? 0 : 1;
         if (level > 0) {
             const struct graph_tensor *t = tensor_at(b, x);
-            const struct graph_op pool = {.kind = GRAPH_MAX_POOL, .in = {x, GRAPH_NONE, GRAPH_NONE}};
+            const struct graph_op pool = {.kind = GRAPH_MAX_POOL,
+                                          .in = {x, GRAPH_NONE, GRAPH_NONE}};
             x = add_op(b, pool, "", (const int32_t[]){t->h / 2, t->w / 2, t->c});
         }
         format_name(prefix, "generator.encoder.enc%d.%d", level + 1, first);
@@ -439,10 +442,10 @@ static void add_encoder(struct builder *b, int32_t e[4])
 /* The DINO map of a level: projected at 1/16 of the resolution, then brought to the level's. */
 static int32_t add_dino_map(struct builder *b, int32_t level, int32_t feature)
 {
-    static const char *const NAMES[4] = {"generator.proj_f3", "generator.proj_f6",
+    static const char *const names[4] = {"generator.proj_f3", "generator.proj_f6",
                                          "generator.proj_f9", "generator.proj_f12"};
     const int32_t base = model_get_manifest(b->model)->generator.base_channels;
-    const int32_t map = add_conv_gelu(b, NAMES[level], feature, base << level);
+    const int32_t map = add_conv_gelu(b, names[level], feature, base << level);
     const struct graph_tensor *t = tensor_at(b, map);
     const struct graph_op up = {
         .kind = GRAPH_UPSAMPLE, .in = {map, GRAPH_NONE, GRAPH_NONE}, .factor = PATCH >> level};
@@ -605,8 +608,8 @@ int network_new(struct network **ret_network, const struct model *model, int32_t
     if (height < PATCH || width < PATCH || height > MAX_SIZE || width > MAX_SIZE ||
         height % PATCH != 0 || width % PATCH != 0) {
         return sctd_error(err, SCTD_EINVAL,
-                          "network size %dx%d: both must be multiples of 16 from 16 to 2048", height,
-                          width);
+                          "network size %dx%d: both must be multiples of 16 from 16 to 2048",
+                          height, width);
     }
     sctd_auto(network_freep) struct network *net = calloc(1, sizeof *net);
     if (net == NULL) {

@@ -1,6 +1,7 @@
 /*
  * network.h - the DGCF network (arXiv:2511.12098) as a graph, from a model's manifest and weights.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stdint.h>

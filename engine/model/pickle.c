@@ -2,6 +2,7 @@
 #include "engine/model/pickle.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,7 +46,7 @@ static int op_proto(struct pickle_machine *m, struct sctd_error *err)
 {
     uint32_t version = 0;
     int r = pickle_take_u8(m, &version, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (m->at != 0 || version != 2) {
@@ -105,7 +106,7 @@ static int op_long1(struct pickle_machine *m, struct sctd_error *err)
     if (r == 0) {
         r = pickle_take(m, len, &p, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (len > 8) {
@@ -124,7 +125,7 @@ static int op_float(struct pickle_machine *m, struct sctd_error *err)
 {
     const uint8_t *p = NULL;
     int r = pickle_take(m, 8, &p, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const uint64_t bits = __builtin_bswap64(little_endian_load64(p));
@@ -137,7 +138,7 @@ static int push_text(struct pickle_machine *m, uint32_t len, struct sctd_error *
 {
     const uint8_t *p = NULL;
     int r = pickle_take(m, len, &p, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const char *text = (const char *)p;
@@ -217,7 +218,7 @@ static int op_global(struct pickle_machine *m, struct sctd_error *err)
     if (r == 0) {
         r = take_line(m, &name, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     for (size_t i = 0; i < sizeof globals / sizeof globals[0]; i++) {
@@ -236,7 +237,7 @@ static int push_container(struct pickle_machine *m, enum pickle_kind kind, bool 
 {
     struct pickle_node *node = NULL;
     int r = pickle_heap_new_node(&m->pickle->heap, &node, 0, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     node->is_dict = kind == PICKLE_DICT;
@@ -315,7 +316,7 @@ static int set_items(struct pickle_machine *m, const struct pickle_value *items,
 {
     struct pickle_value dict;
     int r = pickle_top_of(m, PICKLE_DICT, &dict, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (n % 2 != 0) {
@@ -393,6 +394,10 @@ static int op_persid(struct pickle_machine *m, struct sctd_error *err)
     struct pickle_node *node = NULL;
     struct pickle *p = m->pickle;
     int r = pickle_top_of(m, PICKLE_TUPLE, &id, err);
+    if (r == 0 && pickle_value_count(&id) == 0) {
+        return sctd_error(err, SCTD_EDATA, "pickle: %s: an empty persistent id",
+                          pickle_place(m).text);
+    }
     if (r == 0) {
         r = new_wrapper(m, &node, &id, err);
     }
@@ -406,7 +411,7 @@ static int op_persid(struct pickle_machine *m, struct sctd_error *err)
             m->persistents_room = room;
         }
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     const struct pickle_value value = {.kind = PICKLE_PERSISTENT, .u.node = node};
@@ -440,7 +445,7 @@ static int call_rebuild(struct pickle_machine *m, enum pickle_global global,
 {
     struct pickle_node *node = NULL;
     int r = new_wrapper(m, &node, args, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     node->global = global;
@@ -456,7 +461,7 @@ static int op_reduce(struct pickle_machine *m, struct sctd_error *err)
         m->n--;
         r = pickle_top_of(m, PICKLE_GLOBAL, &callable, err);
     }
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     m->n--;
@@ -494,7 +499,7 @@ static int op_build(struct pickle_machine *m, struct sctd_error *err)
 static int op_stop(struct pickle_machine *m, struct sctd_error *err)
 {
     int r = pickle_top(m, &m->pickle->value, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     if (m->n != 1) {
@@ -631,12 +636,12 @@ int pickle_parse(struct pickle **ret_pickle, const void *bytes, size_t size, siz
                                .pickle = pickle};
     int r = run(&m, err);
     pickle_machine_fini(&m);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     pickle->size = m.pos;
     r = check_dicts(pickle, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     *ret_pickle = sctd_steal(&pickle);

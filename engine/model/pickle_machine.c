@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/model/pickle_machine.h"
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include "engine/base/error.h"

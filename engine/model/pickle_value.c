@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/model/pickle_value.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -32,7 +32,7 @@ enum pickle_kind {
     PICKLE_LIST,       /* node: the items */
     PICKLE_DICT,       /* node: key, value, key, value, ...; keys are strings and ints */
     PICKLE_OBJECT,     /* node: one item, the tuple of arguments that node->global is called with */
-    PICKLE_PERSISTENT, /* node: one item, the persistent id */
+    PICKLE_PERSISTENT, /* node: one item, the persistent id, a tuple that is not empty */
     PICKLE_MARK,       /* on the unpickler's stack only */
 };
 

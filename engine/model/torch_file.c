@@ -77,8 +77,8 @@ static int read_views(struct torch_file *file, const struct pickle *pickle,
 
 static int compare_names(const void *a, const void *b)
 {
-    const char *const *x = a;
-    const char *const *y = b;
+    const char *const *x = (const char *const *)a;
+    const char *const *y = (const char *const *)b;
     return strcmp(*x, *y);
 }
 
@@ -90,11 +90,11 @@ static int check_names(const struct torch_file *file, struct pickle *pickle, str
     if (r < 0) {
         return r;
     }
-    const char **names = block;
+    const char **names = (const char **)block;
     for (size_t i = 0; i < file->n; i++) {
         names[i] = file->views[i].name;
     }
-    qsort(names, file->n, sizeof *names, compare_names);
+    qsort(block, file->n, sizeof *names, compare_names);
     for (size_t i = 1; i < file->n && r == 0; i++) {
         if (strcmp(names[i - 1], names[i]) == 0) {
             r = sctd_error(err, SCTD_EDATA, "torch: two tensors come to the name \"%s\"",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/model/torch_storage.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,7 +49,7 @@ static int read_type(enum tensor_dtype *ret_dtype, const struct pickle_value *ty
 
 static int check_shape_of_id(const struct pickle_value *id, size_t n, struct sctd_error *err)
 {
-    if (n > 0 && pickle_value_is_text(&id[ID_WORD], "module")) {
+    if (pickle_value_is_text(&id[ID_WORD], "module")) {
         return sctd_error(err, SCTD_EDATA,
                           "torch: the file holds a whole module; save its state_dict() instead");
     }
@@ -68,9 +69,9 @@ static int read_id(struct torch_storage *ret_storage, const struct pickle_value 
 {
     const struct pickle_value *tuple = &persistent->u.node->items[0];
     const size_t n = pickle_value_count(tuple);
-    const struct pickle_value *id = n == 0 ? NULL : tuple->u.node->items;
+    const struct pickle_value *id = tuple->u.node->items;
     int r = check_shape_of_id(id, n, err);
-    if (r < 0) {
+    if (r != 0) {
         return r;
     }
     struct torch_storage storage = {.key = id[ID_KEY]};

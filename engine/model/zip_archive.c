@@ -2,6 +2,7 @@
 #include "engine/model/zip_archive.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,9 +193,20 @@ static int read_end(struct directory *ret_dir, const struct zip_archive *a, stru
 }
 
 /* Section 4.5.3: of the three 64-bit values, those follow whose 32-bit fields are all ones. */
-static int read_zip64_extra(struct central *c, const uint8_t *extra, struct sctd_error *err)
+static void widen(struct central *c, const uint8_t *value, size_t len)
 {
     uint64_t *fields[] = {&c->size, &c->stored, &c->local};
+    for (size_t i = 0; i < 3; i++) {
+        if (*fields[i] == UINT32_MAX && len >= sizeof(uint64_t)) {
+            *fields[i] = little_endian_load64(value);
+            value += sizeof(uint64_t);
+            len -= sizeof(uint64_t);
+        }
+    }
+}
+
+static int read_zip64_extra(struct central *c, const uint8_t *extra, struct sctd_error *err)
+{
     const uint8_t *end = extra + c->extra_len;
     while (end - extra >= 4) {
         const size_t len = little_endian_load16(extra + 2);
@@ -204,17 +216,11 @@ static int read_zip64_extra(struct central *c, const uint8_t *extra, struct sctd
             return sctd_error(err, SCTD_EDATA, "zip: entry %s: an extra field is cut short",
                               checkpoint_quote(c->name, c->name_len).text);
         }
-        const uint8_t *value = extra;
-        extra += len;
-        for (size_t i = 0; wide && i < 3; i++) {
-            if (*fields[i] == UINT32_MAX && extra - value >= 8) {
-                *fields[i] = little_endian_load64(value);
-                value += 8;
-            }
-        }
         if (wide) {
+            widen(c, extra, len);
             return 0;
         }
+        extra += len;
     }
     return 0;
 }
@@ -464,7 +470,7 @@ const struct zip_entry *zip_archive_find(const struct zip_archive *archive, cons
 }
 
 int zip_archive_verify(const struct zip_archive *archive, const struct zip_entry *entry,
-                     struct sctd_error *err)
+                       struct sctd_error *err)
 {
     const uint32_t crc = zip_archive_crc32(archive, entry->data, entry->size);
     if (crc == entry->crc32) {

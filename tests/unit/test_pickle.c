@@ -36,10 +36,39 @@ static void expect_refusal(const char *bytes, size_t size, const char *text)
     assert(parse(&pickle, &copy, bytes, size, &err) == SCTD_EDATA);
     assert(pickle == NULL);
     if (strstr(err.text, text) == NULL) {
-        fprintf(stderr, "\"%s\" is not in \"%s\"\n", text, err.text);
+        (void)fprintf(stderr, "\"%s\" is not in \"%s\"\n", text, err.text);
         assert(false);
     }
     free(copy);
+}
+
+static void check_scalars(const struct pickle_value *v)
+{
+    static const int64_t numbers[] = {255, 0x1234, -1, 0, -1, INT64_C(1) << 40};
+    assert(v[0].kind == PICKLE_NONE);
+    assert(v[1].kind == PICKLE_BOOL && v[1].u.number == 1);
+    assert(v[2].kind == PICKLE_BOOL && v[2].u.number == 0);
+    for (size_t i = 0; i < 6; i++) {
+        assert(v[3 + i].kind == PICKLE_INT && v[3 + i].u.number == numbers[i]);
+    }
+    assert(v[9].kind == PICKLE_LONG && v[9].len == 9 && v[9].u.text[8] == 9);
+    assert(v[10].kind == PICKLE_FLOAT && fabs(v[10].u.real - 1.5) < 1e-12);
+    assert(pickle_value_is_text(&v[11], "caf\xc3\xa9"));
+    assert(pickle_value_is_text(&v[12], "hi"));
+}
+
+static void check_containers(const struct pickle_value *v, const struct pickle_node *whole)
+{
+    assert(v[0].kind == PICKLE_TUPLE && pickle_value_count(&v[0]) == 0);
+    assert(v[1].kind == PICKLE_DICT && pickle_value_count(&v[1]) == 0);
+    assert(v[2].kind == PICKLE_LIST && pickle_value_count(&v[2]) == 0);
+    for (size_t i = 1; i <= 4; i++) {
+        assert(v[2 + i].kind == PICKLE_TUPLE && pickle_value_count(&v[2 + i]) == i);
+        assert(v[2 + i].u.node->items[i - 1].u.number == (int64_t)i);
+    }
+    assert(v[7].kind == PICKLE_LIST && v[7].u.node == whole);
+    assert(v[8].kind == PICKLE_TUPLE && v[8].u.node->items[1].u.number == 8);
+    assert(v[9].kind == PICKLE_GLOBAL && v[9].u.number == PICKLE_HALF_STORAGE);
 }
 
 static void every_allowed_kind_of_value_is_read(void)
@@ -64,33 +93,11 @@ static void every_allowed_kind_of_value_is_read(void)
     assert(pickle->size == sizeof bytes - 1 - strlen("tail"));
     assert(pickle->value.kind == PICKLE_LIST);
     assert(pickle_value_count(&pickle->value) == 23);
-
-    const struct pickle_value *v = pickle->value.u.node->items;
-    assert(v[0].kind == PICKLE_NONE);
-    assert(v[1].kind == PICKLE_BOOL && v[1].u.number == 1);
-    assert(v[2].kind == PICKLE_BOOL && v[2].u.number == 0);
-    static const int64_t numbers[] = {255, 0x1234, -1, 0, -1, INT64_C(1) << 40};
-    for (size_t i = 0; i < 6; i++) {
-        assert(v[3 + i].kind == PICKLE_INT && v[3 + i].u.number == numbers[i]);
-    }
-    assert(v[9].kind == PICKLE_LONG && v[9].len == 9 && v[9].u.text[8] == 9);
-    assert(v[10].kind == PICKLE_FLOAT && fabs(v[10].u.real - 1.5) < 1e-12);
-    assert(pickle_value_is_text(&v[11], "caf\xc3\xa9"));
-    assert(pickle_value_is_text(&v[12], "hi"));
-    assert(v[13].kind == PICKLE_TUPLE && pickle_value_count(&v[13]) == 0);
-    assert(v[14].kind == PICKLE_DICT && pickle_value_count(&v[14]) == 0);
-    assert(v[15].kind == PICKLE_LIST && pickle_value_count(&v[15]) == 0);
-    for (size_t i = 1; i <= 4; i++) {
-        assert(v[15 + i].kind == PICKLE_TUPLE && pickle_value_count(&v[15 + i]) == i);
-        assert(v[15 + i].u.node->items[i - 1].u.number == (int64_t)i);
-    }
-    assert(v[20].kind == PICKLE_LIST && v[20].u.node == pickle->value.u.node);
-    assert(v[21].kind == PICKLE_TUPLE && v[21].u.node->items[1].u.number == 8);
-    assert(v[22].kind == PICKLE_GLOBAL && v[22].u.number == PICKLE_HALF_STORAGE);
+    check_scalars(pickle->value.u.node->items);
+    check_containers(pickle->value.u.node->items + 13, pickle->value.u.node);
     pickle_free(pickle);
     free(copy);
 }
-
 static void dictionaries_keep_their_entries_and_lose_their_attributes(void)
 {
     struct sctd_error err = {0};
@@ -227,7 +234,8 @@ static char *repeat(const char *unit, size_t unit_size, size_t n, size_t *ret_si
 {
     char *bytes = malloc(2 + n * unit_size + 1);
     assert(bytes != NULL);
-    memcpy(bytes, "\x80\x02", 2);
+    bytes[0] = (char)0x80;
+    bytes[1] = 2;
     for (size_t i = 0; i < n; i++) {
         memcpy(bytes + 2 + i * unit_size, unit, unit_size);
     }
@@ -257,7 +265,8 @@ static void the_bytes_read_are_limited(void)
     size_t size = 0;
     char *bytes = repeat(BYTES("\x80"), PICKLE_BYTES_MAX, &size);
     memset(bytes + 2, 'x', size - 2);
-    memcpy(bytes + 2, "X\x00\x00\x00\x01", 5); /* a string of 16 MiB */
+    static const char string[] = {'X', 0, 0, 0, 1}; /* of 16 MiB */
+    memcpy(bytes + 2, string, sizeof string);
     expect_refusal(bytes, size, "longer than 16777216 bytes");
     free(bytes);
 }

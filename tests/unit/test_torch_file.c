@@ -9,7 +9,6 @@
 
 #include "engine/base/error.h"
 #include "engine/base/safetensors.h"
-#include "engine/model/pickle.h"
 #include "engine/model/torch_file.h"
 
 enum { ROOM = 256 * 1024 };
@@ -76,7 +75,7 @@ static void expect_stream_refused(struct stream *s, const char *text)
     assert(parse(&file, s, &copy, &err) == SCTD_EDATA);
     assert(file == NULL);
     if (strstr(err.text, text) == NULL) {
-        fprintf(stderr, "\"%s\" is not in \"%s\"\n", text, err.text);
+        (void)fprintf(stderr, "\"%s\" is not in \"%s\"\n", text, err.text);
         assert(false);
     }
     free(copy);
@@ -87,7 +86,8 @@ static void expect_stream_refused(struct stream *s, const char *text)
     expect_stream_refused(new_stream((object), sizeof(object) - 1), (text))
 
 /* The object {"a": tensor, "b": PLAIN}, so that storage k is used whatever the tensor is. */
-#define EXPECT_TENSOR_REFUSED(tensor, text) EXPECT_REFUSED("}(U\001a" tensor "U\001b" PLAIN "u", text)
+#define EXPECT_TENSOR_REFUSED(tensor, text)                                                        \
+    EXPECT_REFUSED("}(U\001a" tensor "U\001b" PLAIN "u", text)
 
 static void the_tensors_of_a_legacy_stream_are_read(void)
 {
@@ -159,7 +159,7 @@ static void a_tensor_that_is_no_plain_array_is_refused(void)
 
 static void a_storage_that_is_none_is_refused(void)
 {
-    EXPECT_TENSOR_REFUSED(WITH_ID(")Q"), "a persistent id of 0 items");
+    EXPECT_TENSOR_REFUSED(WITH_ID(")Q"), "an empty persistent id");
     EXPECT_TENSOR_REFUSED(WITH_ID("(U\6moduleNNNtQ"), "holds a whole module");
     EXPECT_TENSOR_REFUSED(WITH_ID(ID "NNtQ"), "a persistent id of 7 items");
     EXPECT_TENSOR_REFUSED(WITH_ID(ID "(U\1xK\0K\3ttQ"), "storage k is a view of another");
@@ -312,12 +312,12 @@ static void shared_dictionaries_cannot_multiply(void)
     struct stream *object = calloc(1, sizeof *object);
     assert(object != NULL);
     APPEND(object, "}U\001t" PLAIN "sq\0");
-    for (char level = 1; level < 15; level++) {
+    for (int level = 1; level < 15; level++) {
         const char get[] = {'h', (char)(level - 1)};
-        const char put[] = {'u', 'q', level};
+        const char put[] = {'u', 'q', (char)level};
         APPEND(object, "}(");
-        for (char i = '0'; i <= '9'; i++) {
-            const char key[] = {'U', 1, i};
+        for (int i = '0'; i <= '9'; i++) {
+            const char key[] = {'U', 1, (char)i};
             append(object, key, sizeof key);
             append(object, get, sizeof get);
         }

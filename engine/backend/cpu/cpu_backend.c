@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -242,7 +246,7 @@ static int cpu_matrix_peak(double *ret_gflops, enum backend_precision precision,
         .m = PEAK_M, .k = PEAK_K, .n = PEAK_N, .bf16 = plan.format != FORMAT_F32};
     if (r == 0) {
         r = pool_new(&plan.pool, threads > 0 ? threads : pool_count_processors(),
-                 onednn_enter_thread, err);
+                     onednn_enter_thread, err);
     }
     if (r == 0) {
         onednn_enter_thread();

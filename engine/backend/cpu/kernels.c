@@ -2,6 +2,10 @@
 /* Compiled once per instruction set with KERNELS_TABLE naming the table that it defines. */
 #include "engine/backend/cpu/kernels.h"
 
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "engine/backend/cpu/simd.h"
 
 extern const struct kernels KERNELS_TABLE;
@@ -11,22 +15,37 @@ extern const struct kernels KERNELS_TABLE;
  * degree 5 in each of 16 intervals of [0, 6), Chebyshev-fitted in the distance from the interval's
  * middle, in intervals; beyond 6, g < 6e-9.  Largest error 2.6e-8 (measured over 400,000 points).
  */
-static const float GELU[6][SIMD_WIDTH] = {
-    {0.0798064247F, 0.161374331F, 0.163360044F, 0.124261923F, 0.0772092491F, 0.0403839126F, 0.0180243514F, 0.00691284519F, 0.00228716549F, 0.000654324307F, 0.000162097102F, 3.48060712e-05F, 6.4819892e-06F, 1.04743197e-06F, 1.46907055e-07F, 1.78877837e-08F},
-    {0.132051006F, 0.0357444175F, -0.0250335261F, -0.047476057F, -0.0436313115F, -0.0294374358F, -0.0159220435F, -0.00713884737F, -0.00269671949F, -0.000866082148F, -0.000237801709F, -5.60262706e-05F, -1.13550313e-05F, -1.98333896e-06F, -2.98956053e-07F, -3.89287962e-08F},
-    {-0.0541538894F, -0.0403154455F, -0.020264864F, -0.00328831631F, 0.00572507642F, 0.00753632141F, 0.00566824526F, 0.00317607028F, 0.00142364542F, 0.000526097487F, 0.000162828786F, 4.26056395e-05F, 9.48218349e-06F, 1.80246514e-06F, 2.93526256e-07F, 4.1041325e-08F},
-    {0.00256111845F, 0.00620193454F, 0.00661107898F, 0.0044290931F, 0.00164188561F, -0.000218821602F, -0.000850657234F, -0.000738726521F, -0.000428213534F, -0.000190460123F, -6.82783939e-05F, -2.02024021e-05F, -5.00068973e-06F, -1.04440858e-06F, -1.85114075e-07F, -2.79598051e-08F},
-    {0.00120370567F, 0.000527346856F, -0.000286684604F, -0.000700546021F, -0.00061645807F, -0.000301912194F, -4.06497238e-05F, 6.91904643e-05F, 7.3447969e-05F, 4.40554577e-05F, 1.93587093e-05F, 6.70684358e-06F, 1.89249772e-06F, 4.42706863e-07F, 8.67961489e-08F, 1.43667451e-08F},
-    {-7.92385836e-05F, -0.000171595835F, -0.000134833332F, -2.79552478e-05F, 5.14810636e-05F, 6.44111715e-05F, 3.71549359e-05F, 8.73392946e-06F, -4.50268362e-06F, -6.04451498e-06F, -3.67133293e-06F, -1.56219119e-06F, -5.13846885e-07F, -1.36051639e-07F, -2.96212477e-08F, -5.37201794e-09F}};
+static const float gelu_table[6][SIMD_WIDTH] = {
+    {0.0798064247F, 0.161374331F, 0.163360044F, 0.124261923F, 0.0772092491F, 0.0403839126F,
+     0.0180243514F, 0.00691284519F, 0.00228716549F, 0.000654324307F, 0.000162097102F,
+     3.48060712e-05F, 6.4819892e-06F, 1.04743197e-06F, 1.46907055e-07F, 1.78877837e-08F},
+    {0.132051006F, 0.0357444175F, -0.0250335261F, -0.047476057F, -0.0436313115F, -0.0294374358F,
+     -0.0159220435F, -0.00713884737F, -0.00269671949F, -0.000866082148F, -0.000237801709F,
+     -5.60262706e-05F, -1.13550313e-05F, -1.98333896e-06F, -2.98956053e-07F, -3.89287962e-08F},
+    {-0.0541538894F, -0.0403154455F, -0.020264864F, -0.00328831631F, 0.00572507642F, 0.00753632141F,
+     0.00566824526F, 0.00317607028F, 0.00142364542F, 0.000526097487F, 0.000162828786F,
+     4.26056395e-05F, 9.48218349e-06F, 1.80246514e-06F, 2.93526256e-07F, 4.1041325e-08F},
+    {0.00256111845F, 0.00620193454F, 0.00661107898F, 0.0044290931F, 0.00164188561F,
+     -0.000218821602F, -0.000850657234F, -0.000738726521F, -0.000428213534F, -0.000190460123F,
+     -6.82783939e-05F, -2.02024021e-05F, -5.00068973e-06F, -1.04440858e-06F, -1.85114075e-07F,
+     -2.79598051e-08F},
+    {0.00120370567F, 0.000527346856F, -0.000286684604F, -0.000700546021F, -0.00061645807F,
+     -0.000301912194F, -4.06497238e-05F, 6.91904643e-05F, 7.3447969e-05F, 4.40554577e-05F,
+     1.93587093e-05F, 6.70684358e-06F, 1.89249772e-06F, 4.42706863e-07F, 8.67961489e-08F,
+     1.43667451e-08F},
+    {-7.92385836e-05F, -0.000171595835F, -0.000134833332F, -2.79552478e-05F, 5.14810636e-05F,
+     6.44111715e-05F, 3.71549359e-05F, 8.73392946e-06F, -4.50268362e-06F, -6.04451498e-06F,
+     -3.67133293e-06F, -1.56219119e-06F, -5.13846885e-07F, -1.36051639e-07F, -2.96212477e-08F,
+     -5.37201794e-09F}};
 
 static inline v16f gelu(v16f x)
 {
     const v16f t = simd_min(simd_abs(x), simd_set(5.999999F)) * (16.0F / 6.0F);
     const v16i i = simd_to_int(t);
     const v16f u = t - simd_to_float(i) - 0.5F;
-    v16f g = simd_lookup(GELU[5], i);
+    v16f g = simd_lookup(gelu_table[5], i);
     for (int k = 4; k >= 0; k--) {
-        g = simd_fma(g, u, simd_lookup(GELU[k], i));
+        g = simd_fma(g, u, simd_lookup(gelu_table[k], i));
     }
     return simd_max(x, simd_set(0.0F)) - g;
 }
@@ -105,6 +124,25 @@ static inline size_t lanes(size_t c, size_t channels)
     return channels - c < SIMD_WIDTH ? channels - c : SIMD_WIDTH;
 }
 
+__attribute__((always_inline)) static inline void epilogue_lanes(const struct epilogue *e,
+                                                                 enum graph_act act,
+                                                                 const struct operand *out,
+                                                                 size_t p, size_t c)
+{
+    const size_t n = lanes(c, e->channels);
+    v16f v = simd_load(e->acc + p * e->acc_stride + c, n);
+    if (e->bias != NULL) {
+        v += simd_load(e->bias + c, n);
+    }
+    v = apply(act, v);
+    for (int i = 0; i < 2; i++) {
+        if (e->add[i].data != NULL) {
+            v += load(&e->add[i], p, c, n);
+        }
+    }
+    store(out, p, c, v, n);
+}
+
 __attribute__((always_inline)) static inline void
 epilogue_as(const struct epilogue *e, enum graph_act act, enum format format)
 {
@@ -112,18 +150,7 @@ epilogue_as(const struct epilogue *e, enum graph_act act, enum format format)
     out.format = format;
     for (size_t p = 0; p < e->pixels; p++) {
         for (size_t c = 0; c < e->channels; c += SIMD_WIDTH) {
-            const size_t n = lanes(c, e->channels);
-            v16f v = simd_load(e->acc + p * e->acc_stride + c, n);
-            if (e->bias != NULL) {
-                v += simd_load(e->bias + c, n);
-            }
-            v = apply(act, v);
-            for (int i = 0; i < 2; i++) {
-                if (e->add[i].data != NULL) {
-                    v += load(&e->add[i], p, c, n);
-                }
-            }
-            store(&out, p, c, v, n);
+            epilogue_lanes(e, act, &out, p, c);
         }
     }
 }
@@ -161,34 +188,50 @@ static inline struct neighbours neighbours_of(int32_t at, int32_t factor, int32_
     return (struct neighbours){first, second, clamped - (float)first};
 }
 
+/* The low-resolution values, and their weights, that make up column x; at most six. */
+struct taps {
+    const float *at[6];
+    float weight[6];
+    int n;
+};
+
+static inline void collect_taps(struct taps *t, const struct expand_row *e, int32_t x)
+{
+    const int32_t width = e->low_w * e->factor;
+    t->n = 0;
+    for (int32_t k = 0; k < 3; k++) {
+        const int32_t at = x + k - 1;
+        if (at < 0 || at >= width) {
+            continue;
+        }
+        const struct neighbours nb = neighbours_of(at, e->factor, e->low_w);
+        const float *base = e->taps + (size_t)k * e->channels;
+        t->at[t->n] = base + (size_t)nb.first * e->tap_stride;
+        t->weight[t->n++] = 1.0F - nb.weight;
+        t->at[t->n] = base + (size_t)nb.second * e->tap_stride;
+        t->weight[t->n++] = nb.weight;
+    }
+}
+
+static inline void sum_taps(const struct taps *t, size_t channels, float *out)
+{
+    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+        const size_t n = lanes(c, channels);
+        v16f v = {0};
+        for (int i = 0; i < t->n; i++) {
+            v = simd_fma(simd_set(t->weight[i]), simd_load(t->at[i] + c, n), v);
+        }
+        simd_store(out + c, v, n);
+    }
+}
+
 static void expand_row(const struct expand_row *e)
 {
     const int32_t width = e->low_w * e->factor;
     for (int32_t x = 0; x < width; x++) {
-        const float *tap[6];
-        float weight[6];
-        int n_taps = 0;
-        for (int32_t k = 0; k < 3; k++) {
-            const int32_t at = x + k - 1;
-            if (at < 0 || at >= width) {
-                continue;
-            }
-            const struct neighbours nb = neighbours_of(at, e->factor, e->low_w);
-            const float *base = e->taps + (size_t)k * e->channels;
-            tap[n_taps] = base + (size_t)nb.first * e->tap_stride;
-            weight[n_taps++] = 1.0F - nb.weight;
-            tap[n_taps] = base + (size_t)nb.second * e->tap_stride;
-            weight[n_taps++] = nb.weight;
-        }
-        float *out = e->out + (size_t)x * e->channels;
-        for (size_t c = 0; c < e->channels; c += SIMD_WIDTH) {
-            const size_t n = lanes(c, e->channels);
-            v16f v = {0};
-            for (int i = 0; i < n_taps; i++) {
-                v = simd_fma(simd_set(weight[i]), simd_load(tap[i] + c, n), v);
-            }
-            simd_store(out + c, v, n);
-        }
+        struct taps taps;
+        collect_taps(&taps, e, x);
+        sum_taps(&taps, e->channels, e->out + (size_t)x * e->channels);
     }
 }
 
@@ -200,25 +243,41 @@ static void add_scaled(float *acc, const float *x, float w, size_t n)
     }
 }
 
+/* The lanes from n on become zero. */
+static inline v16f keep_lanes(v16f v, size_t n)
+{
+    for (size_t i = n; i < SIMD_WIDTH; i++) {
+        v[i] = 0.0F;
+    }
+    return v;
+}
+
+static inline float mean_of(const float *in, size_t channels)
+{
+    v16f sum = {0};
+    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+        sum += simd_load(in + c, lanes(c, channels));
+    }
+    return simd_sum(sum) / (float)channels;
+}
+
+static inline float variance_of(const float *in, size_t channels, float mean)
+{
+    v16f squares = {0};
+    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+        const size_t n = lanes(c, channels);
+        const v16f d = keep_lanes(simd_load(in + c, n) - mean, n);
+        squares = simd_fma(d, d, squares);
+    }
+    return simd_sum(squares) / (float)channels;
+}
+
 static void layer_norm(const struct norm *n)
 {
     for (size_t row = 0; row < n->rows; row++) {
         const float *in = n->in + row * n->channels;
-        v16f sum = {0};
-        for (size_t c = 0; c < n->channels; c += SIMD_WIDTH) {
-            sum += simd_load(in + c, lanes(c, n->channels));
-        }
-        const float mean = simd_sum(sum) / (float)n->channels;
-        v16f squares = {0};
-        for (size_t c = 0; c < n->channels; c += SIMD_WIDTH) {
-            const size_t m = lanes(c, n->channels);
-            v16f d = simd_load(in + c, m) - mean;
-            for (size_t i = m; i < SIMD_WIDTH; i++) {
-                d[i] = 0.0F;
-            }
-            squares = simd_fma(d, d, squares);
-        }
-        const float rstd = 1.0F / sqrtf(simd_sum(squares) / (float)n->channels + n->eps);
+        const float mean = mean_of(in, n->channels);
+        const float rstd = 1.0F / sqrtf(variance_of(in, n->channels, mean) + n->eps);
         for (size_t c = 0; c < n->channels; c += SIMD_WIDTH) {
             const size_t m = lanes(c, n->channels);
             const v16f d = (simd_load(in + c, m) - mean) * rstd;
@@ -228,25 +287,28 @@ static void layer_norm(const struct norm *n)
     }
 }
 
+/* values = e^(scale (values - their maximum)); returns their sum. */
+static inline float exponentials(float *values, size_t n, float scale)
+{
+    float largest = values[0];
+    for (size_t c = 1; c < n; c++) {
+        largest = values[c] > largest ? values[c] : largest;
+    }
+    v16f total = {0};
+    for (size_t c = 0; c < n; c += SIMD_WIDTH) {
+        const size_t m = lanes(c, n);
+        const v16f e = keep_lanes(exponential((simd_load(values + c, m) - largest) * scale), m);
+        total += e;
+        simd_store(values + c, e, m);
+    }
+    return simd_sum(total);
+}
+
 static void softmax(float *scores, size_t rows, size_t columns, float scale, struct operand out)
 {
     for (size_t row = 0; row < rows; row++) {
         float *at = scores + row * columns;
-        float largest = at[0];
-        for (size_t c = 1; c < columns; c++) {
-            largest = at[c] > largest ? at[c] : largest;
-        }
-        float total = 0.0F;
-        for (size_t c = 0; c < columns; c += SIMD_WIDTH) {
-            const size_t n = lanes(c, columns);
-            v16f e = exponential((simd_load(at + c, n) - largest) * scale);
-            for (size_t i = n; i < SIMD_WIDTH; i++) {
-                e[i] = 0.0F;
-            }
-            total += simd_sum(e);
-            simd_store(at + c, e, n);
-        }
-        const float factor = 1.0F / total;
+        const float factor = 1.0F / exponentials(at, columns, scale);
         for (size_t c = 0; c < columns; c += SIMD_WIDTH) {
             const size_t n = lanes(c, columns);
             store(&out, row, c, simd_load(at + c, n) * factor, n);
@@ -254,51 +316,67 @@ static void softmax(float *scores, size_t rows, size_t columns, float scale, str
     }
 }
 
-static void conv_from_one(const struct small_conv *s)
+/* The pixel of the 3x3 window at (y, x) under tap k, or -1 outside the image. */
+static inline int32_t window_pixel(const struct small_conv *s, int32_t y, int32_t x, int32_t k)
+{
+    const int32_t yy = y + k / 3 - 1;
+    const int32_t xx = x + k % 3 - 1;
+    return yy < 0 || yy >= s->h || xx < 0 || xx >= s->w ? -1 : yy * s->w + xx;
+}
+
+static inline void from_one_pixel(const struct small_conv *s, int32_t y, int32_t x, float *out)
 {
     const size_t channels = (size_t)s->channels;
+    float in[9];
+    for (int32_t k = 0; k < 9; k++) {
+        const int32_t pixel = window_pixel(s, y, x, k);
+        in[k] = pixel < 0 ? 0.0F : s->in[pixel];
+    }
+    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+        const size_t n = lanes(c, channels);
+        v16f v = {0};
+        for (size_t k = 0; k < 9; k++) {
+            v = simd_fma(simd_set(in[k]), simd_load(s->weight + k * channels + c, n), v);
+        }
+        simd_store(out + c, v, n);
+    }
+}
+
+static void conv_from_one(const struct small_conv *s)
+{
+    float *out = s->out;
     for (int32_t y = s->row0; y < s->row1; y++) {
-        for (int32_t x = 0; x < s->w; x++) {
-            float in[9];
-            for (int32_t k = 0; k < 9; k++) {
-                const int32_t yy = y + k / 3 - 1;
-                const int32_t xx = x + k % 3 - 1;
-                const int inside = yy >= 0 && yy < s->h && xx >= 0 && xx < s->w;
-                in[k] = inside ? s->in[(size_t)yy * (size_t)s->w + (size_t)xx] : 0.0F;
-            }
-            float *out = s->out + ((size_t)(y - s->row0) * (size_t)s->w + (size_t)x) * channels;
-            for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
-                const size_t n = lanes(c, channels);
-                v16f v = {0};
-                for (size_t k = 0; k < 9; k++) {
-                    v = simd_fma(simd_set(in[k]), simd_load(s->weight + k * channels + c, n), v);
-                }
-                simd_store(out + c, v, n);
-            }
+        for (int32_t x = 0; x < s->w; x++, out += s->channels) {
+            from_one_pixel(s, y, x, out);
         }
     }
 }
 
-static void conv_to_one(const struct small_conv *s)
+static inline float to_one_pixel(const struct small_conv *s, int32_t y, int32_t x)
 {
     const size_t channels = (size_t)s->channels;
+    v16f v = {0};
+    for (int32_t k = 0; k < 9; k++) {
+        const int32_t pixel = window_pixel(s, y, x, k);
+        if (pixel < 0) {
+            continue;
+        }
+        const float *in = s->in + (size_t)pixel * channels;
+        const float *w = s->weight + (size_t)k * channels;
+        for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+            const size_t n = lanes(c, channels);
+            v = simd_fma(simd_load(in + c, n), simd_load(w + c, n), v);
+        }
+    }
+    return simd_sum(v) + s->bias;
+}
+
+static void conv_to_one(const struct small_conv *s)
+{
+    float *out = s->out;
     for (int32_t y = s->row0; y < s->row1; y++) {
         for (int32_t x = 0; x < s->w; x++) {
-            v16f v = {0};
-            for (int32_t k = 0; k < 9; k++) {
-                const int32_t yy = y + k / 3 - 1;
-                const int32_t xx = x + k % 3 - 1;
-                if (yy < 0 || yy >= s->h || xx < 0 || xx >= s->w) {
-                    continue;
-                }
-                const float *in = s->in + ((size_t)yy * (size_t)s->w + (size_t)xx) * channels;
-                const float *w = s->weight + (size_t)k * channels;
-                for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
-                    const size_t n = lanes(c, channels);
-                    v = simd_fma(simd_load(in + c, n), simd_load(w + c, n), v);
-                }
-            }
-            s->out[(size_t)(y - s->row0) * (size_t)s->w + (size_t)x] = simd_sum(v) + s->bias;
+            *out++ = to_one_pixel(s, y, x);
         }
     }
 }

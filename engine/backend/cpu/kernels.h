@@ -4,12 +4,13 @@
  * kernels.c is compiled once for each instruction set; kernels_get returns the best this processor
  * has.  All are free of shared state and may run on any thread.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
+#include <stddef.h> // IWYU pragma: export
+#include <stdint.h> // IWYU pragma: export
 
-#include "engine/backend/graph.h"
+#include "engine/backend/graph.h" // IWYU pragma: export
 
 /* How an activation lies in memory, [pixels, channels]. */
 enum format {
@@ -27,8 +28,8 @@ enum format {
 
 static inline size_t format_bytes(enum format f) /* of one value */
 {
-    static const size_t BYTES[] = {4, 2, 6, 4};
-    return BYTES[f];
+    static const size_t bytes[] = {4, 2, 6, 4};
+    return bytes[f];
 }
 
 /* Some channels of an activation. */
@@ -52,7 +53,7 @@ struct epilogue {
 
 /* One row of expanded taps: h[x, c] = sum over kx of the bilinear row of tap kx at x + kx - 1. */
 struct expand_row {
-    const float *taps;  /* [low_w, 3, channels], a pixel every tap_stride values */
+    const float *taps; /* [low_w, 3, channels], a pixel every tap_stride values */
     size_t tap_stride;
     size_t channels;
     int32_t low_w, factor;

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,22 +30,36 @@ static void lowering_fini(struct lowering *w)
     free(w->wanted);
 }
 
-/* Find who makes and who reads each tensor; an operation is live if its output is needed. */
-static int survey(struct lowering *w, struct sctd_error *err)
+static int allocate(struct lowering *w, struct sctd_error *err)
 {
-    const struct graph *g = w->graph;
-    const size_t tensors = (size_t)g->n_tensors;
-    const size_t ops = (size_t)g->n_ops;
+    const size_t tensors = (size_t)w->graph->n_tensors;
+    const size_t ops = (size_t)w->graph->n_ops;
     w->producer = calloc(tensors, sizeof *w->producer);
     w->consumers = calloc(tensors, sizeof *w->consumers);
     w->consumer = calloc(tensors, sizeof *w->consumer);
     w->live = calloc(ops, sizeof *w->live);
     w->folded = calloc(ops, sizeof *w->folded);
     w->wanted = calloc(tensors, sizeof *w->wanted);
-    if (w->producer == NULL || w->consumers == NULL || w->consumer == NULL || w->live == NULL ||
-        w->folded == NULL || w->wanted == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "lowering");
+    const bool all = w->producer != NULL && w->consumers != NULL && w->consumer != NULL &&
+                     w->live != NULL && w->folded != NULL && w->wanted != NULL;
+    return all ? 0 : sctd_error(err, SCTD_ENOMEM, "lowering");
+}
+
+static void count_consumer(struct lowering *w, int32_t op)
+{
+    for (int32_t i = 0; i < 3; i++) {
+        const int32_t t = w->graph->op[op].in[i];
+        if (t != GRAPH_NONE) {
+            w->consumers[t]++;
+            w->consumer[t] = op;
+        }
     }
+}
+
+/* Find who makes and who reads each tensor; an operation is live if its output is needed. */
+static void survey(struct lowering *w)
+{
+    const struct graph *g = w->graph;
     for (int32_t t = 0; t < g->n_tensors; t++) {
         w->producer[t] = GRAPH_NONE;
     }
@@ -54,14 +71,10 @@ static int survey(struct lowering *w, struct sctd_error *err)
         const struct graph_op *op = &g->op[i];
         w->producer[op->out] = i;
         w->live[i] = w->wanted[op->out] || w->consumers[op->out] > 0;
-        for (int32_t t = 0; w->live[i] && t < 3; t++) {
-            if (op->in[t] != GRAPH_NONE) {
-                w->consumers[op->in[t]] += 1;
-                w->consumer[op->in[t]] = i;
-            }
+        if (w->live[i]) {
+            count_consumer(w, i);
         }
     }
-    return 0;
 }
 
 /* Whether a tensor exists only for its one reader, so that its producer may be folded into it. */
@@ -132,19 +145,14 @@ static bool is_product_input(const struct lowering *w, const struct graph_op *op
 }
 
 /*
- * Products whose input's rounding shows most in the output for what they cost: those before the
- * output, the first of each encoder level, and the decoder's upsampled ones, which the rewrite has
- * made cheap (measured on the golden models, docs/performance.md).
+ * Products whose input's rounding shows most in the output for what they cost: the decoder's, and the
+ * first of each encoder level (measured on the golden models, docs/performance.md).
  */
 static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
 {
-    if (op->kind != GRAPH_CONV) {
-        return false;
-    }
     const struct graph_op *before = producer_of(w, op->in[0]);
-    const struct graph_op *next = &w->graph->op[w->consumer[op->out]];
-    return upsample_before(w, op) != NULL || (before != NULL && before->kind == GRAPH_MAX_POOL) ||
-           (is_private(w, op->out) && is_last_conv(w, next));
+    return op->kind == GRAPH_CONV &&
+           (op->stage == GRAPH_DECODER || (before != NULL && before->kind == GRAPH_MAX_POOL));
 }
 
 static void want_format(struct lowering *w, int32_t tensor, enum format format)
@@ -295,34 +303,34 @@ static int lower_op(struct lowering *w, const struct graph_op *op, struct sctd_e
     return lower_conv(w, op, err);
 }
 
-/* Fold what belongs to a later merge before its parts get steps of their own. */
-static void fold_halves(struct lowering *w)
+/* Fold what belongs to a later operation before it gets a step of its own. */
+static void fold_parts(struct lowering *w, const struct graph_op *op)
 {
-    for (int32_t i = 0; i < w->graph->n_ops; i++) {
-        const struct graph_op *op = &w->graph->op[i];
-        if (w->live[i] && op->kind == GRAPH_CONV && op->kernel == 1 && op->in[1] != GRAPH_NONE) {
-            (void)take_half(w, op->in[0]);
-            (void)take_half(w, op->in[1]);
-        }
-        if (w->live[i] && op->kind == GRAPH_CONV && !is_first_conv(w, op) &&
-            !is_last_conv(w, op)) {
-            const struct graph_op *up = upsample_before(w, op);
-            if (up != NULL) {
-                w->folded[up - w->graph->op] = true;
-            }
-        }
+    if (op->kind != GRAPH_CONV || is_first_conv(w, op) || is_last_conv(w, op)) {
+        return;
+    }
+    if (op->kernel == 1 && op->in[1] != GRAPH_NONE) {
+        (void)take_half(w, op->in[0]);
+        (void)take_half(w, op->in[1]);
+    }
+    const struct graph_op *up = upsample_before(w, op);
+    if (up != NULL) {
+        w->folded[up - w->graph->op] = true;
     }
 }
 
 int lower_graph(struct cpu_plan *plan, const struct graph *graph, struct sctd_error *err)
 {
     struct lowering w = {.plan = plan, .graph = graph};
-    int r = survey(&w, err);
+    int r = allocate(&w, err);
     if (r == 0) {
+        survey(&w);
         r = choose_formats(&w, err);
     }
-    if (r == 0) {
-        fold_halves(&w);
+    for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
+        if (w.live[i]) {
+            fold_parts(&w, &graph->op[i]);
+        }
     }
     for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
         if (w.live[i] && !w.folded[i]) {

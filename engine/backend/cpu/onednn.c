@@ -2,6 +2,9 @@
 #include "engine/backend/cpu/onednn.h"
 
 #include <dlfcn.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,7 +43,7 @@ void onednn_enter_thread(void)
     void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
     if (symbol != NULL) {
         void (*set_threads)(int) = NULL;
-        memcpy(&set_threads, &symbol, sizeof symbol);
+        memcpy((void *)&set_threads, (const void *)&symbol, sizeof symbol);
         set_threads(1);
     }
 }
@@ -70,8 +73,8 @@ int onednn_open(struct onednn **ret_onednn, int32_t workers, struct sctd_error *
     }
     bool ok = dnnl_engine_create(&o->engine, dnnl_cpu, 0) == dnnl_success;
     for (int32_t i = 0; ok && i < workers; i++) {
-        ok = dnnl_stream_create(&o->stream[i], o->engine, dnnl_stream_default_flags) ==
-             dnnl_success;
+        ok =
+            dnnl_stream_create(&o->stream[i], o->engine, dnnl_stream_default_flags) == dnnl_success;
     }
     if (!ok) {
         onednn_close(o);
@@ -138,7 +141,8 @@ static dnnl_status_t reorder(struct onednn *o, struct onednn_weights *w,
                              const dnnl_memory_desc_t *from, const void *plain)
 {
     void *source = NULL;
-    memcpy(&source, &plain, sizeof source); /* oneDNN reads it, but takes no const pointer */
+    memcpy((void *)&source, (const void *)&plain,
+           sizeof source); /* oneDNN reads it, but takes no const pointer */
     dnnl_memory_t memory = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_t primitive = NULL;
@@ -209,7 +213,7 @@ static int make_slots(struct onednn_product *p, const struct recipe_of_product *
                       const dnnl_memory_desc_t *scratch, struct sctd_error *err)
 {
     const int32_t workers = p->onednn->workers;
-    const dnnl_engine_t engine = p->onednn->engine;
+    dnnl_engine_t engine = p->onednn->engine;
     p->slot = calloc((size_t)workers, sizeof *p->slot);
     if (p->slot == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "onednn product");
@@ -324,9 +328,9 @@ int onednn_conv_new(struct onednn_product **ret_product, struct onednn *onednn,
     if (*io_weights != NULL) {
         wanted = (*io_weights)->layout;
     }
-    dnnl_status_t s = dnnl_convolution_forward_desc_init(&conv, dnnl_forward_inference,
-                                                         dnnl_convolution_direct, &r.first, &wanted,
-                                                         NULL, &r.out, stride, before, after);
+    dnnl_status_t s =
+        dnnl_convolution_forward_desc_init(&conv, dnnl_forward_inference, dnnl_convolution_direct,
+                                           &r.first, &wanted, NULL, &r.out, stride, before, after);
     if (s == dnnl_success) {
         s = describe(&r.desc, &conv, onednn->engine);
     }
@@ -393,7 +397,7 @@ size_t onednn_get_scratch(const struct onednn_product *product)
 static bool bind(dnnl_memory_t memory, const void *data)
 {
     void *handle = NULL;
-    memcpy(&handle, &data, sizeof handle);
+    memcpy((void *)&handle, (const void *)&data, sizeof handle);
     return dnnl_memory_set_data_handle(memory, handle) == dnnl_success;
 }
 

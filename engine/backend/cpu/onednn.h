@@ -9,13 +9,14 @@
  * Thread safety: creation from several threads is safe; a product may run on several workers at
  * once, each under its own worker number.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdbool.h> // IWYU pragma: export
+#include <stddef.h>  // IWYU pragma: export
+#include <stdint.h>  // IWYU pragma: export
 
-#include "engine/base/error.h"
+#include "engine/base/error.h" // IWYU pragma: export
 
 struct onednn;
 struct onednn_weights;
@@ -35,7 +36,7 @@ enum onednn_isa onednn_get_isa(void);
 struct onednn_conv_shape {
     int32_t rows, width; /* of the output */
     int32_t in_channels, out_channels;
-    int32_t kernel;  /* 1 or 3 */
+    int32_t kernel;   /* 1 or 3 */
     bool top, bottom; /* kernel 3: the row above (below) is zero padding, not part of the input */
     bool bf16;
 };

@@ -6,19 +6,20 @@
  * compiled and computed alone from start to end by one worker, so that results depend neither on the
  * number of threads nor on the batch.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <stdatomic.h> // IWYU pragma: export
+#include <stdbool.h>   // IWYU pragma: export
+#include <stddef.h>    // IWYU pragma: export
+#include <stdint.h>    // IWYU pragma: export
 
-#include "engine/backend/backend.h"
-#include "engine/backend/cpu/kernels.h"
-#include "engine/backend/cpu/onednn.h"
-#include "engine/backend/cpu/pool.h"
-#include "engine/backend/graph.h"
-#include "engine/base/error.h"
+#include "engine/backend/backend.h"     // IWYU pragma: export
+#include "engine/backend/cpu/kernels.h" // IWYU pragma: export
+#include "engine/backend/cpu/onednn.h"  // IWYU pragma: export
+#include "engine/backend/cpu/pool.h"    // IWYU pragma: export
+#include "engine/backend/graph.h"       // IWYU pragma: export
+#include "engine/base/error.h"          // IWYU pragma: export
 
 struct cpu_plan;
 
@@ -53,8 +54,8 @@ struct cpu_plan {
     struct onednn *onednn;
     enum backend_precision precision; /* BACKEND_AUTO resolved */
     enum format format;               /* of what goes into most products */
-    enum format sensitive_format;     /* and into those whose rounding shows most in the output */
-    enum format merge_format;         /* and into the 1x1 merges of two maps */
+    enum format sensitive_format;     /* into those whose rounding shows most in the output */
+    enum format merge_format;         /* into the 1x1 merges of two maps */
     const char *arithmetic;
     struct place *place; /* [n_tensors] */
     int32_t n_tensors;
@@ -64,10 +65,10 @@ struct cpu_plan {
     struct step step[CPU_MAX_STEPS];
     int32_t n_steps;
     int32_t max_batch;
-    int32_t group;      /* slices whose pieces are shared out together */
+    int32_t group; /* slices whose pieces are shared out together */
     unsigned char *arena;
-    size_t onednn_scratch; /* bytes; first in each worker's scratch */
-    size_t layer_scratch;  /* bytes, after it */
+    size_t onednn_scratch;  /* bytes; first in each worker's scratch */
+    size_t layer_scratch;   /* bytes, after it */
     unsigned char *scratch; /* [threads][onednn_scratch + layer_scratch] */
     /* of the run in progress */
     const struct backend_io *io;

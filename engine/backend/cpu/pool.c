@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 enum {
@@ -28,10 +29,10 @@ struct pool {
     pool_fn fn;
     void *arg;
     int32_t items;
-    atomic_int next;       /* the next item to take */
-    atomic_int busy;       /* workers still in the round */
-    atomic_uint round;     /* changed, under lock, to start one */
-    bool stop;             /* under lock */
+    atomic_int next;   /* the next item to take */
+    atomic_int busy;   /* workers still in the round */
+    atomic_uint round; /* changed, under lock, to start one */
+    bool stop;         /* under lock */
     bool has_lock;
     int32_t threads;
     int32_t n_started;

@@ -5,11 +5,12 @@
  * a layer's pieces stay in a core's cache from the product to what follows it, and so that results
  * do not depend on the number of threads.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdint.h>
+#include <stdint.h> // IWYU pragma: export
 
-#include "engine/base/error.h"
+#include "engine/base/error.h" // IWYU pragma: export
 
 struct pool;
 

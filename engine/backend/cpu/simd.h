@@ -4,10 +4,12 @@
  * The vector types are the compiler's own; only what they cannot say (fused multiply-add, table
  * lookup) has one form for AVX-512 and one for everything else.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <math.h>
-#include <stdint.h>
+#include <math.h>   // IWYU pragma: export
+#include <stddef.h> // IWYU pragma: export
+#include <stdint.h> // IWYU pragma: export
 #include <string.h>
 
 #if defined(__AVX512F__)

@@ -3,13 +3,14 @@
  *
  * Errors of all: SCTD_EINVAL (oneDNN cannot), SCTD_ENOMEM.
  */
+/* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdint.h>
+#include <stdint.h> // IWYU pragma: export
 
-#include "engine/backend/cpu/plan.h"
-#include "engine/backend/graph.h"
-#include "engine/base/error.h"
+#include "engine/backend/cpu/plan.h" // IWYU pragma: export
+#include "engine/backend/graph.h"    // IWYU pragma: export
+#include "engine/base/error.h"       // IWYU pragma: export
 
 /* How one input of a concatenation, or a whole map, comes about. */
 struct map_source {

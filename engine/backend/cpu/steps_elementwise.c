@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "engine/backend/cpu/steps.h"
@@ -71,9 +74,8 @@ static bool run_max_pool(struct cpu_plan *plan, const void *layer, int32_t slice
         const size_t pixel = (size_t)y * 4 * width;
         const struct operand top = plan_operand(plan, l->in[0], slice, pixel, 0);
         const struct operand low = plan_operand(plan, l->in[0], slice, pixel + 2 * width, 0);
-        plan->kernels->max_pool(&top, &low,
-                                plan_operand(plan, l->out, slice, (size_t)y * width, 0), width,
-                                r.channels);
+        plan->kernels->max_pool(&top, &low, plan_operand(plan, l->out, slice, (size_t)y * width, 0),
+                                width, r.channels);
     }
     return true;
 }
@@ -162,8 +164,8 @@ static int32_t source_of(int32_t at, int32_t factor, int32_t low, float *ret_wei
 }
 
 /* acc += weight * in[y, x, :] */
-static void add_pixel(const struct cpu_plan *plan, const struct elementwise_layer *l,
-                      int32_t slice, size_t pixel, float weight, float *acc, float *row)
+static void add_pixel(const struct cpu_plan *plan, const struct elementwise_layer *l, int32_t slice,
+                      size_t pixel, float weight, float *acc, float *row)
 {
     const size_t channels = (size_t)plan->place[l->in[0]].c;
     const struct operand from = plan_operand(plan, l->in[0], slice, pixel, 0);
@@ -179,8 +181,7 @@ static bool run_upsample(struct cpu_plan *plan, const void *layer, int32_t slice
     const struct place *low = &plan->place[l->in[0]];
     const size_t width = (size_t)low->w;
     float *acc = plan_layer_scratch(plan, worker, 0);
-    float *row =
-        plan_layer_scratch(plan, worker, round_up(r.pixels * r.channels * sizeof(float)));
+    float *row = plan_layer_scratch(plan, worker, round_up(r.pixels * r.channels * sizeof(float)));
     for (size_t p = 0; p < r.pixels; p++) {
         const size_t out_width = width * (size_t)l->factor;
         float wy = 0.0F;
@@ -240,11 +241,11 @@ static int add_layer(struct cpu_plan *plan, struct elementwise_layer *l, step_fn
     l->rows_per_item = row > 128 * 1024 ? 1 : 128 * 1024 / row;
     const int32_t quarter = (out->h + 3) / 4;
     l->rows_per_item = l->rows_per_item < quarter ? l->rows_per_item : quarter;
-    const size_t inputs = (size_t)(plan->place[l->in[0]].c > out->c ? plan->place[l->in[0]].c
-                                                                    : out->c);
-    plan_need_scratch(plan, NULL,
-                      3 * round_up((size_t)l->rows_per_item * (size_t)out->w * inputs *
-                                   sizeof(double)));
+    const size_t inputs =
+        (size_t)(plan->place[l->in[0]].c > out->c ? plan->place[l->in[0]].c : out->c);
+    plan_need_scratch(
+        plan, NULL,
+        3 * round_up((size_t)l->rows_per_item * (size_t)out->w * inputs * sizeof(double)));
     const struct step step = {.run = run,
                               .layer = l,
                               .free_layer = elementwise_free,

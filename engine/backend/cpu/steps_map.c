@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/backend/cpu/steps.h"
-
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/backend/cpu/steps.h"
 
 enum {
     MAX_VARIANTS = 4,
@@ -242,13 +245,13 @@ static void expand_block(const struct cpu_plan *plan, const struct expand *x,
     const size_t width = (size_t)x->low_w * (size_t)x->factor;
     for (int32_t i = 0; i < x->low_rows * 3; i++) {
         const size_t row = (size_t)(i / 3) * (size_t)x->low_w;
-        const struct expand_row e = {
-            .taps = scratch->low + row * 9 * channels + (size_t)(i % 3) * 3 * channels,
-            .tap_stride = 9 * channels,
-            .channels = channels,
-            .low_w = x->low_w,
-            .factor = x->factor,
-            .out = scratch->rows + (size_t)i * width * channels};
+        const struct expand_row e = {.taps = scratch->low + row * 9 * channels +
+                                             (size_t)(i % 3) * 3 * channels,
+                                     .tap_stride = 9 * channels,
+                                     .channels = channels,
+                                     .low_w = x->low_w,
+                                     .factor = x->factor,
+                                     .out = scratch->rows + (size_t)i * width * channels};
         plan->kernels->expand_row(&e);
     }
     struct epilogue e = *to;
@@ -276,8 +279,7 @@ static bool run_expand(const struct cpu_plan *plan, const struct map_layer *l,
         .acc = plan_layer_scratch(plan, worker, l->acc_at + at[2])};
     float weight = 0.0F;
     const int32_t touched = low_row(strip.row0 == 0 ? 0 : strip.row0 - 1, x->factor, &weight);
-    const int32_t low0 =
-        touched + x->low_rows <= x->low_h ? touched : x->low_h - x->low_rows;
+    const int32_t low0 = touched + x->low_rows <= x->low_h ? touched : x->low_h - x->low_rows;
     const struct operand in =
         plan_operand(plan, s->tensor, slice, (size_t)low0 * (size_t)x->low_w, 0);
     for (int32_t b = 0; b < x->n_blocks; b++) {
@@ -296,9 +298,8 @@ static bool run_expand(const struct cpu_plan *plan, const struct map_layer *l,
     return true;
 }
 
-static void run_copy(const struct cpu_plan *plan, const struct map_layer *l,
-                     const struct source *s, int32_t slice, struct strip strip, int32_t worker,
-                     struct epilogue *e)
+static void run_copy(const struct cpu_plan *plan, const struct map_layer *l, const struct source *s,
+                     int32_t slice, struct strip strip, int32_t worker, struct epilogue *e)
 {
     float *acc = plan_layer_scratch(plan, worker, l->acc_at);
     const struct operand in =
@@ -494,10 +495,8 @@ static int make_expand(struct cpu_plan *plan, struct source *s, const struct map
     int r = steps_plain_weights(&plain, from->conv, s->channels, low->c, 9, format, err);
     for (int32_t c0 = 0; r == 0 && c0 < s->channels; c0 += x->block) {
         const int32_t block = s->channels - c0 < x->block ? s->channels - c0 : x->block;
-        const struct onednn_matmul_shape shape = {.m = x->low_rows * x->low_w,
-                                                  .k = inputs,
-                                                  .n = 9 * block,
-                                                  .bf16 = is_bf16(format)};
+        const struct onednn_matmul_shape shape = {
+            .m = x->low_rows * x->low_w, .k = inputs, .n = 9 * block, .bf16 = is_bf16(format)};
         void *columns = NULL;
         r = pack_block(&columns, plain, inputs, c0, block, shape.bf16, err);
         if (r == 0) {
@@ -572,8 +571,8 @@ static int make_source(struct cpu_plan *plan, struct source *s, const struct map
         return make_first(s, from->conv, err);
     }
     s->kind = SOURCE_CONV;
-    return make_conv(plan, &s->conv, l, from->conv, in->c, s->channels,
-                     product_format(in->format), err);
+    return make_conv(plan, &s->conv, l, from->conv, in->c, s->channels, product_format(in->format),
+                     err);
 }
 
 int steps_conv(struct cpu_plan *plan, const struct map_source *source, int32_t skip, int32_t out,
@@ -597,15 +596,15 @@ int steps_conv(struct cpu_plan *plan, const struct map_source *source, int32_t s
     l->source[0].skip = skip;
     plan_need_scratch(plan, NULL, source_scratch(l, &l->source[0]));
     struct step step = {.run = run_map,
-                              .free_layer = map_layer_free,
-                              .stage = source->conv->stage,
-                              .items = count_strips(l)};
+                        .free_layer = map_layer_free,
+                        .stage = source->conv->stage,
+                        .items = count_strips(l)};
     step.layer = sctd_steal(&l);
     return plan_add_step(plan, &step, err);
 }
 
-int steps_merge(struct cpu_plan *plan, const struct graph_op *op,
-                const struct map_source source[2], struct sctd_error *err)
+int steps_merge(struct cpu_plan *plan, const struct graph_op *op, const struct map_source source[2],
+                struct sctd_error *err)
 {
     sctd_auto(map_layer_freep) struct map_layer *l = calloc(1, sizeof *l);
     if (l == NULL) {
@@ -642,9 +641,9 @@ int steps_merge(struct cpu_plan *plan, const struct graph_op *op,
     }
     plan_need_scratch(plan, NULL, l->acc_at + most);
     struct step step = {.run = run_merge,
-                              .free_layer = map_layer_free,
-                              .stage = op->stage,
-                              .items = count_strips(l)};
+                        .free_layer = map_layer_free,
+                        .stage = op->stage,
+                        .items = count_strips(l)};
     step.layer = sctd_steal(&l);
     return plan_add_step(plan, &step, err);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +10,7 @@
 
 enum {
     PATCH = 16,
-    ROWS_PER_PIECE = 32,   /* of normalisation and SwiGLU */
+    ROWS_PER_PIECE = 32,     /* of normalisation and SwiGLU */
     COLUMNS_PER_PIECE = 192, /* of a linear layer's output */
     MAX_PIECES = 256,
 };
@@ -65,15 +68,14 @@ static const void *gather_patches(const struct cpu_plan *plan, const struct line
         }
     }
     void *cast = plan_layer_scratch(plan, worker, round_up(rows * area * sizeof *flat));
-    const struct epilogue e = {
-        .pixels = rows,
-        .channels = area,
-        .acc = flat,
-        .acc_stride = area,
-        .out = {.data = cast,
-                .format = l->format,
-                .stride = l->format == FORMAT_SPLIT ? 3 * area : area,
-                .plane = area}};
+    const struct epilogue e = {.pixels = rows,
+                               .channels = area,
+                               .acc = flat,
+                               .acc_stride = area,
+                               .out = {.data = cast,
+                                       .format = l->format,
+                                       .stride = l->format == FORMAT_SPLIT ? 3 * area : area,
+                                       .plane = area}};
     plan->kernels->epilogue(&e);
     return cast;
 }
@@ -81,8 +83,9 @@ static const void *gather_patches(const struct cpu_plan *plan, const struct line
 static size_t patch_scratch(const struct linear_layer *l)
 {
     const size_t values = (size_t)l->rows * PATCH * PATCH;
-    return l->patches ? round_up(values * sizeof(float)) + round_up(values * format_bytes(l->format))
-                      : 0;
+    return l->patches
+               ? round_up(values * sizeof(float)) + round_up(values * format_bytes(l->format))
+               : 0;
 }
 
 static bool run_linear(struct cpu_plan *plan, const void *layer, int32_t slice, int32_t item,
@@ -127,12 +130,11 @@ static int make_blocks(struct cpu_plan *plan, struct linear_layer *l, const stru
     const size_t row_bytes = (size_t)k * (bf16 ? 2 : 4);
     int r = steps_plain_weights(&plain, op, l->n, l->k, 1, l->format, err);
     for (int32_t c0 = 0; r == 0 && c0 < l->n; c0 += l->block) {
-        const struct onednn_matmul_shape shape = {
-            .m = l->rows,
-            .k = k,
-            .n = l->n - c0 < l->block ? l->n - c0 : l->block,
-            .bf16 = bf16,
-            .transposed = true};
+        const struct onednn_matmul_shape shape = {.m = l->rows,
+                                                  .k = k,
+                                                  .n = l->n - c0 < l->block ? l->n - c0 : l->block,
+                                                  .bf16 = bf16,
+                                                  .transposed = true};
         const int32_t b = l->n_blocks++;
         r = onednn_matmul_new(&l->product[b], plan->onednn, &shape,
                               (const unsigned char *)plain + (size_t)c0 * row_bytes, &l->weights[b],
@@ -179,10 +181,8 @@ static int add_linear(struct cpu_plan *plan, const struct graph_op *op, struct s
     }
     plan_need_scratch(plan, NULL,
                       patch_scratch(l) + (size_t)l->rows * (size_t)l->block * sizeof(float));
-    struct step step = {.run = run_linear,
-                              .free_layer = linear_free,
-                              .stage = op->stage,
-                              .items = l->n_blocks};
+    struct step step = {
+        .run = run_linear, .free_layer = linear_free, .stage = op->stage, .items = l->n_blocks};
     step.layer = sctd_steal(&l);
     return plan_add_step(plan, &step, err);
 }
@@ -214,14 +214,14 @@ static bool run_norm(struct cpu_plan *plan, const void *layer, int32_t slice, in
     const size_t channels = (size_t)plan->place[l->out].c;
     const int32_t row0 = item * ROWS_PER_PIECE;
     const int32_t left = l->rows - row0;
-    const struct norm n = {
-        .rows = (size_t)(left < ROWS_PER_PIECE ? left : ROWS_PER_PIECE),
-        .channels = channels,
-        .in = plan_values(plan, l->in[0], slice) + (size_t)(row0 + l->drop) * channels,
-        .weight = l->weight,
-        .bias = l->bias,
-        .eps = l->eps,
-        .out = plan_operand(plan, l->out, slice, (size_t)row0, 0)};
+    const struct norm n = {.rows = (size_t)(left < ROWS_PER_PIECE ? left : ROWS_PER_PIECE),
+                           .channels = channels,
+                           .in = plan_values(plan, l->in[0], slice) +
+                                 (size_t)(row0 + l->drop) * channels,
+                           .weight = l->weight,
+                           .bias = l->bias,
+                           .eps = l->eps,
+                           .out = plan_operand(plan, l->out, slice, (size_t)row0, 0)};
     plan->kernels->layer_norm(&n);
     return true;
 }
@@ -263,10 +263,10 @@ static int add_rows(struct cpu_plan *plan, const struct graph_op *op, struct sct
         return r;
     }
     struct step step = {.run = op->kind == GRAPH_LAYER_NORM ? run_norm : run_swiglu,
-                              .layer = l,
-                              .free_layer = row_free,
-                              .stage = op->stage,
-                              .items = (l->rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE};
+                        .layer = l,
+                        .free_layer = row_free,
+                        .stage = op->stage,
+                        .items = (l->rows + ROWS_PER_PIECE - 1) / ROWS_PER_PIECE};
     return plan_add_step(plan, &step, err);
 }
 
@@ -311,8 +311,9 @@ static size_t head_sizes(const struct attention_layer *l, size_t ret_at[7])
     const size_t t = (size_t)l->tokens;
     const size_t d = (size_t)l->head_dim;
     const size_t value = format_bytes(l->format);
-    const size_t size[7] = {t * d * value, t * d * value, t * d * value, t * t * sizeof(float),
-                            t * t * value, t * d * sizeof(float), d * sizeof(float)};
+    const size_t size[7] = {t * d * value,         t * d * value, t * d * value,
+                            t * t * sizeof(float), t * t * value, t * d * sizeof(float),
+                            d * sizeof(float)};
     size_t at = 0;
     for (int i = 0; i < 7; i++) {
         ret_at[i] = at;
@@ -428,10 +429,8 @@ static int add_attention(struct cpu_plan *plan, const struct graph_op *op, struc
     size_t at[7];
     plan_need_scratch(plan, l->scores, head_sizes(l, at));
     plan_need_scratch(plan, l->mix, 0);
-    struct step step = {.run = run_attention,
-                              .free_layer = attention_free,
-                              .stage = op->stage,
-                              .items = op->heads};
+    struct step step = {
+        .run = run_attention, .free_layer = attention_free, .stage = op->stage, .items = op->heads};
     step.layer = sctd_steal(&l);
     return plan_add_step(plan, &step, err);
 }
