@@ -387,12 +387,22 @@ static int check_args(const struct infer_args *args, struct sctd_error *err)
     return 0;
 }
 
+static int open_input(struct infer *infer, struct sctd_error *err)
+{
+    int r = safetensors_open(&infer->input, infer->args->input, err);
+    if (r == SCTD_EDATA) { /* says what is wrong, but not in which file */
+        const struct sctd_error cause = *err;
+        return sctd_error(err, SCTD_EDATA, "%.120s: %.110s", infer->args->input, cause.text);
+    }
+    return r;
+}
+
 static int infer_run(const struct infer_args *args, struct sctd_error *err)
 {
     struct infer infer = {.args = args};
     int r = check_args(args, err);
     if (r == 0) {
-        r = safetensors_open(&infer.input, args->input, err);
+        r = open_input(&infer, err);
     }
     if (r == 0) {
         r = run(&infer, err);

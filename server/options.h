@@ -43,14 +43,14 @@ struct option_size {
 };
 
 struct option {
-    const char *name; /* without its dashes */
-    enum option_kind kind;
-    void *target;         /* as the kind says; untouched where the option is not given */
+    const char *name;     /* without its dashes */
+    void *target;         /* what the kind says; untouched where the option is not given */
     const char *argument; /* what --help calls the value: "DIR"; NULL for a flag */
     const char *help;     /* one sentence, no full stop */
-    bool required;
+    const char *choices;  /* "a|b|c" */
     int64_t min, max;
-    const char *choices; /* "a|b|c" */
+    enum option_kind kind;
+    bool required;
 };
 
 /* What a subcommand takes. */

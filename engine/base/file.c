@@ -229,8 +229,12 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
 
 void sctd_dir_remove(const char *path)
 {
-    DIR *dir = opendir(path);
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
+        if (fd >= 0) {
+            (void)close(fd);
+        }
         return;
     }
     const struct dirent *entry = NULL;

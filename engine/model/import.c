@@ -67,7 +67,9 @@ static int describe_source(struct manifest_source *source, const char *path, str
     sctd_map_close(&map);
     (void)snprintf(source->file, sizeof source->file, "%s", base_name(path));
     for (char *c = source->file; *c != '\0'; c++) {
-        *c = *c < ' ' || *c > '~' ? '_' : *c;
+        if (*c < ' ' || *c > '~') {
+            *c = '_';
+        }
     }
     return 0;
 }

@@ -157,9 +157,11 @@ static bool translate(const struct import_source *source, const char *name,
     return true;
 }
 
+enum fact { FACT_DIM, FACT_HIDDEN, FACT_PERIODS, FACT_STORAGE_TOKENS, FACTS };
+
 /* What the names and shapes tell; 0 where nothing did. */
 struct facts {
-    int64_t dim, hidden, periods, storage_tokens;
+    int64_t told[FACTS];
     int32_t depth;
 };
 
@@ -168,25 +170,25 @@ struct told_by {
     const char *name;
     int32_t n_dims;
     int32_t at;
-    size_t fact;
+    enum fact fact;
 };
 
 static const struct told_by stem_tellers[] = {
-    {"patch_embed.proj.weight", 4, 0, offsetof(struct facts, dim)},
-    {"embeddings.patch_embeddings.weight", 4, 0, offsetof(struct facts, dim)},
-    {"cls_token", 3, 2, offsetof(struct facts, dim)},
-    {"embeddings.cls_token", 3, 2, offsetof(struct facts, dim)},
-    {"norm.weight", 1, 0, offsetof(struct facts, dim)},
-    {"storage_tokens", 3, 1, offsetof(struct facts, storage_tokens)},
-    {"embeddings.register_tokens", 3, 1, offsetof(struct facts, storage_tokens)},
-    {"rope_embed.periods", 1, 0, offsetof(struct facts, periods)},
+    {"patch_embed.proj.weight", 4, 0, FACT_DIM},
+    {"embeddings.patch_embeddings.weight", 4, 0, FACT_DIM},
+    {"cls_token", 3, 2, FACT_DIM},
+    {"embeddings.cls_token", 3, 2, FACT_DIM},
+    {"norm.weight", 1, 0, FACT_DIM},
+    {"storage_tokens", 3, 1, FACT_STORAGE_TOKENS},
+    {"embeddings.register_tokens", 3, 1, FACT_STORAGE_TOKENS},
+    {"rope_embed.periods", 1, 0, FACT_PERIODS},
 };
 
 static const struct told_by block_tellers[] = {
-    {"mlp.fc1.weight", 2, 0, offsetof(struct facts, hidden)},
-    {"mlp.w1.weight", 2, 0, offsetof(struct facts, hidden)},
-    {"mlp.up_proj.weight", 2, 0, offsetof(struct facts, hidden)},
-    {"mlp.gate_proj.weight", 2, 0, offsetof(struct facts, hidden)},
+    {"mlp.fc1.weight", 2, 0, FACT_HIDDEN},
+    {"mlp.w1.weight", 2, 0, FACT_HIDDEN},
+    {"mlp.up_proj.weight", 2, 0, FACT_HIDDEN},
+    {"mlp.gate_proj.weight", 2, 0, FACT_HIDDEN},
 };
 
 static void hear(struct facts *facts, const struct told_by *table, size_t n, const char *name,
@@ -196,7 +198,7 @@ static void hear(struct facts *facts, const struct told_by *table, size_t n, con
         if (strcmp(table[i].name, name) != 0 || t->n_dims != table[i].n_dims) {
             continue;
         }
-        int64_t *fact = (int64_t *)(void *)((char *)facts + table[i].fact);
+        int64_t *fact = &facts->told[table[i].fact];
         *fact = *fact == 0 ? t->dim[table[i].at] : *fact;
     }
 }
@@ -227,12 +229,12 @@ static void gather_facts(struct import_source *source, struct facts *facts)
 static int tell_heads(int32_t *ret_heads, const struct facts *facts, int32_t asked,
                       struct sctd_error *err)
 {
-    if (facts->periods > 0) {
-        const int64_t heads = facts->dim / (4 * facts->periods);
-        if (facts->dim % (4 * facts->periods) != 0) {
-            return sctd_error(err, SCTD_EDATA,
-                              "backbone: %lld RoPE periods do not fit its width of %lld",
-                              (long long)facts->periods, (long long)facts->dim);
+    if (facts->told[FACT_PERIODS] > 0) {
+        const int64_t heads = facts->told[FACT_DIM] / (4 * facts->told[FACT_PERIODS]);
+        if (facts->told[FACT_DIM] % (4 * facts->told[FACT_PERIODS]) != 0) {
+            return sctd_error(
+                err, SCTD_EDATA, "backbone: %lld RoPE periods do not fit its width of %lld",
+                (long long)facts->told[FACT_PERIODS], (long long)facts->told[FACT_DIM]);
         }
         if (asked != 0 && asked != heads) {
             return sctd_error(
@@ -249,14 +251,14 @@ static int tell_heads(int32_t *ret_heads, const struct facts *facts, int32_t ask
         return 0;
     }
     const int64_t width = facts->depth == 40 ? 2 * (int64_t)HEAD_WIDTH : HEAD_WIDTH;
-    if (facts->dim % width != 0) {
+    if (facts->told[FACT_DIM] % width != 0) {
         return sctd_error(
             err, SCTD_EINVAL,
             "backbone: the file has no RoPE periods and its width of %lld is not a "
             "multiple of %lld, so that the number of heads is not told: give --heads N",
-            (long long)facts->dim, (long long)width);
+            (long long)facts->told[FACT_DIM], (long long)width);
     }
-    *ret_heads = (int32_t)(facts->dim / width);
+    *ret_heads = (int32_t)(facts->told[FACT_DIM] / width);
     return 0;
 }
 
@@ -288,18 +290,20 @@ int import_backbone_read(struct import_source *ret_source, struct vit_config *re
         .checkpoint = checkpoint, .label = "backbone", .translate = translate};
     struct facts facts = {0};
     gather_facts(&source, &facts);
-    if (facts.dim <= 0 || facts.depth == 0) {
+    if (facts.told[FACT_DIM] <= 0 || facts.depth == 0) {
         return sctd_error(err, SCTD_EDATA,
                           "backbone: no patch_embed.proj.weight and blocks, or Hugging Face's "
                           "embeddings and layers: this is no DINOv3 checkpoint");
     }
 
     struct vit_config vit = {
-        .dim = cut(facts.dim),
+        .dim = cut(facts.told[FACT_DIM]),
         .depth = facts.depth,
-        .hidden = facts.hidden > 0 ? cut(facts.hidden) : 4 * cut(facts.dim),
+        .hidden = facts.told[FACT_HIDDEN] > 0 ? cut(facts.told[FACT_HIDDEN])
+                                              : 4 * cut(facts.told[FACT_DIM]),
         .ffn = source.swiglu ? VIT_FFN_SWIGLU : VIT_FFN_MLP,
-        .storage_tokens = facts.storage_tokens > 0 ? cut(facts.storage_tokens) : STORAGE_TOKENS,
+        .storage_tokens = facts.told[FACT_STORAGE_TOKENS] > 0 ? cut(facts.told[FACT_STORAGE_TOKENS])
+                                                              : STORAGE_TOKENS,
     };
     int r = tell_features(vit.features, vit.depth, err);
     if (r == 0) {

@@ -34,7 +34,9 @@ int import_report_add(struct import_report *report, enum import_problem problem,
     va_end(ap);
     /* Names come from files that nobody vouches for, and the lines go to terminals and logs. */
     for (char *c = line; length > 0 && *c != '\0'; c++) {
-        *c = (unsigned char)*c < ' ' || *c == '\x7f' ? '?' : *c;
+        if ((unsigned char)*c < ' ' || *c == '\x7f') {
+            *c = '?';
+        }
     }
     int r = sctd_buf_printf(report->lines, err, "%s\n", length < 0 ? "?" : line);
     if (r < 0) {
@@ -203,27 +205,40 @@ static size_t needed_parts(const struct layout_entry *entry, const struct import
     return 1;
 }
 
+static int report_missing(const struct layout_entry *entry, enum import_part part,
+                          struct import_report *report, struct sctd_error *err)
+{
+    const char *dot = strchr(entry->name, '.');
+    int64_t dim[LAYOUT_DIMS_MAX];
+    part_shape(entry, part, dim);
+    return import_report_add(report, IMPORT_MISSING, err, "%.*s: missing: %s%s %s",
+                             (int)(dot - entry->name), entry->name, dot + 1, part_names[part],
+                             format_shape(dim, entry->n_dims).text);
+}
+
+/* Report what is missing of entry i. */
+static int check_slot(const struct import_slot *slot, const struct layout *layout, size_t i,
+                      struct import_report *report, struct sctd_error *err)
+{
+    const struct layout_entry *entry = layout_get(layout, i);
+    enum import_part part[3];
+    const size_t n = needed_parts(entry, &slot[i], part);
+    int r = 0;
+    for (size_t p = 0; r == 0 && p < n; p++) {
+        const bool there = slot[i].part[part[p]] != NULL;
+        if (!there && !may_be_missing(slot, layout, entry, part[p])) {
+            r = report_missing(entry, part[p], report, err);
+        }
+    }
+    return r;
+}
+
 int import_slots_check(const struct import_slot *slot, const struct layout *layout,
                        struct import_report *report, struct sctd_error *err)
 {
-    for (size_t i = 0; i < layout_get_count(layout); i++) {
-        const struct layout_entry *entry = layout_get(layout, i);
-        enum import_part part[3];
-        const size_t n = needed_parts(entry, &slot[i], part);
-        for (size_t p = 0; p < n; p++) {
-            if (slot[i].part[part[p]] != NULL || may_be_missing(slot, layout, entry, part[p])) {
-                continue;
-            }
-            const char *dot = strchr(entry->name, '.');
-            int64_t dim[LAYOUT_DIMS_MAX];
-            part_shape(entry, part[p], dim);
-            int r = import_report_add(report, IMPORT_MISSING, err, "%.*s: missing: %s%s %s",
-                                      (int)(dot - entry->name), entry->name, dot + 1,
-                                      part_names[part[p]], format_shape(dim, entry->n_dims).text);
-            if (r < 0) {
-                return r;
-            }
-        }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < layout_get_count(layout); i++) {
+        r = check_slot(slot, layout, i, report, err);
     }
-    return 0;
+    return r;
 }

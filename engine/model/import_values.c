@@ -153,6 +153,16 @@ static int check_slot(const struct layout_entry *entry, const struct import_slot
     return mask == NULL ? 0 : check_mask(mask, entry, report, err);
 }
 
+static void copy_thirds(float *out, size_t third, const struct import_slot *slot)
+{
+    for (int part = IMPORT_Q; part <= IMPORT_V; part++) {
+        if (slot->part[part] != NULL) {
+            copy_values(out + (size_t)(part - IMPORT_Q) * third, slot->part[part]);
+        }
+    }
+}
+
+/* out: zeros, which is what stays of a bias that is not in the file. */
 static void fill(float *out, const struct layout_entry *entry, const struct import_slot *slot)
 {
     const size_t n = layout_entry_count(entry);
@@ -162,12 +172,7 @@ static void fill(float *out, const struct layout_entry *entry, const struct impo
     } else if (entry->role == LAYOUT_PERIODS) {
         make_periods(out, n);
     } else {
-        for (int part = IMPORT_Q; part <= IMPORT_V; part++) {
-            const size_t third = (size_t)(part - IMPORT_Q);
-            if (slot->part[part] != NULL) {
-                copy_values(out + third * (n / 3), slot->part[part]);
-            }
-        }
+        copy_thirds(out, n / 3, slot);
     }
     if (entry->role == LAYOUT_QKV_BIAS) {
         mask_qkv_bias(out, n, slot->part[IMPORT_MASK]);

@@ -39,8 +39,8 @@ static bool holds(const char *path, const char *text)
     struct sctd_error err = {0};
     struct sctd_map map = {0};
     assert(sctd_map_open(&map, path, &err) == 0);
-    const bool same = map.size == strlen(text) &&
-                      (map.size == 0 || memcmp(map.data, text, map.size) == 0);
+    const bool same =
+        map.size == strlen(text) && (map.size == 0 || memcmp(map.data, text, map.size) == 0);
     sctd_map_close(&map);
     assert(map.data == NULL && map.size == 0);
     return same;

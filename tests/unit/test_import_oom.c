@@ -8,6 +8,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/safetensors.h"
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
 

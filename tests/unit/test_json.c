@@ -87,19 +87,19 @@ static void strings_are_decoded(void)
     static const struct {
         const char *text, *value;
         size_t size;
-    } cases[] = {{"\"\"", "", 0},
-                 {"\"a b\"", "a b", 3},
-                 {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8},
-                 {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
-                 {"\"\\u007f\\u0080\\u07ff\\u0800\\uffff\"",
-                  "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf", 11},
-                 {"\"\\ud7ff\\ue000\"", "\xed\x9f\xbf\xee\x80\x80", 6},
-                 {"\"\\ud800\\udc00\\uDBFF\\uDFFF\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8},
-                 {"\"x\\u0000y\"", "x\0y", 3},
-                 {"\"\x7f\xc2\x80\xdf\xbf\"", "\x7f\xc2\x80\xdf\xbf", 5},
-                 {"\"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\"",
-                  "\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80", 9},
-                 {"\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8}};
+    } cases[] = {
+        {"\"\"", "", 0},
+        {"\"a b\"", "a b", 3},
+        {"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8},
+        {"\"\\u0041\\u00e9\\u20AC\"", "A\xc3\xa9\xe2\x82\xac", 6},
+        {"\"\\u007f\\u0080\\u07ff\\u0800\\uffff\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80\xef\xbf\xbf",
+         11},
+        {"\"\\ud7ff\\ue000\"", "\xed\x9f\xbf\xee\x80\x80", 6},
+        {"\"\\ud800\\udc00\\uDBFF\\uDFFF\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8},
+        {"\"x\\u0000y\"", "x\0y", 3},
+        {"\"\x7f\xc2\x80\xdf\xbf\"", "\x7f\xc2\x80\xdf\xbf", 5},
+        {"\"\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\"", "\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80", 9},
+        {"\"\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         sctd_auto(json_freep) struct json *json = parse(cases[i].text);
         const struct json_node *root = json_get_root(json);
@@ -187,7 +187,7 @@ static const struct {
     {"{\"a\":1,}", 1, 8, "a key was expected"},
     {"{\"a\":1;\"b\":2}", 1, 7, "',' or '}' was expected"},
     {"{\"a\":1,\n \"b\":2,\n \"a\":3}", 3, 8, "key \"a\" stands twice"},
-    {"{\"a\":1,\"\\u0061\":2}", 1, 18, "key \"a\" stands twice"},
+    {"{\"a\":1,\"\\u0061\":2}", 1, 19, "key \"a\" stands twice"},
     {"{\"\":1,\"\":2}", 1, 12, "key \"\" stands twice"},
     {"{\"a\\u0000b\":1}", 1, 12, "a key with a NUL"},
     {"\"a", 1, 3, "a string without an end"},
@@ -246,7 +246,13 @@ static void a_nul_byte_is_no_end_of_text(void)
     static const struct {
         const char *text;
         size_t size;
-    } cases[] = {{"1\0", 2}, {"\0" "1", 2}, {"\"a\0b\"", 5}, {"[1\0]", 4}, {"\"\\\0\"", 4}};
+    } cases[] = {{"1\0", 2},
+                 {"\0"
+                  "1",
+                  2},
+                 {"\"a\0b\"", 5},
+                 {"[1\0]", 4},
+                 {"\"\\\0\"", 4}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct sctd_error err = {0};
         struct json *json = NULL;
@@ -342,8 +348,7 @@ static void a_member_missing_or_of_another_type_is_refused_by_its_key(void)
     assert(json_get_number(&number, json, root, "none", &err) == SCTD_EDATA);
     assert(json_get_object(&node, json, root, "list", &err) == SCTD_EDATA);
     assert(json_get_array(&node, json, root, "one", &err) == SCTD_EDATA);
-    assert(json_get_int(&integer, json, json_find(json, root, "list"), "one", &err) ==
-           SCTD_EDATA);
+    assert(json_get_int(&integer, json, json_find(json, root, "list"), "one", &err) == SCTD_EDATA);
     assert(node == NULL && text == NULL && integer == 7 && flag && fabs(number - 7.0) < 1e-15);
 }
 
@@ -421,15 +426,16 @@ static void a_document_is_written_for_people(void)
     json_write_object_end(&w);
     json_write_object_end(&w);
     assert(json_writer_finish(&w) == 0);
-    assert(strcmp(buf.data, "{\n  \"a\": 1,\n  \"b\": [\n    2,\n    3\n  ],\n  \"c\": {}\n}") == 0);
+    assert(strcmp(buf.data, "{\n  \"a\": 1,\n  \"b\": [\n    2,\n    3\n  ],\n  \"c\": {}\n}") ==
+           0);
     sctd_buf_fini(&buf);
 }
 
 static void written_numbers_read_back_to_the_last_bit(void)
 {
-    static const double cases[] = {0.0,     -0.0,    1.0,      0.1,     1.0 / 3.0,   1e21,
-                                   1e22,    DBL_MAX, DBL_MIN,  -2.5e-7, 0x1p-1074,   DBL_EPSILON,
-                                   123456.0, 1e-5,   5e300,    0x1p53,  0x1.fffffep+127};
+    static const double cases[] = {0.0,      -0.0,    1.0,     0.1,     1.0 / 3.0,      1e21,
+                                   1e22,     DBL_MAX, DBL_MIN, -2.5e-7, 0x1p-1074,      DBL_EPSILON,
+                                   123456.0, 1e-5,    5e300,   0x1p53,  0x1.fffffep+127};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct sctd_error err = {0};
         struct sctd_buf buf = sctd_buf_make(100);

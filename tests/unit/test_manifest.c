@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/model/manifest.h"
@@ -41,7 +40,7 @@ static struct manifest sound_manifest(void)
     return m;
 }
 
-static void every_key_is_read(void)
+static void every_key_of_the_identity_is_read(void)
 {
     const struct manifest m = sound_manifest();
     assert(strcmp(m.name, "dgcf-mr") == 0);
@@ -51,11 +50,21 @@ static void every_key_is_read(void)
     assert(strcmp(m.weights_sha256, SHA) == 0);
     assert(m.weights_bytes == 123456);
     assert(m.height == 256 && m.width == 128);
+}
+
+static void every_key_of_the_network_is_read(void)
+{
+    const struct manifest m = sound_manifest();
     assert(m.vit.dim == 768 && m.vit.depth == 12 && m.vit.heads == 12 && m.vit.hidden == 3072);
     assert(m.vit.ffn == VIT_FFN_MLP && m.vit.storage_tokens == 4);
     assert(m.vit.features[0] == 2 && m.vit.features[3] == 11);
     assert(m.generator.base_channels == 64 && m.generator.fusion == FUSION_CNN && m.generator.cnn);
     assert(m.generator.levels[0] && !m.generator.levels[1] && m.generator.levels[3]);
+}
+
+static void every_key_of_the_recipe_and_the_sources_is_read(void)
+{
+    const struct manifest m = sound_manifest();
     assert(strcmp(m.recipe.modality, "MR") == 0);
     assert(m.recipe.clip == RECIPE_CLIP_PERCENTILE);
     assert(m.recipe.clip_low > 0.99 && m.recipe.clip_high < 99.01);
@@ -193,15 +202,30 @@ static void text_beyond_the_bound_is_not_even_parsed(void)
     free(text);
 }
 
+/* A path in a folder of its own, which sctd_dir_remove(folder) removes. */
+static void make_folder(char folder[64], char path[SCTD_PATH_MAX], const char *name)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    (void)snprintf(folder, 64, "/tmp/sctd-test-manifest-XXXXXX");
+    const char *made = mkdtemp(folder);
+    assert(made != NULL);
+    int r = sctd_path_join(path, folder, name, &err);
+    assert(r == 0);
+}
+
+static bool same(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
 static void what_is_written_reads_back_the_same(void)
 {
-    char folder[] = "/tmp/sctd-test-manifest-XXXXXX";
-    char path[64];
+    char folder[64];
+    char path[SCTD_PATH_MAX];
     struct sctd_error err = {.code = SCTD_OK};
-    assert(mkdtemp(folder) != NULL);
-    (void)snprintf(path, sizeof path, "%s/manifest.json", folder);
     struct manifest m = sound_manifest();
     struct manifest back;
+    make_folder(folder, path, "manifest.json");
     (void)snprintf(m.description, sizeof m.description, "quote \" backslash \\ line\n");
     m.research_only = false;
     m.recipe.clip = RECIPE_CLIP_FIXED;
@@ -211,19 +235,28 @@ static void what_is_written_reads_back_the_same(void)
     m.generator.fusion = FUSION_SE;
     assert(manifest_write(&m, path, &err) == 0);
     assert(manifest_read(&back, path, &err) == 0);
-    assert(strcmp(back.description, m.description) == 0);
-    assert(!back.research_only);
-    assert(memcmp(&back.recipe.clip_low, &m.recipe.clip_low, sizeof m.recipe.clip_low) == 0);
-    assert(memcmp(&back.recipe.clip_high, &m.recipe.clip_high, sizeof m.recipe.clip_high) == 0);
+    assert(strcmp(back.description, m.description) == 0 && !back.research_only);
+    assert(same(back.recipe.clip_low, 0.1) && same(back.recipe.clip_high, m.recipe.clip_high));
     assert(back.vit.ffn == VIT_FFN_SWIGLU && back.generator.fusion == FUSION_SE);
     assert(back.weights_bytes == m.weights_bytes);
+    sctd_dir_remove(folder);
+    assert(manifest_read(&back, path, &err) == SCTD_EIO);
+}
 
+static void unsound_manifest_is_not_written(void)
+{
+    char folder[64];
+    char path[SCTD_PATH_MAX];
+    struct sctd_error err = {.code = SCTD_OK};
+    struct manifest m = sound_manifest();
+    make_folder(folder, path, "manifest.json");
+    assert(manifest_write(&m, path, &err) == 0);
     m.height = 100;
     assert(manifest_write(&m, path, &err) == SCTD_EINVAL);
     assert(err.code == SCTD_EINVAL);
-    assert(manifest_read(&back, path, &err) == 0); /* the old file is still there */
+    assert(manifest_read(&m, path, &err) == 0); /* the old file is still there */
+    assert(m.height == 256);
     sctd_dir_remove(folder);
-    assert(manifest_read(&back, path, &err) == SCTD_EIO);
 }
 
 static void recipe_file_is_the_recipe_object_alone(void)
@@ -231,12 +264,11 @@ static void recipe_file_is_the_recipe_object_alone(void)
     static const char text[] =
         "{\"modality\": \"CT\", \"clip\": {\"kind\": \"fixed\", \"low\": -1000, \"high\": 2500},"
         "\"cnn_range\": [-1, 1], \"dino_range\": [-1, 1], \"hu_range\": [-1024, 3071]}";
-    char folder[] = "/tmp/sctd-test-manifest-XXXXXX";
-    char path[64];
+    char folder[64];
+    char path[SCTD_PATH_MAX];
     struct sctd_error err = {.code = SCTD_OK};
     struct recipe recipe;
-    assert(mkdtemp(folder) != NULL);
-    (void)snprintf(path, sizeof path, "%s/recipe.json", folder);
+    make_folder(folder, path, "recipe.json");
     assert(sctd_file_replace(path, text, sizeof text - 1, &err) == 0);
     assert(recipe_read(&recipe, path, &err) == 0);
     assert(recipe.clip == RECIPE_CLIP_FIXED && recipe.hu_high > 3070.0);
@@ -277,11 +309,14 @@ static void names_are_plain(void)
 
 int main(void)
 {
-    every_key_is_read();
+    every_key_of_the_identity_is_read();
+    every_key_of_the_network_is_read();
+    every_key_of_the_recipe_and_the_sources_is_read();
     what_is_not_as_documented_is_refused_by_name();
     text_that_does_not_fit_is_refused();
     text_beyond_the_bound_is_not_even_parsed();
     what_is_written_reads_back_the_same();
+    unsound_manifest_is_not_written();
     recipe_file_is_the_recipe_object_alone();
     published_recipes_are_sound();
     names_are_plain();

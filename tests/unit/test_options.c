@@ -23,11 +23,15 @@ static struct values {
 
 static const struct option table[] = {
     {.name = "json", .kind = OPTION_FLAG, .target = &v.json, .help = "print JSON"},
-    {.name = "text", .kind = OPTION_TEXT, .target = &v.text, .argument = "TEXT", .help = "a text"},
+    {.name = "text",
+     .kind = OPTION_TEXT,
+     .target = (void *)&v.text,
+     .argument = "TEXT",
+     .help = "a text"},
     {.name = "tap", .kind = OPTION_LIST, .target = &v.taps, .argument = "NAME", .help = "a tap"},
     {.name = "precision",
      .kind = OPTION_CHOICE,
-     .target = &v.choice,
+     .target = (void *)&v.choice,
      .argument = "P",
      .help = "how exact",
      .choices = "auto|fp32|bf16"},
@@ -108,12 +112,11 @@ static void every_kind_is_read_in_both_forms(void)
     assert(v.json && strcmp(v.text, "a") == 0 && strcmp(v.choice, "bf16") == 0 && v.number == 8);
     assert(v.taps.n == 2 && strcmp(v.taps.item[1], "q") == 0);
     assert(v.size.height == 48 && v.size.width == 80);
-    operands = parsed("x --text=--json --text=last");
+    (void)parsed("x --text=--json --text=last");
     assert(!v.json && strcmp(v.text, "last") == 0);
     assert(v.number == -1); /* untouched */
-    operands = parsed("x --text --json");
+    (void)parsed("x --text --json");
     assert(!v.json && strcmp(v.text, "--json") == 0);
-    (void)operands;
 }
 
 static void operands_stand_anywhere(void)

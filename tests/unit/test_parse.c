@@ -12,7 +12,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Texts that are no whole number, signed or not. */
-static const char *const not_whole[] = {"",    " ",    " 1", "1 ", "1a",   "a",    "0x10", "1.0",
+static const char *const not_whole[] = {"",    " ",     " 1",  "1 ",  "1a",  "a",   "0x10", "1.0",
                                         "1e3", "1,000", "--1", "+-1", "- 1", "\t1", "1\n",  "\xb2"};
 
 static void whole_numbers_are_read_up_to_both_limits(void)
@@ -119,9 +119,9 @@ static void numbers_are_read_to_the_last_bit(void)
 
 static void text_that_is_no_finite_number_is_refused(void)
 {
-    static const char *const texts[] = {"",    "-",   "+1",  ".5",  "1.",  "1e",      "1e+", "e1",
-                                        "nan", "inf", "-inf", "0x1", "1,5", "1.5.5",   "1 ",  " 1",
-                                        "1f",  "1e5 ", "1e999", "-1e999", "infinity", "1e1.0"};
+    static const char *const texts[] = {
+        "",    "-",   "+1",    ".5", "1.", "1e", "1e+",  "e1",    "nan",    "inf",      "-inf",
+        "0x1", "1,5", "1.5.5", "1 ", " 1", "1f", "1e5 ", "1e999", "-1e999", "infinity", "1e1.0"};
     for (size_t i = 0; i < COUNT(texts); i++) {
         struct sctd_error err = {0};
         double value = 99.0;

@@ -2,6 +2,7 @@
 #undef NDEBUG
 #include <assert.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/safetensors.h"
+#include "engine/model/layout.h"
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
 #include "engine/model/store.h"
@@ -102,64 +104,90 @@ static int stop_at_once(void *arg, const char *dir, const struct manifest *manif
     return 7;
 }
 
+/* A models directory of its own with these models, "NAME VERSION" each. */
+static void make_models(char ret_dir[SCTD_PATH_MAX], const char *name,
+                        const char *const models[][2], size_t n)
+{
+    (void)snprintf(ret_dir, SCTD_PATH_MAX, "%s", below(name));
+    for (size_t i = 0; i < n; i++) {
+        write_model(ret_dir, models[i][0], models[i][1]);
+    }
+}
+
+static void remove_models(const char *models_dir, const char *const entries[], size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        remove_model(models_dir, entries[i]);
+    }
+    int r = rmdir(models_dir);
+    assert(r == 0);
+}
+
 static void models_are_listed_by_name_then_version(void)
+{
+    static const char *const models[][2] = {{"a-b", "1"}, {"a", "2"}, {"a", "1"}};
+    static const char *const others[] = {"z@1", ".import-abc", "no-version"};
+    static const char *const all[] = {"a-b@1", "a@2", "a@1", "z@1", ".import-abc", "no-version"};
+    struct sctd_error err = {.code = SCTD_OK};
+    char list[256] = "";
+    char dir[SCTD_PATH_MAX];
+    make_models(dir, "list", models, 3);
+    for (size_t i = 0; i < 3; i++) {
+        char path[SCTD_PATH_MAX];
+        int r = sctd_path_join(path, dir, others[i], &err);
+        assert(r == 0 && mkdir(path, 0700) == 0);
+    }
+
+    assert(model_list(dir, collect, list, &err) == 0);
+    assert(strcmp(list, "a@1 a@2 a-b@1 z@1! ") == 0);
+    assert(model_list(dir, stop_at_once, NULL, &err) == 7);
+    remove_models(dir, all, 6);
+}
+
+static void models_directory_that_is_not_there_is_empty(void)
 {
     struct sctd_error err = {.code = SCTD_OK};
     char list[256] = "";
     char dir[SCTD_PATH_MAX];
-    const char *models = below("list");
-    (void)snprintf(dir, sizeof dir, "%s", models);
-    models = dir;
-    write_model(models, "a-b", "1");
-    write_model(models, "a", "2");
-    write_model(models, "a", "1");
-    assert(mkdir(below("list/z@1"), 0700) == 0);
-    assert(mkdir(below("list/.import-abc"), 0700) == 0);
-    assert(mkdir(below("list/no-version"), 0700) == 0);
-
-    assert(model_list(models, collect, list, &err) == 0);
-    assert(strcmp(list, "a@1 a@2 a-b@1 z@1! ") == 0);
-    assert(model_list(models, stop_at_once, NULL, &err) == 7);
-    list[0] = '\0';
     assert(model_list(below("nowhere"), collect, list, &err) == 0);
     assert(list[0] == '\0');
-
-    static const char *const entries[] = {"a-b@1", "a@2",         "a@1",
-                                          "z@1",   ".import-abc", "no-version"};
-    for (size_t i = 0; i < sizeof entries / sizeof entries[0]; i++) {
-        remove_model(models, entries[i]);
-    }
-    assert(rmdir(models) == 0);
+    assert(model_resolve(dir, below("nowhere"), "a", &err) == SCTD_EINVAL);
+    assert(strstr(err.text, "holds none") != NULL);
 }
 
 static void name_stands_for_its_only_version(void)
 {
+    static const char *const models[][2] = {{"a", "1"}, {"ab", "1"}};
+    static const char *const all[] = {"a@1", "ab@1"};
     struct sctd_error err = {.code = SCTD_OK};
-    char models[SCTD_PATH_MAX];
+    char models_dir[SCTD_PATH_MAX];
     char dir[SCTD_PATH_MAX];
-    (void)snprintf(models, sizeof models, "%s", below("resolve"));
-    assert(model_resolve(dir, models, "a", &err) == SCTD_EINVAL);
-    assert(strstr(err.text, "holds none") != NULL);
-    write_model(models, "a", "1");
-    write_model(models, "ab", "1");
-    assert(model_resolve(dir, models, "a", &err) == 0);
+    make_models(models_dir, "resolve", models, 2);
+    assert(model_resolve(dir, models_dir, "a", &err) == 0);
     assert(strcmp(dir, below("resolve/a@1")) == 0);
-    assert(model_resolve(dir, models, "ab@1", &err) == 0);
-    assert(model_resolve(dir, models, "c", &err) == SCTD_EINVAL);
-    assert(strstr(err.text, "a@1, ab@1") != NULL);
-    assert(model_resolve(dir, models, "a@", &err) == SCTD_EINVAL);
-    assert(model_resolve(dir, models, "", &err) == SCTD_EINVAL);
-    assert(model_resolve(dir, models, "./x", &err) == 0);
+    assert(model_resolve(dir, models_dir, "ab@1", &err) == 0);
+    assert(model_resolve(dir, models_dir, "./x", &err) == 0);
     assert(strcmp(dir, "./x") == 0);
+    remove_models(models_dir, all, 2);
+}
 
-    write_model(models, "a", "2");
-    assert(model_resolve(dir, models, "a", &err) == SCTD_EINVAL);
-    assert(strstr(err.text, "a@1, a@2") != NULL);
-    assert(model_resolve(dir, models, "a@2", &err) == 0);
-    remove_model(models, "a@1");
-    remove_model(models, "a@2");
-    remove_model(models, "ab@1");
-    assert(rmdir(models) == 0);
+static void unknown_and_ambiguous_names_say_what_there_is(void)
+{
+    static const char *const models[][2] = {{"a", "1"}, {"a", "2"}, {"b", "1"}};
+    static const char *const all[] = {"a@1", "a@2", "b@1"};
+    static const char *const unknown[] = {"c", "a@", "a@3", "", "A"};
+    struct sctd_error err = {.code = SCTD_OK};
+    char models_dir[SCTD_PATH_MAX];
+    char dir[SCTD_PATH_MAX] = "untouched";
+    make_models(models_dir, "resolve", models, 3);
+    for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++) {
+        assert(model_resolve(dir, models_dir, unknown[i], &err) == SCTD_EINVAL);
+        assert(strstr(err.text, "there are a@1, a@2, b@1") != NULL);
+    }
+    assert(model_resolve(dir, models_dir, "a", &err) == SCTD_EINVAL);
+    assert(strstr(err.text, "say which of a@1, a@2") != NULL);
+    assert(strcmp(dir, "untouched") == 0);
+    remove_models(models_dir, all, 3);
 }
 
 static void written_model_opens_and_verifies(void)
@@ -202,9 +230,13 @@ static void failed_write_leaves_nothing(void)
     assert(rmdir(models) == 0);
 }
 
-static int open_code(struct sctd_error *err)
+/* Replace the sound weights of wrong/m@1 by c's; the code and text of the refusal. */
+static int open_with(const struct made_checkpoint *c, struct sctd_error *err)
 {
+    char path[SCTD_PATH_MAX];
     struct model *model = NULL;
+    (void)snprintf(path, sizeof path, "%s", below("wrong/m@1/weights.safetensors"));
+    made_write(c, path);
     int r = model_open(&model, below("wrong/m@1"), err);
     if (r == 0) {
         r = model_verify(model, err);
@@ -213,54 +245,62 @@ static int open_code(struct sctd_error *err)
     return r;
 }
 
-/* Weights that do not fit the manifest; each is written in place of the sound ones. */
 static void weights_of_another_network_are_refused(void)
 {
+    static const char bias[] = "generator.decoder.out.1.bias";
     struct sctd_error err = {.code = SCTD_OK};
-    char models[SCTD_PATH_MAX];
-    char path[SCTD_PATH_MAX];
-    (void)snprintf(models, sizeof models, "%s", below("wrong"));
-    write_model(models, "m", "1");
-    (void)snprintf(path, sizeof path, "%s", below("wrong/m@1/weights.safetensors"));
-
     struct made_checkpoint *c = new_weights();
-    c->value[3][0] += 1.0F;
-    made_write(c, path);
-    assert(open_code(&err) == SCTD_EDATA);
+    assert(open_with(c, &err) == 0);
+    c->value[made_find(c, bias)][0] += 1.0F;
+    assert(open_with(c, &err) == SCTD_EDATA);
     assert(strstr(err.text, "have SHA-256") != NULL);
 
     made_add(c, "surprise", 1, (int64_t[]){1});
-    made_write(c, path);
-    assert(open_code(&err) == SCTD_EDATA);
+    assert(open_with(c, &err) == SCTD_EDATA);
     assert(strstr(err.text, "surprise is not of this network") != NULL);
 
     made_remove(c, "surprise");
-    c->tensor[made_find(c, "generator.decoder.out.1.bias")].n_dims = 0;
-    made_write(c, path);
-    assert(open_code(&err) == SCTD_EDATA);
-    assert(strstr(err.text, "generator.decoder.out.1.bias has another shape") != NULL);
+    c->tensor[made_find(c, bias)].n_dims = 0;
+    assert(open_with(c, &err) == SCTD_EDATA);
+    assert(strstr(err.text, "decoder.out.1.bias has another shape") != NULL);
 
-    made_remove(c, "generator.decoder.out.1.bias");
-    made_write(c, path);
-    assert(open_code(&err) == SCTD_EDATA);
-    assert(strstr(err.text, "generator.decoder.out.1.bias is missing") != NULL);
+    made_remove(c, bias);
+    assert(open_with(c, &err) == SCTD_EDATA);
+    assert(strstr(err.text, "decoder.out.1.bias is missing") != NULL);
     made_free(c);
+}
 
-    assert(unlink(path) == 0);
-    assert(open_code(&err) == SCTD_EIO);
-    remove_model(models, "m@1");
-    assert(open_code(&err) == SCTD_EIO);
-    assert(rmdir(models) == 0);
+static void missing_files_are_named(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct model *model = NULL;
+    int r = unlink(below("wrong/m@1/weights.safetensors"));
+    assert(r == 0);
+    assert(model_open(&model, below("wrong/m@1"), &err) == SCTD_EIO);
+    assert(strstr(err.text, "weights.safetensors") != NULL);
+    r = unlink(below("wrong/m@1/manifest.json"));
+    assert(r == 0);
+    assert(model_open(&model, below("wrong/m@1"), &err) == SCTD_EIO);
+    assert(strstr(err.text, "manifest.json") != NULL);
 }
 
 int main(void)
 {
     assert(mkdtemp(folder) != NULL);
     models_are_listed_by_name_then_version();
+    models_directory_that_is_not_there_is_empty();
     name_stands_for_its_only_version();
+    unknown_and_ambiguous_names_say_what_there_is();
     written_model_opens_and_verifies();
     failed_write_leaves_nothing();
+
+    static const char *const model[][2] = {{"m", "1"}};
+    static const char *const entry[] = {"m@1"};
+    char models_dir[SCTD_PATH_MAX];
+    make_models(models_dir, "wrong", model, 1);
     weights_of_another_network_are_refused();
+    missing_files_are_named();
+    remove_models(models_dir, entry, 1);
     assert(rmdir(folder) == 0);
     return 0;
 }

@@ -40,14 +40,18 @@ SCTD_NODISCARD int steps_elementwise(struct cpu_plan *plan, const struct graph_o
 SCTD_NODISCARD int steps_vit(struct cpu_plan *plan, const struct graph_op *op,
                              struct sctd_error *err);
 
+struct weight_shape {
+    int32_t rows, inputs, taps; /* taps: values of one input channel, 9 of a 3x3 kernel */
+    enum format format;         /* F32, BF16 or SPLIT */
+};
+
 /*
  * The weights [rows, inputs, taps] of `op` as a product wants them: scaled; for BF16 rounded; for
  * SPLIT [rows, 3 * inputs, taps] bf16, hi, hi and lo parts.  *ret_plain: the caller frees it.
  * Errors: SCTD_ENOMEM.
  */
-SCTD_NODISCARD int steps_plain_weights(void **ret_plain, const struct graph_op *op, int32_t rows,
-                                       int32_t inputs, int32_t taps, enum format format,
-                                       struct sctd_error *err);
+SCTD_NODISCARD int steps_plain_weights(void **ret_plain, const struct graph_op *op,
+                                       const struct weight_shape *shape, struct sctd_error *err);
 
 /* A copy of `n` values, or NULL if `values` is NULL.  Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int steps_copy(float **ret_copy, const float *values, size_t n,

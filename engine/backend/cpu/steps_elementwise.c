@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/backend/cpu/steps.h"
 
@@ -152,25 +153,19 @@ static bool run_mean(struct cpu_plan *plan, const void *layer, int32_t slice, in
     return true;
 }
 
-static int32_t source_of(int32_t at, int32_t factor, int32_t low, float *ret_weight,
-                         int32_t *ret_second)
+/* Two rows, or columns, that an output lies between, and how near it is to each. */
+struct between {
+    int32_t at[2];
+    float weight[2];
+};
+
+static struct between between(int32_t at, int32_t factor, int32_t low)
 {
     const float src = ((float)at + 0.5F) / (float)factor - 0.5F;
     const float clamped = src < 0.0F ? 0.0F : src;
     const int32_t first = (int32_t)clamped;
-    *ret_weight = clamped - (float)first;
-    *ret_second = first + 1 < low ? first + 1 : first;
-    return first;
-}
-
-/* acc += weight * in[y, x, :] */
-static void add_pixel(const struct cpu_plan *plan, const struct elementwise_layer *l, int32_t slice,
-                      size_t pixel, float weight, float *acc, float *row)
-{
-    const size_t channels = (size_t)plan->place[l->in[0]].c;
-    const struct operand from = plan_operand(plan, l->in[0], slice, pixel, 0);
-    plan->kernels->load(&from, 1, channels, row);
-    plan->kernels->add_scaled(acc, row, weight, channels);
+    const float weight = clamped - (float)first;
+    return (struct between){{first, first + 1 < low ? first + 1 : first}, {1.0F - weight, weight}};
 }
 
 static bool run_upsample(struct cpu_plan *plan, const void *layer, int32_t slice, int32_t item,
@@ -179,28 +174,20 @@ static bool run_upsample(struct cpu_plan *plan, const void *layer, int32_t slice
     const struct elementwise_layer *l = layer;
     const struct rows r = rows_of(plan, l, item);
     const struct place *low = &plan->place[l->in[0]];
-    const size_t width = (size_t)low->w;
+    const int32_t width = low->w * l->factor;
     float *acc = plan_layer_scratch(plan, worker, 0);
     float *row = plan_layer_scratch(plan, worker, round_up(r.pixels * r.channels * sizeof(float)));
-    for (size_t p = 0; p < r.pixels; p++) {
-        const size_t out_width = width * (size_t)l->factor;
-        float wy = 0.0F;
-        float wx = 0.0F;
-        int32_t y1 = 0;
-        int32_t x1 = 0;
-        const int32_t y0 =
-            source_of(r.row0 + (int32_t)(p / out_width), l->factor, low->h, &wy, &y1);
-        const int32_t x0 = source_of((int32_t)(p % out_width), l->factor, low->w, &wx, &x1);
-        float *at = acc + p * r.channels;
-        for (size_t c = 0; c < r.channels; c++) {
-            at[c] = 0.0F;
+    memset(acc, 0, r.pixels * r.channels * sizeof *acc);
+    for (int32_t p = 0; p < (int32_t)r.pixels; p++) {
+        const struct between y = between(r.row0 + p / width, l->factor, low->h);
+        const struct between x = between(p % width, l->factor, low->w);
+        for (int i = 0; i < 4; i++) {
+            const int32_t pixel = y.at[i / 2] * low->w + x.at[i % 2];
+            const struct operand from = plan_operand(plan, l->in[0], slice, (size_t)pixel, 0);
+            plan->kernels->load(&from, 1, r.channels, row);
+            plan->kernels->add_scaled(acc + (size_t)p * r.channels, row,
+                                      y.weight[i / 2] * x.weight[i % 2], r.channels);
         }
-        const size_t top = (size_t)y0 * width;
-        const size_t bottom = (size_t)y1 * width;
-        add_pixel(plan, l, slice, top + (size_t)x0, (1.0F - wy) * (1.0F - wx), at, row);
-        add_pixel(plan, l, slice, top + (size_t)x1, (1.0F - wy) * wx, at, row);
-        add_pixel(plan, l, slice, bottom + (size_t)x0, wy * (1.0F - wx), at, row);
-        add_pixel(plan, l, slice, bottom + (size_t)x1, wy * wx, at, row);
     }
     store_rows(plan, l, slice, &r, acc);
     return true;
@@ -295,7 +282,8 @@ int steps_last_conv(struct cpu_plan *plan, const struct graph_op *op, struct sct
 {
     const int32_t channels = plan->place[op->in[0]].c;
     void *plain = NULL;
-    int r = steps_plain_weights(&plain, op, 1, channels, 9, FORMAT_F32, err);
+    const struct weight_shape weights = {1, channels, 9, FORMAT_F32};
+    int r = steps_plain_weights(&plain, op, &weights, err);
     if (r < 0) {
         return r;
     }

@@ -134,6 +134,47 @@ static void map_layer_freep(struct map_layer **layer)
 
 /* Running */
 
+/* One strip of one slice on one worker. */
+struct piece {
+    const struct cpu_plan *plan;
+    const struct map_layer *layer;
+    int32_t slice, worker;
+    struct strip strip;
+    size_t pixel0, pixels; /* of the strip */
+};
+
+static struct piece piece_of(const struct cpu_plan *plan, const struct map_layer *l, int32_t slice,
+                             int32_t item, int32_t worker)
+{
+    const struct strip strip = strip_of(l, item);
+    return (struct piece){.plan = plan,
+                          .layer = l,
+                          .slice = slice,
+                          .worker = worker,
+                          .strip = strip,
+                          .pixel0 = (size_t)strip.row0 * (size_t)l->w,
+                          .pixels = (size_t)(strip.row1 - strip.row0) * (size_t)l->w};
+}
+
+static float *piece_scratch(const struct piece *p, size_t offset)
+{
+    return plan_layer_scratch(p->plan, p->worker, p->layer->acc_at + offset);
+}
+
+static bool run_product(const struct piece *p, struct onednn_product *product, const void *in,
+                        float *out)
+{
+    return onednn_run(product, p->worker, in, NULL, out, plan_product_scratch(p->plan, p->worker));
+}
+
+/* Finish values [pixels, channels] that lie without gaps. */
+static void finish(const struct piece *p, struct epilogue *e, const float *acc)
+{
+    e->acc = acc;
+    e->acc_stride = e->channels;
+    p->plan->kernels->epilogue(e);
+}
+
 static const struct variant *find_variant(const struct conv *c, int32_t rows, bool top, bool bottom)
 {
     for (int32_t i = 0; i < c->n_variants; i++) {
@@ -145,43 +186,42 @@ static const struct variant *find_variant(const struct conv *c, int32_t rows, bo
     return NULL;
 }
 
-static bool run_conv(const struct cpu_plan *plan, const struct map_layer *l, const struct source *s,
-                     int32_t slice, struct strip strip, int32_t worker, struct epilogue *e)
+static bool run_conv(const struct piece *p, const struct source *s, struct epilogue *e)
 {
-    const bool top = strip.row0 == 0;
+    const bool top = p->strip.row0 == 0;
     const struct variant *v =
-        find_variant(&s->conv, strip.row1 - strip.row0, top, strip.row1 == l->h);
-    const int32_t first_row = top ? 0 : strip.row0 - 1;
-    const struct operand in =
-        plan_operand(plan, s->tensor, slice, (size_t)first_row * (size_t)l->w, 0);
-    float *acc = plan_layer_scratch(plan, worker, l->acc_at);
-    if (v == NULL ||
-        !onednn_run(v->product, worker, in.data, NULL, acc, plan_product_scratch(plan, worker))) {
+        find_variant(&s->conv, p->strip.row1 - p->strip.row0, top, p->strip.row1 == p->layer->h);
+    const size_t above = top ? 0 : (size_t)p->layer->w;
+    const struct operand in = plan_operand(p->plan, s->tensor, p->slice, p->pixel0 - above, 0);
+    float *acc = piece_scratch(p, 0);
+    if (v == NULL || !run_product(p, v->product, in.data, acc)) {
         return false;
     }
-    e->acc = acc;
-    e->acc_stride = e->channels;
-    plan->kernels->epilogue(e);
+    finish(p, e, acc);
     return true;
 }
 
-static void run_first(const struct cpu_plan *plan, const struct map_layer *l,
-                      const struct source *s, int32_t slice, struct strip strip, int32_t worker,
-                      struct epilogue *e)
+static void run_first(const struct piece *p, const struct source *s, struct epilogue *e)
 {
-    float *acc = plan_layer_scratch(plan, worker, l->acc_at);
-    const struct small_conv c = {.h = l->h,
-                                 .w = l->w,
+    float *acc = piece_scratch(p, 0);
+    const struct small_conv c = {.h = p->layer->h,
+                                 .w = p->layer->w,
                                  .channels = s->channels,
-                                 .row0 = strip.row0,
-                                 .row1 = strip.row1,
-                                 .in = plan_values(plan, s->tensor, slice),
+                                 .row0 = p->strip.row0,
+                                 .row1 = p->strip.row1,
+                                 .in = plan_values(p->plan, s->tensor, p->slice),
                                  .weight = s->first,
                                  .out = acc};
-    plan->kernels->conv_from_one(&c);
-    e->acc = acc;
-    e->acc_stride = e->channels;
-    plan->kernels->epilogue(e);
+    p->plan->kernels->conv_from_one(&c);
+    finish(p, e, acc);
+}
+
+static void run_copy(const struct piece *p, const struct source *s, struct epilogue *e)
+{
+    float *acc = piece_scratch(p, 0);
+    const struct operand in = plan_operand(p->plan, s->tensor, p->slice, p->pixel0, 0);
+    p->plan->kernels->load(&in, e->pixels, e->channels, acc);
+    finish(p, e, acc);
 }
 
 /* The low-resolution row that row `at` of the upsampled map starts from, and the second's weight. */
@@ -198,33 +238,36 @@ static int32_t clamp_index(int32_t i, int32_t n)
     return i < 0 ? 0 : (i < n ? i : n - 1);
 }
 
-/* Sum the vertical taps of output row y from the horizontally expanded rows, [low_rows, 3, width]. */
-static void expand_column(const struct cpu_plan *plan, const struct expand *x, int32_t low0,
-                          const float *rows, size_t row_size, int32_t y, float *acc)
+/* Where an expansion works: products, expanded rows, and one row of the result. */
+struct expand_scratch {
+    float *low;      /* [low_rows * low_w, 9 * block] */
+    float *rows;     /* [low_rows, 3, width, block] */
+    float *acc;      /* [width, block] */
+    int32_t low0;    /* the first low-resolution row */
+    size_t row_size; /* width * channels of the block at hand */
+};
+
+/* Sum the vertical taps of output row y from the horizontally expanded rows. */
+static void expand_column(const struct cpu_plan *plan, const struct expand *x,
+                          const struct expand_scratch *scratch, int32_t y)
 {
-    const int32_t height = x->low_h * x->factor;
-    memset(acc, 0, row_size * sizeof *acc);
+    const size_t size = scratch->row_size;
+    memset(scratch->acc, 0, size * sizeof *scratch->acc);
     for (int32_t k = 0; k < 3; k++) {
         const int32_t at = y + k - 1;
-        if (at < 0 || at >= height) {
+        if (at < 0 || at >= x->low_h * x->factor) {
             continue;
         }
         float weight = 0.0F;
         const int32_t first = low_row(at, x->factor, &weight);
         const int32_t second = clamp_index(first + 1, x->low_h);
-        const size_t tap = (size_t)k;
-        plan->kernels->add_scaled(acc, rows + ((size_t)(first - low0) * 3 + tap) * row_size,
-                                  1.0F - weight, row_size);
-        plan->kernels->add_scaled(acc, rows + ((size_t)(second - low0) * 3 + tap) * row_size,
-                                  weight, row_size);
+        const float *tap = scratch->rows + (size_t)k * size;
+        plan->kernels->add_scaled(scratch->acc, tap + (size_t)(first - scratch->low0) * 3 * size,
+                                  1.0F - weight, size);
+        plan->kernels->add_scaled(scratch->acc, tap + (size_t)(second - scratch->low0) * 3 * size,
+                                  weight, size);
     }
 }
-
-struct expand_scratch {
-    float *low;  /* [low_rows * low_w, 9 * block] */
-    float *rows; /* [low_rows, 3, width, block] */
-    float *acc;  /* [width, block] */
-};
 
 static size_t expand_sizes(const struct expand *x, size_t ret_at[3])
 {
@@ -236,107 +279,96 @@ static size_t expand_sizes(const struct expand *x, size_t ret_at[3])
     return ret_at[2] + round_up(row * sizeof(float));
 }
 
-/* One block of output channels of a strip, from the products in scratch->low. */
-static void expand_block(const struct cpu_plan *plan, const struct expand *x,
-                         const struct expand_scratch *scratch, int32_t low0, struct strip strip,
-                         const struct epilogue *to)
+/* Expand the products in scratch->low over their rows. */
+static void expand_rows(const struct cpu_plan *plan, const struct expand *x,
+                        const struct expand_scratch *scratch, size_t channels)
 {
-    const size_t channels = to->channels;
-    const size_t width = (size_t)x->low_w * (size_t)x->factor;
     for (int32_t i = 0; i < x->low_rows * 3; i++) {
         const size_t row = (size_t)(i / 3) * (size_t)x->low_w;
-        const struct expand_row e = {.taps = scratch->low + row * 9 * channels +
-                                             (size_t)(i % 3) * 3 * channels,
+        const size_t tap = (size_t)(i % 3) * 3;
+        const struct expand_row e = {.taps = scratch->low + (row * 9 + tap) * channels,
                                      .tap_stride = 9 * channels,
                                      .channels = channels,
                                      .low_w = x->low_w,
                                      .factor = x->factor,
-                                     .out = scratch->rows + (size_t)i * width * channels};
+                                     .out = scratch->rows + (size_t)i * scratch->row_size};
         plan->kernels->expand_row(&e);
-    }
-    struct epilogue e = *to;
-    e.pixels = width;
-    e.acc = scratch->acc;
-    e.acc_stride = channels;
-    const size_t value = e.out.format == FORMAT_F32 ? 4 : 2;
-    for (int32_t y = strip.row0; y < strip.row1; y++) {
-        expand_column(plan, x, low0, scratch->rows, width * channels, y, scratch->acc);
-        plan->kernels->epilogue(&e);
-        e.out.data = (unsigned char *)e.out.data + width * e.out.stride * value;
     }
 }
 
-static bool run_expand(const struct cpu_plan *plan, const struct map_layer *l,
-                       const struct source *s, int32_t slice, struct strip strip, int32_t worker,
-                       const struct epilogue *to)
+/* One block of output channels of a strip. */
+static bool expand_block(const struct piece *p, const struct source *s,
+                         struct expand_scratch *scratch, int32_t block, const struct epilogue *to)
 {
     const struct expand *x = &s->expand;
-    size_t at[3];
-    (void)expand_sizes(x, at);
-    const struct expand_scratch scratch = {
-        .low = plan_layer_scratch(plan, worker, l->acc_at + at[0]),
-        .rows = plan_layer_scratch(plan, worker, l->acc_at + at[1]),
-        .acc = plan_layer_scratch(plan, worker, l->acc_at + at[2])};
-    float weight = 0.0F;
-    const int32_t touched = low_row(strip.row0 == 0 ? 0 : strip.row0 - 1, x->factor, &weight);
-    const int32_t low0 = touched + x->low_rows <= x->low_h ? touched : x->low_h - x->low_rows;
+    const size_t width = (size_t)x->low_w * (size_t)x->factor;
+    const int32_t c0 = block * x->block;
     const struct operand in =
-        plan_operand(plan, s->tensor, slice, (size_t)low0 * (size_t)x->low_w, 0);
-    for (int32_t b = 0; b < x->n_blocks; b++) {
-        const int32_t c0 = b * x->block;
-        if (!onednn_run(x->product[b], worker, in.data, NULL, scratch.low,
-                        plan_product_scratch(plan, worker))) {
-            return false;
-        }
-        struct epilogue e = *to;
-        const size_t value = e.out.format == FORMAT_F32 ? 4 : 2;
-        e.channels = (size_t)(s->channels - c0 < x->block ? s->channels - c0 : x->block);
-        e.bias = e.bias == NULL ? NULL : e.bias + c0;
-        e.out.data = (unsigned char *)e.out.data + (size_t)c0 * value;
-        expand_block(plan, x, &scratch, low0, strip, &e);
+        plan_operand(p->plan, s->tensor, p->slice, (size_t)scratch->low0 * (size_t)x->low_w, 0);
+    if (!run_product(p, x->product[block], in.data, scratch->low)) {
+        return false;
+    }
+    struct epilogue e = *to;
+    const size_t value = e.out.format == FORMAT_F32 ? 4 : 2;
+    e.pixels = width;
+    e.channels = (size_t)(s->channels - c0 < x->block ? s->channels - c0 : x->block);
+    e.bias = e.bias == NULL ? NULL : e.bias + c0;
+    e.out.data = (unsigned char *)e.out.data + (size_t)c0 * value;
+    scratch->row_size = width * e.channels;
+    expand_rows(p->plan, x, scratch, e.channels);
+    for (int32_t y = p->strip.row0; y < p->strip.row1; y++) {
+        expand_column(p->plan, x, scratch, y);
+        finish(p, &e, scratch->acc);
+        e.out.data = (unsigned char *)e.out.data + width * e.out.stride * value;
     }
     return true;
 }
 
-static void run_copy(const struct cpu_plan *plan, const struct map_layer *l, const struct source *s,
-                     int32_t slice, struct strip strip, int32_t worker, struct epilogue *e)
+static bool run_expand(const struct piece *p, const struct source *s, const struct epilogue *to)
 {
-    float *acc = plan_layer_scratch(plan, worker, l->acc_at);
-    const struct operand in =
-        plan_operand(plan, s->tensor, slice, (size_t)strip.row0 * (size_t)l->w, 0);
-    plan->kernels->load(&in, e->pixels, e->channels, acc);
-    e->acc = acc;
-    e->acc_stride = e->channels;
-    plan->kernels->epilogue(e);
+    const struct expand *x = &s->expand;
+    size_t at[3];
+    (void)expand_sizes(x, at);
+    float weight = 0.0F;
+    const int32_t above = p->strip.row0 == 0 ? 0 : p->strip.row0 - 1;
+    const int32_t touched = low_row(above, x->factor, &weight);
+    struct expand_scratch scratch = {
+        .low = piece_scratch(p, at[0]),
+        .rows = piece_scratch(p, at[1]),
+        .acc = piece_scratch(p, at[2]),
+        .low0 = touched + x->low_rows <= x->low_h ? touched : x->low_h - x->low_rows};
+    for (int32_t b = 0; b < x->n_blocks; b++) {
+        if (!expand_block(p, s, &scratch, b, to)) {
+            return false;
+        }
+    }
+    return true;
 }
 
-/* Make a strip of a source and leave it in `out`. */
-static bool run_source(const struct cpu_plan *plan, const struct map_layer *l,
-                       const struct source *s, int32_t slice, struct strip strip, int32_t worker,
-                       struct operand out)
+/* Make the piece of a source and leave it in `out`. */
+static bool run_source(const struct piece *p, const struct source *s, struct operand out)
 {
-    const size_t pixel0 = (size_t)strip.row0 * (size_t)l->w;
-    struct epilogue e = {.pixels = (size_t)(strip.row1 - strip.row0) * (size_t)l->w,
+    struct epilogue e = {.pixels = p->pixels,
                          .channels = (size_t)s->channels,
                          .bias = s->bias,
                          .act = s->act,
                          .out = out};
     if (s->residual != GRAPH_NONE) {
-        e.add[0] = plan_operand(plan, s->residual, slice, pixel0, 0);
+        e.add[0] = plan_operand(p->plan, s->residual, p->slice, p->pixel0, 0);
     }
     if (s->skip != GRAPH_NONE) {
-        e.add[1] = plan_operand(plan, s->skip, slice, pixel0, 0);
+        e.add[1] = plan_operand(p->plan, s->skip, p->slice, p->pixel0, 0);
     }
     switch (s->kind) {
     case SOURCE_CONV:
-        return run_conv(plan, l, s, slice, strip, worker, &e);
+        return run_conv(p, s, &e);
     case SOURCE_EXPAND:
-        return run_expand(plan, l, s, slice, strip, worker, &e);
+        return run_expand(p, s, &e);
     case SOURCE_FIRST:
-        run_first(plan, l, s, slice, strip, worker, &e);
+        run_first(p, s, &e);
         return true;
     case SOURCE_COPY:
-        run_copy(plan, l, s, slice, strip, worker, &e);
+        run_copy(p, s, &e);
         return true;
     }
     return false;
@@ -346,48 +378,42 @@ static bool run_map(struct cpu_plan *plan, const void *layer, int32_t slice, int
                     int32_t worker)
 {
     const struct map_layer *l = layer;
-    const struct strip strip = strip_of(l, item);
-    const size_t pixel0 = (size_t)strip.row0 * (size_t)l->w;
-    return run_source(plan, l, &l->source[0], slice, strip, worker,
-                      plan_operand(plan, l->out, slice, pixel0, 0));
+    const struct piece p = piece_of(plan, l, slice, item, worker);
+    return run_source(&p, &l->source[0], plan_operand(plan, l->out, slice, p.pixel0, 0));
 }
 
 static bool run_merge(struct cpu_plan *plan, const void *layer, int32_t slice, int32_t item,
                       int32_t worker)
 {
     const struct map_layer *l = layer;
-    const struct strip strip = strip_of(l, item);
-    const size_t pixel0 = (size_t)strip.row0 * (size_t)l->w;
-    const size_t plane = (size_t)(l->source[0].channels + l->source[1].channels);
-    struct operand cat = {.data = plan_layer_scratch(plan, worker, l->cat_at),
-                          .format = l->format,
-                          .stride = l->format == FORMAT_SPLIT ? 3 * plane : plane,
-                          .plane = plane};
-    void *whole = cat.data;
+    const struct piece p = piece_of(plan, l, slice, item, worker);
+    const size_t plane = (size_t)l->source[0].channels + (size_t)l->source[1].channels;
+    unsigned char *whole = plan_layer_scratch(plan, worker, l->cat_at);
+    size_t channel = 0;
     for (int32_t i = 0; i < l->n_sources; i++) {
-        if (!run_source(plan, l, &l->source[i], slice, strip, worker, cat)) {
+        const struct operand part = {.data = whole + channel * (l->format == FORMAT_F32 ? 4 : 2),
+                                     .format = l->format,
+                                     .stride = l->format == FORMAT_SPLIT ? 3 * plane : plane,
+                                     .plane = plane};
+        if (!run_source(&p, &l->source[i], part)) {
             return false;
         }
-        const size_t value = cat.format == FORMAT_F32 ? 4 : 2;
-        cat.data = (unsigned char *)cat.data + (size_t)l->source[i].channels * value;
+        channel += (size_t)l->source[i].channels;
     }
-    float *acc = plan_layer_scratch(plan, worker, l->acc_at);
-    const struct variant *v = find_variant(&l->product, strip.row1 - strip.row0, false, false);
-    if (v == NULL ||
-        !onednn_run(v->product, worker, whole, NULL, acc, plan_product_scratch(plan, worker))) {
+    float *acc = piece_scratch(&p, 0);
+    const struct variant *v = find_variant(&l->product, p.strip.row1 - p.strip.row0, false, false);
+    if (v == NULL || !run_product(&p, v->product, whole, acc)) {
         return false;
     }
-    struct epilogue e = {.pixels = (size_t)(strip.row1 - strip.row0) * (size_t)l->w,
+    struct epilogue e = {.pixels = p.pixels,
                          .channels = (size_t)l->channels,
-                         .acc = acc,
-                         .acc_stride = (size_t)l->channels,
                          .bias = l->bias,
                          .act = l->act,
-                         .out = plan_operand(plan, l->out, slice, pixel0, 0)};
+                         .out = plan_operand(plan, l->out, slice, p.pixel0, 0)};
     if (l->residual != GRAPH_NONE) {
-        e.add[0] = plan_operand(plan, l->residual, slice, pixel0, 0);
+        e.add[0] = plan_operand(plan, l->residual, slice, p.pixel0, 0);
     }
-    plan->kernels->epilogue(&e);
+    finish(&p, &e, acc);
     return true;
 }
 
@@ -403,60 +429,106 @@ static int32_t terms(enum format format)
     return format == FORMAT_SPLIT ? 3 : 1;
 }
 
+/* The product for strips like `strip`, unless there is one. */
+static int add_variant(struct cpu_plan *plan, struct conv *c, const struct onednn_conv_shape *shape,
+                       const void *plain, struct sctd_error *err)
+{
+    if (find_variant(c, shape->rows, shape->top, shape->bottom) != NULL) {
+        return 0;
+    }
+    struct variant *v = &c->variant[c->n_variants];
+    *v = (struct variant){.rows = shape->rows, .top = shape->top, .bottom = shape->bottom};
+    int r = onednn_conv_new(&v->product, plan->onednn, shape, plain, &c->weights, err);
+    if (r == 0) {
+        c->n_variants++;
+        plan_need_scratch(plan, v->product, 0);
+    }
+    return r;
+}
+
 /* Products for every kind of strip of the layer; kernel 1 knows no padding. */
 static int make_conv(struct cpu_plan *plan, struct conv *c, const struct map_layer *l,
-                     const struct graph_op *op, int32_t inputs, int32_t channels,
-                     enum format format, struct sctd_error *err)
+                     const struct graph_op *op, const struct weight_shape *weights,
+                     struct sctd_error *err)
 {
     void *plain = NULL;
-    const int32_t kernel = op->kernel;
-    int r = steps_plain_weights(&plain, op, channels, inputs, kernel * kernel, format, err);
+    const bool padded = op->kernel == 3;
+    int r = steps_plain_weights(&plain, op, weights, err);
     for (int32_t i = 0; r == 0 && i < count_strips(l); i++) {
         const struct strip strip = strip_of(l, i);
         const struct onednn_conv_shape shape = {.rows = strip.row1 - strip.row0,
                                                 .width = l->w,
-                                                .in_channels = inputs * terms(format),
-                                                .out_channels = channels,
-                                                .kernel = kernel,
-                                                .top = kernel == 3 && strip.row0 == 0,
-                                                .bottom = kernel == 3 && strip.row1 == l->h,
-                                                .bf16 = is_bf16(format)};
-        if (find_variant(c, shape.rows, shape.top, shape.bottom) != NULL) {
-            continue;
-        }
-        struct variant *v = &c->variant[c->n_variants];
-        *v = (struct variant){.rows = shape.rows, .top = shape.top, .bottom = shape.bottom};
-        r = onednn_conv_new(&v->product, plan->onednn, &shape, plain, &c->weights, err);
-        if (r == 0) {
-            c->n_variants++;
-            plan_need_scratch(plan, v->product, 0);
-        }
+                                                .in_channels =
+                                                    weights->inputs * terms(weights->format),
+                                                .out_channels = weights->rows,
+                                                .kernel = op->kernel,
+                                                .top = padded && strip.row0 == 0,
+                                                .bottom = padded && strip.row1 == l->h,
+                                                .bf16 = is_bf16(weights->format)};
+        r = add_variant(plan, c, &shape, plain, err);
     }
     free(plain);
     return r;
 }
 
-/* The columns [inputs * terms, 9 * block] of output channels c0 ... c0 + block - 1. */
-static int pack_block(void **ret_plain, const void *plain, int32_t inputs, int32_t c0,
-                      int32_t block, bool bf16, struct sctd_error *err)
+/* Nine 1x1 products side by side: [inputs, 9 * block] of output channels c0 ... c0 + block - 1. */
+struct block_shape {
+    int32_t inputs, c0, block;
+    bool bf16;
+};
+
+static int pack_block(void **ret_plain, const void *plain, const struct block_shape *shape,
+                      struct sctd_error *err)
 {
-    const size_t value = bf16 ? 2 : 4;
-    const size_t columns = 9 * (size_t)block;
-    unsigned char *to = malloc((size_t)inputs * columns * value);
+    const size_t value = shape->bf16 ? 2 : 4;
+    const size_t inputs = (size_t)shape->inputs;
+    const size_t block = (size_t)shape->block;
+    unsigned char *to = malloc(inputs * 9 * block * value);
     if (to == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "weights");
     }
-    for (size_t i = 0; i < (size_t)inputs; i++) {
-        for (size_t column = 0; column < columns; column++) {
-            const size_t co = (size_t)c0 + column % (size_t)block;
-            const size_t tap = column / (size_t)block;
-            const unsigned char *from = plain;
-            memcpy(to + (i * columns + column) * value,
-                   from + ((co * (size_t)inputs + i) * 9 + tap) * value, value);
-        }
+    const unsigned char *from =
+        (const unsigned char *)plain + (size_t)shape->c0 * inputs * 9 * value;
+    for (size_t i = 0; i < inputs * 9 * block; i++) {
+        const size_t input = i / (9 * block);
+        const size_t tap = i / block % 9;
+        const size_t channel = i % block;
+        memcpy(to + i * value, from + ((channel * inputs + input) * 9 + tap) * value, value);
     }
     *ret_plain = to;
     return 0;
+}
+
+static int add_expand_block(struct cpu_plan *plan, struct expand *x,
+                            const struct block_shape *shape, const void *plain,
+                            struct sctd_error *err)
+{
+    const struct onednn_matmul_shape product = {.m = x->low_rows * x->low_w,
+                                                .k = shape->inputs,
+                                                .n = 9 * shape->block,
+                                                .bf16 = shape->bf16};
+    void *columns = NULL;
+    int r = pack_block(&columns, plain, shape, err);
+    if (r < 0) {
+        return r;
+    }
+    const int32_t b = x->n_blocks++;
+    r = onednn_matmul_new(&x->product[b], plan->onednn, &product, columns, &x->weights[b], err);
+    if (r == 0) {
+        plan_need_scratch(plan, x->product[b], 0);
+    }
+    free(columns);
+    return r;
+}
+
+/* How many output channels to make at a time. */
+static int32_t choose_block(const struct expand *x, int32_t channels)
+{
+    const int32_t fitting = EXPAND_BYTES / (x->low_rows * x->low_w * 9 * 4) / 16 * 16;
+    const int32_t least = (channels + MAX_BLOCKS - 1) / MAX_BLOCKS;
+    int32_t block = fitting < 16 ? 16 : fitting;
+    block = block < least ? least : block;
+    return block < channels ? block : channels;
 }
 
 static int32_t expand_low_rows(const struct map_layer *l, const struct expand *x)
@@ -478,36 +550,23 @@ static int make_expand(struct cpu_plan *plan, struct source *s, const struct map
 {
     const struct place *low = &plan->place[from->tensor];
     struct expand *x = &s->expand;
-    const enum format format = product_format(low->format);
     x->factor = from->upsample->factor;
     x->low_h = low->h;
     x->low_w = low->w;
     x->low_rows = expand_low_rows(l, x);
-    const int32_t per_channel = x->low_rows * x->low_w * 9 * 4;
-    const int32_t fitting = EXPAND_BYTES / per_channel / 16 * 16;
-    const int32_t least = (s->channels + MAX_BLOCKS - 1) / MAX_BLOCKS;
-    x->block = fitting < 16 ? 16 : fitting;
-    x->block = x->block < least ? least : x->block;
-    x->block = x->block < s->channels ? x->block : s->channels;
+    x->block = choose_block(x, s->channels);
 
+    const struct weight_shape weights = {
+        .rows = s->channels, .inputs = low->c, .taps = 9, .format = product_format(low->format)};
     void *plain = NULL;
-    const int32_t inputs = low->c * terms(format);
-    int r = steps_plain_weights(&plain, from->conv, s->channels, low->c, 9, format, err);
+    int r = steps_plain_weights(&plain, from->conv, &weights, err);
     for (int32_t c0 = 0; r == 0 && c0 < s->channels; c0 += x->block) {
-        const int32_t block = s->channels - c0 < x->block ? s->channels - c0 : x->block;
-        const struct onednn_matmul_shape shape = {
-            .m = x->low_rows * x->low_w, .k = inputs, .n = 9 * block, .bf16 = is_bf16(format)};
-        void *columns = NULL;
-        r = pack_block(&columns, plain, inputs, c0, block, shape.bf16, err);
-        if (r == 0) {
-            const int32_t b = x->n_blocks++;
-            r = onednn_matmul_new(&x->product[b], plan->onednn, &shape, columns, &x->weights[b],
-                                  err);
-            if (r == 0) {
-                plan_need_scratch(plan, x->product[b], 0);
-            }
-        }
-        free(columns);
+        const struct block_shape shape = {.inputs = weights.inputs * terms(weights.format),
+                                          .c0 = c0,
+                                          .block = s->channels - c0 < x->block ? s->channels - c0
+                                                                               : x->block,
+                                          .bf16 = is_bf16(weights.format)};
+        r = add_expand_block(plan, x, &shape, plain, err);
     }
     free(plain);
     return r;
@@ -516,7 +575,8 @@ static int make_expand(struct cpu_plan *plan, struct source *s, const struct map
 static int make_first(struct source *s, const struct graph_op *op, struct sctd_error *err)
 {
     void *plain = NULL;
-    int r = steps_plain_weights(&plain, op, s->channels, 1, 9, FORMAT_F32, err);
+    const struct weight_shape weights = {s->channels, 1, 9, FORMAT_F32};
+    int r = steps_plain_weights(&plain, op, &weights, err);
     if (r < 0) {
         return r;
     }
@@ -571,8 +631,8 @@ static int make_source(struct cpu_plan *plan, struct source *s, const struct map
         return make_first(s, from->conv, err);
     }
     s->kind = SOURCE_CONV;
-    return make_conv(plan, &s->conv, l, from->conv, in->c, s->channels, product_format(in->format),
-                     err);
+    const struct weight_shape weights = {s->channels, in->c, 9, product_format(in->format)};
+    return make_conv(plan, &s->conv, l, from->conv, &weights, err);
 }
 
 int steps_conv(struct cpu_plan *plan, const struct map_source *source, int32_t skip, int32_t out,
@@ -628,7 +688,8 @@ int steps_merge(struct cpu_plan *plan, const struct graph_op *op, const struct m
         return r;
     }
     const int32_t inputs = l->source[0].channels + l->source[1].channels;
-    r = make_conv(plan, &l->product, l, op, inputs, place->c, l->format, err);
+    const struct weight_shape weights = {place->c, inputs, 1, l->format};
+    r = make_conv(plan, &l->product, l, op, &weights, err);
     if (r < 0) {
         return r;
     }

@@ -128,7 +128,8 @@ static int make_blocks(struct cpu_plan *plan, struct linear_layer *l, const stru
     const int32_t k = l->k * (l->format == FORMAT_SPLIT ? 3 : 1);
     const bool bf16 = l->format != FORMAT_F32;
     const size_t row_bytes = (size_t)k * (bf16 ? 2 : 4);
-    int r = steps_plain_weights(&plain, op, l->n, l->k, 1, l->format, err);
+    const struct weight_shape weights = {l->n, l->k, 1, l->format};
+    int r = steps_plain_weights(&plain, op, &weights, err);
     for (int32_t c0 = 0; r == 0 && c0 < l->n; c0 += l->block) {
         const struct onednn_matmul_shape shape = {.m = l->rows,
                                                   .k = k,
@@ -171,7 +172,7 @@ static int add_linear(struct cpu_plan *plan, const struct graph_op *op, struct s
     l->block = l->block < l->n ? l->block : l->n;
     int r = steps_copy(&l->bias, op->bias, (size_t)l->n, err);
     if (r == 0 && l->patches) {
-        r = steps_copy(&l->prefix_tokens, op->extra, (size_t)(l->prefix * l->n), err);
+        r = steps_copy(&l->prefix_tokens, op->extra, (size_t)l->prefix * (size_t)l->n, err);
     }
     if (r == 0) {
         r = make_blocks(plan, l, op, err);

@@ -46,18 +46,19 @@ static void fill_row(unsigned char *to, const float *from, double scale, size_t 
     }
 }
 
-int steps_plain_weights(void **ret_plain, const struct graph_op *op, int32_t rows, int32_t inputs,
-                        int32_t taps, enum format format, struct sctd_error *err)
+int steps_plain_weights(void **ret_plain, const struct graph_op *op,
+                        const struct weight_shape *shape, struct sctd_error *err)
 {
-    const size_t n = (size_t)inputs * (size_t)taps;
-    const size_t row_bytes = n * format_bytes(format);
-    unsigned char *plain = malloc((size_t)rows * row_bytes);
+    const size_t n = (size_t)shape->inputs * (size_t)shape->taps;
+    const size_t row_bytes = n * format_bytes(shape->format);
+    unsigned char *plain = malloc((size_t)shape->rows * row_bytes);
     if (plain == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "weights of %zu bytes", (size_t)rows * row_bytes);
+        return sctd_error(err, SCTD_ENOMEM, "weights of %zu bytes",
+                          (size_t)shape->rows * row_bytes);
     }
-    for (size_t row = 0; row < (size_t)rows; row++) {
+    for (size_t row = 0; row < (size_t)shape->rows; row++) {
         const double scale = op->scale == NULL ? 1.0 : op->scale[row];
-        fill_row(plain + row * row_bytes, op->weight + row * n, scale, n, format);
+        fill_row(plain + row * row_bytes, op->weight + row * n, scale, n, shape->format);
     }
     *ret_plain = plain;
     return 0;
