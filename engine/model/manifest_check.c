@@ -228,10 +228,21 @@ static int check_sha256(const char *key, const char *hex, struct sctd_error *err
     return 0;
 }
 
+/* What is printed must not move a terminal's cursor. */
+static bool has_control(const char *text)
+{
+    for (const char *c = text; *c != '\0'; c++) {
+        if ((unsigned char)*c < ' ' || *c == '\x7f') {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int check_source(const char *part, const struct manifest_source *source,
                         struct sctd_error *err)
 {
-    if (source->file[0] == '\0' || strchr(source->file, '/') != NULL) {
+    if (source->file[0] == '\0' || strchr(source->file, '/') != NULL || has_control(source->file)) {
         return sctd_error(err, SCTD_EDATA, "sources.%s.file is not a file's base name", part);
     }
     char key[64];
@@ -248,6 +259,9 @@ static int check_identity(const struct manifest *m, struct sctd_error *err)
     if (!manifest_is_name(m->version)) {
         return sctd_error(err, SCTD_EDATA, "version is \"%.64s\", expected [a-z0-9][a-z0-9._-]*",
                           m->version);
+    }
+    if (has_control(m->description)) {
+        return sctd_error(err, SCTD_EDATA, "description has control characters");
     }
     int r = check_sha256("weights.sha256", m->weights_sha256, err);
     if (r == 0) {

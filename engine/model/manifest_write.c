@@ -103,14 +103,20 @@ void manifest_write_members(const struct manifest *manifest, struct json_writer 
     json_write_object_end(writer);
 }
 
-int manifest_write(const struct manifest *manifest, const char *path, struct sctd_error *err)
+/* What could not be read again (a name that is none, text that is no UTF-8) is not written. */
+static int check_readable(const struct sctd_buf *text, struct sctd_error *err)
 {
-    if (manifest_check(manifest, err) < 0) {
-        if (err != NULL) {
-            err->code = SCTD_EINVAL;
-        }
+    struct manifest same;
+    int r = manifest_parse(&same, text->data, text->size, err);
+    if (r == SCTD_EDATA) {
+        err->code = SCTD_EINVAL;
         return SCTD_EINVAL;
     }
+    return r;
+}
+
+int manifest_write(const struct manifest *manifest, const char *path, struct sctd_error *err)
+{
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(MANIFEST_BYTES_MAX);
     struct json_writer w = json_writer_make(&text, true, err);
     json_write_object_begin(&w, NULL);
@@ -119,6 +125,9 @@ int manifest_write(const struct manifest *manifest, const char *path, struct sct
     int r = json_writer_finish(&w);
     if (r == 0) {
         r = sctd_buf_text(&text, "\n", err);
+    }
+    if (r == 0) {
+        r = check_readable(&text, err);
     }
     return r < 0 ? r : sctd_file_replace(path, text.data, text.size, err);
 }

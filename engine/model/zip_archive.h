@@ -54,7 +54,7 @@ const struct zip_entry *zip_archive_find(const struct zip_archive *archive, cons
 
 /* Compare the CRC-32 of an entry's data with the directory's. Errors: SCTD_EDATA. */
 SCTD_NODISCARD int zip_archive_verify(const struct zip_archive *archive,
-                                    const struct zip_entry *entry, struct sctd_error *err);
+                                      const struct zip_entry *entry, struct sctd_error *err);
 
 /* The CRC-32 of ISO 3309, as ZIP uses it. */
 uint32_t zip_archive_crc32(const struct zip_archive *archive, const uint8_t *bytes, size_t size);

@@ -115,6 +115,8 @@ static const struct change {
     {"\"low\": 1,", "\"low\": null,", "recipe.clip: "},
     {"\"height\": 256, ", "", "network: "},
     {"\"file\": \"vit.pth\", ", "", "sources.backbone: "},
+    {"caf\xc3\xa9", "\\u001b[2J", "description"},
+    {"vit.pth", "vit\\n", "sources.backbone.file"},
     {"vit.pth", "", "sources.backbone.file"},
     {"best_net_G.pth", "a/best_net_G.pth", "sources.generator.file"},
     /* words */
@@ -226,7 +228,7 @@ static void what_is_written_reads_back_the_same(void)
     struct manifest m = sound_manifest();
     struct manifest back;
     make_folder(folder, path, "manifest.json");
-    (void)snprintf(m.description, sizeof m.description, "quote \" backslash \\ line\n");
+    (void)snprintf(m.description, sizeof m.description, "quote \" backslash \\ \xc3\xa9");
     m.research_only = false;
     m.recipe.clip = RECIPE_CLIP_FIXED;
     m.recipe.clip_low = 0.1;
@@ -254,6 +256,10 @@ static void unsound_manifest_is_not_written(void)
     m.height = 100;
     assert(manifest_write(&m, path, &err) == SCTD_EINVAL);
     assert(err.code == SCTD_EINVAL);
+    m.height = 256;
+    m.description[0] = '\xff'; /* no UTF-8 */
+    m.description[1] = '\0';
+    assert(manifest_write(&m, path, &err) == SCTD_EINVAL);
     assert(manifest_read(&m, path, &err) == 0); /* the old file is still there */
     assert(m.height == 256);
     sctd_dir_remove(folder);

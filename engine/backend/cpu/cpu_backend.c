@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -138,7 +137,7 @@ static void run_piece(void *arg, int32_t item, int32_t worker)
     const struct step_run *run = arg;
     const struct step *s = run->step;
     if (!s->run(run->plan, s->layer, item / s->items, item % s->items, worker)) {
-        atomic_store(&run->plan->failed, true);
+        __atomic_store_n(&run->plan->failed, true, __ATOMIC_RELAXED);
     }
 }
 
@@ -170,7 +169,7 @@ static int cpu_run(struct backend_plan *base, const struct backend_io *io, struc
                           plan->max_batch);
     }
     plan->io = io;
-    atomic_store(&plan->failed, false);
+    plan->failed = false;
     onednn_enter_thread();
     for (plan->slice0 = 0; plan->slice0 < io->n; plan->slice0 += plan->group) {
         const int32_t left = io->n - plan->slice0;
@@ -184,8 +183,7 @@ static int cpu_run(struct backend_plan *base, const struct backend_io *io, struc
         copy_taps(plan, slices);
     }
     plan->io = NULL;
-    return atomic_load(&plan->failed) ? sctd_error(err, SCTD_EDEVICE, "onednn failed in a product")
-                                      : 0;
+    return plan->failed ? sctd_error(err, SCTD_EDEVICE, "onednn failed in a product") : 0;
 }
 
 static void cpu_take_stats(struct backend_plan *base, struct backend_stats *ret_stats)

@@ -9,10 +9,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdatomic.h> // IWYU pragma: export
-#include <stdbool.h>   // IWYU pragma: export
-#include <stddef.h>    // IWYU pragma: export
-#include <stdint.h>    // IWYU pragma: export
+#include <stdbool.h> // IWYU pragma: export
+#include <stddef.h>  // IWYU pragma: export
+#include <stdint.h>  // IWYU pragma: export
 
 #include "engine/backend/backend.h"     // IWYU pragma: export
 #include "engine/backend/cpu/kernels.h" // IWYU pragma: export
@@ -73,7 +72,7 @@ struct cpu_plan {
     /* of the run in progress */
     const struct backend_io *io;
     int32_t slice0;
-    atomic_bool failed;
+    bool failed; /* set atomically by any worker */
     double stage_ms[GRAPH_STAGES];
 };
 

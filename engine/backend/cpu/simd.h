@@ -16,6 +16,9 @@
 #    include <immintrin.h>
 #endif
 
+/* Wider than some instruction sets' registers: such vectors only go to inlined functions. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 typedef float v16f __attribute__((vector_size(64)));
 typedef int32_t v16i __attribute__((vector_size(64)));
 typedef uint32_t v16u __attribute__((vector_size(64)));
@@ -85,7 +88,7 @@ static inline v16i simd_to_int(v16f x)
 #if defined(__AVX512F__)
     return (v16i)_mm512_cvttps_epi32((__m512)x);
 #else
-    v16i r;
+    v16i r = {0};
     for (int i = 0; i < SIMD_WIDTH; i++) {
         r[i] = x[i] >= 0.0F && x[i] < 256.0F ? (int32_t)x[i] : 0;
     }
@@ -104,7 +107,7 @@ static inline v16f simd_lookup(const float table[SIMD_WIDTH], v16i index)
 #if defined(__AVX512F__)
     return (v16f)_mm512_permutexvar_ps((__m512i)index, _mm512_loadu_ps(table));
 #else
-    v16f r;
+    v16f r = {0};
     for (int i = 0; i < SIMD_WIDTH; i++) {
         r[i] = table[index[i] & 15];
     }
