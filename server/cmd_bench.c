@@ -18,7 +18,7 @@
 #include "server/cmd.h"
 #include "server/options.h"
 
-static const char COMMAND[] = "sctd bench engine";
+static const char command[] = "sctd bench engine";
 
 enum { FACTS_MAX = 1 << 16, SEED = 1 };
 
@@ -278,12 +278,12 @@ static int bench_engine(int argc, char **argv)
     const struct option table[] = {
         {.name = "model",
          .kind = OPTION_TEXT,
-         .target = &args.model,
+         .target = (void *)&args.model,
          .argument = "MODEL",
          .help = "a model's directory (with a '/'), or NAME[@VERSION]"},
         {.name = "synthetic",
          .kind = OPTION_CHOICE,
-         .target = &args.synthetic,
+         .target = (void *)&args.synthetic,
          .argument = "PRESET",
          .choices = "vits16|vitb16|vitl16|tiny",
          .help =
@@ -304,13 +304,13 @@ static int bench_engine(int argc, char **argv)
          .help = "slices in flight at once; default 4"},
         {.name = "backend",
          .kind = OPTION_CHOICE,
-         .target = &args.backend,
+         .target = (void *)&args.backend,
          .argument = "BACKEND",
          .choices = "auto|cpu|ref",
          .help = "auto, cpu or ref (slow and plain); default auto"},
         {.name = "precision",
          .kind = OPTION_CHOICE,
-         .target = &args.precision,
+         .target = (void *)&args.precision,
          .argument = "PRECISION",
          .choices = "auto|fp32|bf16|bf16x3",
          .help = "auto, fp32, bf16 or bf16x3; default auto"},
@@ -323,13 +323,13 @@ static int bench_engine(int argc, char **argv)
          .help = "default 0: one for each processor"},
         {.name = "models-dir",
          .kind = OPTION_TEXT,
-         .target = &args.models_dir,
+         .target = (void *)&args.models_dir,
          .argument = "DIR",
          .help = "where NAME is looked up; default $SCTD_MODELS_DIR, else /var/lib/sctd/models"},
         {.name = "json", .kind = OPTION_FLAG, .target = &args.json, .help = "print facts as JSON"},
     };
     const struct options options = {
-        .command = COMMAND,
+        .command = command,
         .summary = "Measure a model's speed on noise.",
         .option = table,
         .n = sizeof table / sizeof *table,
@@ -343,7 +343,7 @@ static int bench_engine(int argc, char **argv)
     if (r == 0) {
         r = bench_run(&args, &err);
     }
-    return r < 0 ? cmd_fail(COMMAND, &err) : CMD_OK;
+    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
 }
 
 int cmd_bench(int argc, char **argv)

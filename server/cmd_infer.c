@@ -17,7 +17,7 @@
 #include "server/cmd.h"
 #include "server/options.h"
 
-static const char COMMAND[] = "sctd infer";
+static const char command[] = "sctd infer";
 
 enum { TAPS_MAX = 64, OUT_MAX = TAPS_MAX + 5, FACTS_MAX = 1 << 20 };
 
@@ -363,28 +363,35 @@ static int print_facts(const struct infer *infer, struct sctd_error *err)
     return r;
 }
 
+static int check_taps(const struct option_list *taps, struct sctd_error *err)
+{
+    if (taps->n > TAPS_MAX) {
+        return sctd_error(err, SCTD_EINVAL, "%zu taps: give at most %d", taps->n, TAPS_MAX);
+    }
+    for (size_t i = 1; i < taps->n; i++) {
+        size_t j = 0;
+        while (strcmp(taps->item[i], taps->item[j]) != 0) {
+            j++;
+        }
+        if (j < i) {
+            return sctd_error(err, SCTD_EINVAL, "--tap %.64s is given twice: give it once",
+                              taps->item[i]);
+        }
+    }
+    return 0;
+}
+
 /* What can be told to be wrong before anything is read. */
 static int check_args(const struct infer_args *args, struct sctd_error *err)
 {
     struct stat in;
     struct stat out;
-    if (args->taps.n > TAPS_MAX) {
-        return sctd_error(err, SCTD_EINVAL, "%zu taps: give at most %d", args->taps.n, TAPS_MAX);
-    }
-    for (size_t i = 0; i < args->taps.n; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(args->taps.item[i], args->taps.item[j]) == 0) {
-                return sctd_error(err, SCTD_EINVAL, "--tap %.64s is given twice: give it once",
-                                  args->taps.item[i]);
-            }
-        }
-    }
     if (stat(args->input, &in) == 0 && stat(args->output, &out) == 0 && in.st_dev == out.st_dev &&
         in.st_ino == out.st_ino) {
         return sctd_error(err, SCTD_EINVAL, "--output %.120s is the input: give another name",
                           args->output);
     }
-    return 0;
+    return check_taps(&args->taps, err);
 }
 
 static int open_input(struct infer *infer, struct sctd_error *err)
@@ -424,31 +431,31 @@ int cmd_infer(int argc, char **argv)
     const struct option table[] = {
         {.name = "model",
          .kind = OPTION_TEXT,
-         .target = &args.model,
+         .target = (void *)&args.model,
          .argument = "MODEL",
          .help = "a model's directory (with a '/'), or NAME[@VERSION]",
          .required = true},
         {.name = "input",
          .kind = OPTION_TEXT,
-         .target = &args.input,
+         .target = (void *)&args.input,
          .argument = "IN.safetensors",
          .help = "holds x_cnn [N,1,H,W] and perhaps x_dino, or volume [D,H,W]",
          .required = true},
         {.name = "output",
          .kind = OPTION_TEXT,
-         .target = &args.output,
+         .target = (void *)&args.output,
          .argument = "OUT.safetensors",
          .help = "gets y and the taps; of a volume: clip, x_cnn, x_dino, y and hu",
          .required = true},
         {.name = "backend",
          .kind = OPTION_CHOICE,
-         .target = &args.backend,
+         .target = (void *)&args.backend,
          .argument = "BACKEND",
          .choices = "auto|cpu|ref",
          .help = "auto, cpu or ref (slow and plain); default auto"},
         {.name = "precision",
          .kind = OPTION_CHOICE,
-         .target = &args.precision,
+         .target = (void *)&args.precision,
          .argument = "PRECISION",
          .choices = "auto|fp32|bf16|bf16x3",
          .help = "auto, fp32, bf16 or bf16x3; default auto"},
@@ -473,13 +480,13 @@ int cmd_infer(int argc, char **argv)
          .help = "also write an inner tensor, such as gen.enc1; may be repeated"},
         {.name = "models-dir",
          .kind = OPTION_TEXT,
-         .target = &args.models_dir,
+         .target = (void *)&args.models_dir,
          .argument = "DIR",
          .help = "where NAME is looked up; default $SCTD_MODELS_DIR, else /var/lib/sctd/models"},
         {.name = "json", .kind = OPTION_FLAG, .target = &args.json, .help = "print facts as JSON"},
     };
     const struct options options = {
-        .command = COMMAND,
+        .command = command,
         .summary = "Run a model on tensors in a safetensors file.",
         .option = table,
         .n = sizeof table / sizeof *table,
@@ -493,5 +500,5 @@ int cmd_infer(int argc, char **argv)
     if (r == 0) {
         r = infer_run(&args, &err);
     }
-    return r < 0 ? cmd_fail(COMMAND, &err) : CMD_OK;
+    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
 }

@@ -171,7 +171,7 @@ static double conv_macs(const struct site *s)
     return area_of(s->out) * s->out->c * inputs * s->op->kernel * s->op->kernel;
 }
 
-static const struct kind_rule RULES[] = {
+static const struct kind_rule rules[] = {
     [GRAPH_PATCH_TOKENS] = {"patch_tokens", 1, 0, PART_WEIGHT, PART_BIAS | PART_EXTRA,
                             patch_tokens_misfit, patch_tokens_macs},
     [GRAPH_LAYER_NORM] = {"layer_norm", 1, 0, PART_WEIGHT | PART_BIAS, 0, layer_norm_misfit, NULL},
@@ -188,7 +188,7 @@ static const struct kind_rule RULES[] = {
     [GRAPH_GATE] = {"gate", 7, 0, 0, 0, gate_misfit, NULL},
     [GRAPH_SCALE_ADD] = {"scale_add", 7, 0, 0, 0, scale_add_misfit, NULL},
 };
-enum { N_RULES = sizeof RULES / sizeof RULES[0] };
+enum { N_RULES = sizeof rules / sizeof rules[0] };
 
 static unsigned parts_of(const struct graph_op *op)
 {
@@ -228,7 +228,7 @@ static bool is_ready(const struct graph *g, int32_t tensor, int32_t before)
 
 static const char *input_misfit(const struct graph *g, int32_t i, int k)
 {
-    const struct kind_rule *rule = &RULES[g->op[i].kind];
+    const struct kind_rule *rule = &rules[g->op[i].kind];
     const int32_t tensor = g->op[i].in[k];
     const unsigned bit = 1U << k;
     if (tensor == GRAPH_NONE) {
@@ -260,7 +260,7 @@ static const char *wiring_misfit(const struct graph *g, int32_t i)
 
 static const char *parts_misfit(const struct graph_op *op)
 {
-    const struct kind_rule *rule = &RULES[op->kind];
+    const struct kind_rule *rule = &rules[op->kind];
     const unsigned parts = parts_of(op);
     if ((rule->need & ~parts) != 0) {
         return "weights are missing";
@@ -284,12 +284,12 @@ static int check_op(const struct graph *g, int32_t i, struct sctd_error *err)
     }
     if (problem == NULL) {
         const struct site s = site_of(g, op);
-        problem = RULES[op->kind].misfit(&s);
+        problem = rules[op->kind].misfit(&s);
     }
     if (problem == NULL) {
         return 0;
     }
-    return sctd_error(err, SCTD_EINVAL, "graph operation %d (%s): %s", i, RULES[op->kind].name,
+    return sctd_error(err, SCTD_EINVAL, "graph operation %d (%s): %s", i, rules[op->kind].name,
                       problem);
 }
 
@@ -348,9 +348,9 @@ double graph_macs(const struct graph *g)
     double macs = 0.0;
     for (int32_t i = 0; i < g->n_ops; i++) {
         const struct graph_op *op = &g->op[i];
-        if (RULES[op->kind].macs != NULL) {
+        if (rules[op->kind].macs != NULL) {
             const struct site s = site_of(g, op);
-            macs += RULES[op->kind].macs(&s);
+            macs += rules[op->kind].macs(&s);
         }
     }
     return macs;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/error.h"
+
 enum { FIRST_CAPACITY = 256 };
 
 void sctd_buf_fini(struct sctd_buf *buf)

@@ -25,7 +25,8 @@ struct sctd_buf {
 /* An empty buffer that will hold at most `max` bytes. */
 static inline struct sctd_buf sctd_buf_make(size_t max)
 {
-    return (struct sctd_buf){NULL, 0, 0, max};
+    const struct sctd_buf buf = {NULL, 0, 0, max};
+    return buf;
 }
 
 void sctd_buf_fini(struct sctd_buf *buf); /* frees the bytes; the buffer may be used again */

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/error.h"
+
 /* strerror is not safe between threads; strerrordesc_np gives static text. */
 static const char *why(void)
 {
@@ -238,10 +240,10 @@ void sctd_dir_remove(const char *path)
         return;
     }
     const struct dirent *entry = NULL;
-    while ((entry = readdir(dir)) !=
-           NULL) { // NOLINT(concurrency-mt-unsafe): one stream, one thread
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one stream, one thread
+    while ((entry = readdir(dir)) != NULL) {
         if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+            (void)unlinkat(fd, entry->d_name, 0);
         }
     }
     (void)closedir(dir);

@@ -101,7 +101,8 @@ struct json_writer {
 static inline struct json_writer json_writer_make(struct sctd_buf *buf, bool pretty,
                                                   struct sctd_error *err)
 {
-    return (struct json_writer){buf, err, 0, 0, false, pretty};
+    const struct json_writer w = {buf, err, 0, 0, false, pretty};
+    return w;
 }
 
 /* key: within an object, else NULL. */

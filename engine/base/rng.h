@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct sctd_rng {
     uint64_t state;
 };
@@ -30,3 +34,7 @@ static inline float sctd_rng_normal(struct sctd_rng *rng)
                       sctd_rng_uniform(rng);
     return (sum - 2.0F) * 1.7320508F;
 }
+
+#ifdef __cplusplus
+}
+#endif

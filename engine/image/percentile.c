@@ -94,15 +94,19 @@ static void count_uppers(struct search *s, const float *value, size_t n)
     }
 }
 
+static void count_lower(struct search *s, uint32_t key)
+{
+    for (int t = 0; t < s->n_tables; t++) {
+        if (key >> 16 == s->table_bin[t]) {
+            s->lower[t][key & UINT16_MAX]++;
+        }
+    }
+}
+
 static void count_lowers(struct search *s, const float *value, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        const uint32_t key = key_of(value[i]);
-        for (int t = 0; t < s->n_tables; t++) {
-            if (key >> 16 == s->table_bin[t]) {
-                s->lower[t][key & UINT16_MAX]++;
-            }
-        }
+        count_lower(s, key_of(value[i]));
     }
 }
 
@@ -140,7 +144,7 @@ int percentile_find(double ret_value[2], const double percent[2], const float *v
         return sctd_error(err, SCTD_ENOMEM, "percentile counters");
     }
     double beyond[2] = {0};
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < 2; k++) {
         if (!(percent[k] >= 0.0 && percent[k] <= 100.0)) {
             return sctd_error(err, SCTD_EINVAL, "percentile %g", percent[k]);
         }
@@ -155,7 +159,7 @@ int percentile_find(double ret_value[2], const double percent[2], const float *v
         return sctd_error(err, SCTD_EDATA, "a voxel is not finite");
     }
     find_statistics(s, value, n);
-    for (int k = 0; k < 2; k++) {
+    for (size_t k = 0; k < 2; k++) {
         const struct statistic *st = &s->statistic[2 * k];
         ret_value[k] = interpolate(st[0].value, st[1].value, beyond[k]);
     }

@@ -14,6 +14,7 @@
 #include "engine/base/safetensors.h"
 #include "engine/base/sha256.h"
 #include "engine/model/checkpoint.h"
+#include "engine/model/checkpoint_text.h"
 #include "engine/model/layout.h"
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
@@ -94,6 +95,11 @@ static int read_options(struct manifest *m, const struct model_import_options *o
     if (strlen(description) >= sizeof m->description) {
         return sctd_error(err, SCTD_EINVAL, "the description has %zu bytes: use at most %zu",
                           strlen(description), sizeof m->description - 1);
+    }
+    if (!checkpoint_text_is_utf8(description, strlen(description)) ||
+        checkpoint_text_has_control(description, strlen(description))) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "the description is not UTF-8 or has control characters");
     }
     (void)snprintf(m->description, sizeof m->description, "%s", description);
     (void)snprintf(m->name, sizeof m->name, "%s", options->name);

@@ -13,6 +13,12 @@
 
 enum { MAX_DEPTH = 64 };
 
+/* The groups that are being written, outermost first. */
+struct path {
+    const struct json_node *open[MAX_DEPTH];
+    int depth;
+};
+
 static void begin_or_write(struct json_writer *w, const struct json_node *node)
 {
     switch (node->type) {
@@ -55,26 +61,30 @@ static void end(struct json_writer *w, const struct json_node *node)
     }
 }
 
+/* `node`, or if it is NULL what follows the groups that end here. */
+static const struct json_node *next_node(struct json_writer *w, const struct json *json,
+                                         const struct json_node *node, struct path *path)
+{
+    while (node == NULL && path->depth > 0) {
+        const struct json_node *group = path->open[--path->depth];
+        end(w, group);
+        node = json_next(json, group);
+    }
+    return node;
+}
+
 static void write_document(struct json_writer *w, const struct json *json)
 {
-    const struct json_node *open[MAX_DEPTH];
-    int depth = 0;
+    struct path path = {.depth = 0};
     const struct json_node *node = json_get_root(json);
     while (node != NULL) {
         const bool group = node->type == JSON_ARRAY || node->type == JSON_OBJECT;
         begin_or_write(w, node);
+        assert(!group || path.depth < MAX_DEPTH);
         if (group) {
-            assert(depth < MAX_DEPTH);
-            open[depth++] = node;
-            node = json_first(json, node);
-        } else {
-            node = json_next(json, node);
+            path.open[path.depth++] = node;
         }
-        while (node == NULL && depth > 0) {
-            depth--;
-            end(w, open[depth]);
-            node = json_next(json, open[depth]);
-        }
+        node = next_node(w, json, group ? json_first(json, node) : json_next(json, node), &path);
     }
 }
 

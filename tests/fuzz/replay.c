@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Give a fuzz target every file of a corpus, in order of name, without libFuzzer. */
 #include <dirent.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -44,7 +43,7 @@ int main(int argc, char **argv)
     int failures = 0;
     int replayed = 0;
     for (int i = 0; i < n; i++) {
-        char path[PATH_MAX];
+        char path[SCTD_PATH_MAX];
         if (entry[i]->d_name[0] != '.') {
             (void)snprintf(path, sizeof path, "%s/%s", argv[1], entry[i]->d_name);
             failures += replay(path) < 0 ? 1 : 0;
@@ -52,7 +51,7 @@ int main(int argc, char **argv)
         }
         free(entry[i]);
     }
-    free(entry);
+    free((void *)entry);
     (void)fprintf(stdout, "%d inputs replayed, %d unreadable\n", replayed, failures);
     return replayed > 0 && failures == 0 ? 0 : 1;
 }

@@ -246,7 +246,7 @@ class Import(Case):
     def test_all_namings_give_the_same_weights(self):
         hashes = {self.must_import(self.backbone, self.generator, version='a')['weights']['sha256']}
         wrapped = self.write('wrapped.safetensors', {
-            **prefixed(META, 'teacher.backbone.'), 'teacher.dino_head.mlp.weight': f32([2]),
+            **prefixed(META, 'module.backbone.teacher.'), 'teacher.dino_head.mlp.weight': f32([2]),
             'teacher.ibot_head.mlp.weight': f32([2]), 'teacher.backbone.local_cls_norm.weight': f32([DIM])})
         hashes.add(self.must_import(wrapped, self.generator, version='b')['weights']['sha256'])
         hf = self.write('hf.safetensors', hugging_face(META))

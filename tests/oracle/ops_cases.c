@@ -61,13 +61,13 @@ static int32_t linear(struct graph_make *m, int32_t in, int32_t add, int32_t cha
 
 /* Convolutions: a -> b channels, kernel k */
 
-static const struct ops_size CONV_SIZES[] = {
+static const struct ops_size conv_sizes[] = {
     {16, 16, 1, 3, 3},   {17, 23, 3, 5, 3},   {9, 31, 5, 7, 1},    {16, 16, 7, 17, 3},
     {16, 32, 17, 33, 3}, {16, 16, 33, 1, 3},  {48, 80, 33, 17, 1}, {64, 64, 8, 8, 3},
     {48, 80, 8, 16, 3},  {16, 16, 64, 64, 3}, {16, 16, 64, 32, 3}, {8, 8, 128, 128, 3},
     {4, 4, 256, 256, 3}, {2, 2, 512, 512, 3}, {1, 1, 5, 3, 3},     {1, 40, 3, 64, 1},
 };
-static const struct ops_size FEW_CONV_SIZES[] = {
+static const struct ops_size few_conv_sizes[] = {
     {16, 16, 1, 1, 3}, {17, 23, 5, 7, 3}, {16, 48, 33, 17, 1}, {16, 16, 64, 32, 3}};
 
 static int32_t conv_gelu(struct graph_make *m, const struct ops_size *s)
@@ -126,16 +126,16 @@ static int32_t conv_then_add(struct graph_make *m, const struct ops_size *s)
 
 /* Maps of other sizes: a channels, b after a convolution, upsampled k times */
 
-static const struct ops_size POOL_SIZES[] = {
+static const struct ops_size pool_sizes[] = {
     {2, 2, 1, 3, 0},    {34, 22, 3, 7, 0},  {16, 16, 17, 33, 0},  {32, 48, 33, 5, 0},
     {48, 80, 8, 16, 0}, {16, 16, 64, 8, 0}, {16, 32, 64, 128, 0},
 };
-static const struct ops_size UPSAMPLE_SIZES[] = {
+static const struct ops_size upsample_sizes[] = {
     {16, 16, 1, 3, 2},    {32, 48, 5, 7, 2},   {64, 64, 33, 17, 2}, {16, 16, 3, 1, 4},
     {48, 32, 7, 17, 4},   {48, 80, 32, 32, 4}, {16, 16, 17, 5, 8},  {48, 80, 96, 16, 8},
     {16, 32, 1, 33, 16},  {48, 80, 96, 8, 16}, {64, 64, 96, 8, 16}, {16, 16, 512, 64, 16},
     {16, 16, 256, 512, 2}};
-static const struct ops_size HEAD_SIZES[] = {
+static const struct ops_size head_sizes[] = {
     {16, 16, 3, 5, 16},    {32, 16, 7, 3, 8},     {48, 32, 5, 7, 4},     {32, 48, 33, 17, 2},
     {48, 80, 96, 8, 16},   {48, 80, 96, 16, 8},   {64, 64, 96, 32, 4},   {64, 64, 96, 64, 2},
     {32, 32, 768, 64, 16}, {32, 16, 768, 128, 8}, {16, 16, 768, 256, 4}, {32, 16, 768, 512, 2},
@@ -229,7 +229,7 @@ static int32_t fusion_none(struct graph_make *m, const struct ops_size *s)
 
 /* Element by element: a channels */
 
-static const struct ops_size JOIN_SIZES[] = {
+static const struct ops_size join_sizes[] = {
     {16, 16, 1, 0, 0}, {17, 23, 3, 0, 0}, {9, 31, 17, 0, 0}, {48, 80, 8, 0, 0}, {16, 16, 64, 0, 0}};
 
 static int32_t add(struct graph_make *m, const struct ops_size *s)
@@ -261,15 +261,15 @@ static int32_t scale_add(struct graph_make *m, const struct ops_size *s)
 
 /* Tokens: width a, b other channels, k heads or tokens before the patches */
 
-static const struct ops_size TOKEN_SIZES[] = {
+static const struct ops_size token_sizes[] = {
     {16, 16, 2, 3, 1},    {16, 48, 17, 33, 0},  {32, 48, 33, 5, 5},   {48, 80, 96, 384, 5},
     {64, 64, 96, 256, 5}, {32, 32, 384, 64, 5}, {32, 16, 768, 16, 5},
 };
-static const struct ops_size ATTENTION_SIZES[] = {
+static const struct ops_size attention_sizes[] = {
     {16, 16, 4, 0, 1},  {32, 48, 18, 0, 3},  {48, 80, 96, 0, 6},
     {64, 64, 96, 0, 6}, {32, 48, 384, 0, 6}, {32, 48, 768, 0, 12},
 };
-static const struct ops_size LINEAR_SIZES[] = {
+static const struct ops_size linear_sizes[] = {
     {16, 16, 1, 3, 0},      {16, 48, 17, 33, 0},    {32, 48, 33, 7, 0},
     {48, 80, 96, 288, 0},   {64, 64, 96, 384, 0},   {64, 64, 384, 96, 0},
     {32, 32, 768, 2304, 0}, {32, 32, 768, 3072, 0}, {32, 16, 3072, 768, 0}};
@@ -351,41 +351,41 @@ static int32_t block_swiglu(struct graph_make *m, const struct ops_size *s)
 
 /* clang-format off */
 #define OVER(sizes) sizes, sizeof (sizes) / sizeof (sizes)[0]
-const struct ops_case OPS_CASES[] = {
-    {"conv gelu", conv_gelu, OVER(CONV_SIZES)},
-    {"conv sigmoid", conv_sigmoid, OVER(FEW_CONV_SIZES)},
-    {"conv tanh", conv_tanh, OVER(FEW_CONV_SIZES)},
-    {"conv bare", conv_bare, OVER(FEW_CONV_SIZES)},
-    {"conv of image", conv_of_image, OVER(CONV_SIZES)},
-    {"conv of two", conv_of_two, OVER(CONV_SIZES)},
-    {"conv residual", conv_residual, OVER(CONV_SIZES)},
-    {"residual block", residual_block, OVER(CONV_SIZES)},
-    {"conv then add", conv_then_add, OVER(CONV_SIZES)},
-    {"max pool", max_pool, OVER(POOL_SIZES)},
-    {"conv of pooled", conv_of_pooled, OVER(POOL_SIZES)},
-    {"decoder step", decoder_step, OVER(POOL_SIZES)},
-    {"upsample", upsample, OVER(UPSAMPLE_SIZES)},
-    {"conv3 of upsampled", conv3_of_upsampled, OVER(UPSAMPLE_SIZES)},
-    {"conv1 of upsampled", conv1_of_upsampled, OVER(UPSAMPLE_SIZES)},
-    {"upsampled read twice", upsampled_read_twice, OVER(UPSAMPLE_SIZES)},
-    {"fusion cnn", fusion_cnn, OVER(HEAD_SIZES)},
-    {"fusion gated", fusion_gated, OVER(HEAD_SIZES)},
-    {"fusion se", fusion_se, OVER(HEAD_SIZES)},
-    {"fusion none", fusion_none, OVER(HEAD_SIZES)},
-    {"add", add, OVER(JOIN_SIZES)},
-    {"mean", mean, OVER(JOIN_SIZES)},
-    {"gate", gate, OVER(JOIN_SIZES)},
-    {"scale add", scale_add, OVER(JOIN_SIZES)},
-    {"patch tokens", patch_tokens, OVER(TOKEN_SIZES)},
-    {"layer norm", layer_norm, OVER(TOKEN_SIZES)},
-    {"layer norm to grid", layer_norm_to_grid, OVER(TOKEN_SIZES)},
-    {"swiglu", swiglu, OVER(TOKEN_SIZES)},
-    {"linear gelu", linear_gelu, OVER(LINEAR_SIZES)},
-    {"linear residual", linear_residual, OVER(LINEAR_SIZES)},
-    {"attention", attention, OVER(ATTENTION_SIZES)},
-    {"attention of patches alone", attention_of_patches_alone, OVER(ATTENTION_SIZES)},
-    {"block mlp", block_mlp, OVER(ATTENTION_SIZES)},
-    {"block swiglu", block_swiglu, OVER(ATTENTION_SIZES)},
+const struct ops_case ops_cases[] = {
+    {"conv gelu", conv_gelu, OVER(conv_sizes)},
+    {"conv sigmoid", conv_sigmoid, OVER(few_conv_sizes)},
+    {"conv tanh", conv_tanh, OVER(few_conv_sizes)},
+    {"conv bare", conv_bare, OVER(few_conv_sizes)},
+    {"conv of image", conv_of_image, OVER(conv_sizes)},
+    {"conv of two", conv_of_two, OVER(conv_sizes)},
+    {"conv residual", conv_residual, OVER(conv_sizes)},
+    {"residual block", residual_block, OVER(conv_sizes)},
+    {"conv then add", conv_then_add, OVER(conv_sizes)},
+    {"max pool", max_pool, OVER(pool_sizes)},
+    {"conv of pooled", conv_of_pooled, OVER(pool_sizes)},
+    {"decoder step", decoder_step, OVER(pool_sizes)},
+    {"upsample", upsample, OVER(upsample_sizes)},
+    {"conv3 of upsampled", conv3_of_upsampled, OVER(upsample_sizes)},
+    {"conv1 of upsampled", conv1_of_upsampled, OVER(upsample_sizes)},
+    {"upsampled read twice", upsampled_read_twice, OVER(upsample_sizes)},
+    {"fusion cnn", fusion_cnn, OVER(head_sizes)},
+    {"fusion gated", fusion_gated, OVER(head_sizes)},
+    {"fusion se", fusion_se, OVER(head_sizes)},
+    {"fusion none", fusion_none, OVER(head_sizes)},
+    {"add", add, OVER(join_sizes)},
+    {"mean", mean, OVER(join_sizes)},
+    {"gate", gate, OVER(join_sizes)},
+    {"scale add", scale_add, OVER(join_sizes)},
+    {"patch tokens", patch_tokens, OVER(token_sizes)},
+    {"layer norm", layer_norm, OVER(token_sizes)},
+    {"layer norm to grid", layer_norm_to_grid, OVER(token_sizes)},
+    {"swiglu", swiglu, OVER(token_sizes)},
+    {"linear gelu", linear_gelu, OVER(linear_sizes)},
+    {"linear residual", linear_residual, OVER(linear_sizes)},
+    {"attention", attention, OVER(attention_sizes)},
+    {"attention of patches alone", attention_of_patches_alone, OVER(attention_sizes)},
+    {"block mlp", block_mlp, OVER(attention_sizes)},
+    {"block swiglu", block_swiglu, OVER(attention_sizes)},
 };
 /* clang-format on */
-const size_t OPS_CASES_COUNT = sizeof OPS_CASES / sizeof OPS_CASES[0];
+const size_t ops_cases_count = sizeof ops_cases / sizeof ops_cases[0];

@@ -24,5 +24,5 @@ struct ops_case {
     size_t n_sizes;
 };
 
-extern const struct ops_case OPS_CASES[];
-extern const size_t OPS_CASES_COUNT;
+extern const struct ops_case ops_cases[];
+extern const size_t ops_cases_count;

@@ -194,7 +194,9 @@ static void plan_keeps_nothing_of_the_graph(void)
     graph_make_fini(&m);
     memset(&m, 0, sizeof m);
     assert(backend_ref.run(plan, &io[1], &err) == 0);
-    assert(memcmp(y[0], y[1], sizeof y[0]) == 0);
+    for (int i = 0; i < 36; i++) {
+        assert(y[0][i] == y[1][i]);
+    }
     backend_ref.free(plan);
 }
 

@@ -60,7 +60,7 @@ static int count_in(const char *path)
     for (int i = 0; i < n; i++) {
         free(entry[i]);
     }
-    free(entry);
+    free((void *)entry);
     return n - 2;
 }
 

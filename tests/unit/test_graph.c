@@ -40,22 +40,22 @@ struct sample {
 };
 
 /* Never read: a graph is checked by its shapes. */
-static const float WEIGHT[1];
-static const double SCALE[1];
+static const float some_weight[1];
+static const double some_scale[1];
 
 static struct graph_op op_of(enum graph_op_kind kind, int32_t a, int32_t b, int32_t c)
 {
     struct graph_op op = {.kind = kind, .in = {a, b, c}};
     if (kind == GRAPH_CONV || kind == GRAPH_LINEAR || kind == GRAPH_LAYER_NORM ||
         kind == GRAPH_PATCH_TOKENS) {
-        op.weight = WEIGHT;
-        op.bias = WEIGHT;
+        op.weight = some_weight;
+        op.bias = some_weight;
     }
     if (kind == GRAPH_LAYER_NORM) {
         op.eps = 1e-5F;
     }
     if (kind == GRAPH_ATTENTION || kind == GRAPH_PATCH_TOKENS) {
-        op.extra = WEIGHT;
+        op.extra = some_weight;
         op.prefix = 1;
     }
     op.heads = kind == GRAPH_ATTENTION ? 2 : 0;
@@ -71,7 +71,7 @@ static struct graph_op *writer(struct sample *s, int32_t tensor)
 /* A sound graph with every kind of operation. */
 static void make_sample(struct sample *s)
 {
-    static const int32_t DIM[N_TENSORS][3] = {
+    static const int32_t dims[N_TENSORS][3] = {
         {32, 32, 1}, {32, 32, 1}, {1, 5, 8},   {1, 5, 8},   {1, 5, 24},  {1, 5, 8},   {1, 5, 8},
         {1, 5, 8},   {2, 2, 8},   {32, 32, 8}, {32, 32, 8}, {16, 16, 8}, {32, 32, 8}, {32, 32, 8},
         {32, 32, 8}, {1, 1, 8},   {32, 32, 8}, {1, 1, 16},  {32, 32, 8}, {32, 32, 1},
@@ -98,7 +98,7 @@ static void make_sample(struct sample *s)
     };
     *s = (struct sample){.graph = {.n_tensors = N_TENSORS, .n_ops = N_OPS, .y = Y}};
     for (int32_t t = 0; t < N_TENSORS; t++) {
-        s->tensor[t] = (struct graph_tensor){.h = DIM[t][0], .w = DIM[t][1], .c = DIM[t][2]};
+        s->tensor[t] = (struct graph_tensor){.h = dims[t][0], .w = dims[t][1], .c = dims[t][2]};
     }
     for (int32_t i = 0; i < N_OPS; i++) {
         s->op[i] = ops[i];
@@ -108,7 +108,7 @@ static void make_sample(struct sample *s)
     writer(s, MAP)->factor = 16;
     writer(s, ENC)->kernel = 3;
     writer(s, ENC)->act = GRAPH_ACT_GELU;
-    writer(s, ENC)->scale = SCALE;
+    writer(s, ENC)->scale = some_scale;
     writer(s, UP)->factor = 2;
     s->graph.tensor = s->tensor;
     s->graph.op = s->op;
@@ -218,7 +218,7 @@ static void inflict(struct sample *s, const struct damage *d)
 
 static void every_misfit_is_refused_and_named(void)
 {
-    static const struct damage DAMAGE[] = {
+    static const struct damage damages[] = {
         {OP_KIND, TOKENS, 12, "operation 0: unknown kind 12"},
         {OP_KIND, TOKENS, -1, "operation 0: unknown kind -1"},
         {OP_STAGE, ENC, GRAPH_STAGES, "operation 8: unknown kind 5 or stage 4"},
@@ -278,13 +278,13 @@ static void every_misfit_is_refused_and_named(void)
         {DIM_W, MEAN, -4, "tensor 15 is 1 x -4 x 8"},
         {DIM_C, ENC, INT32_MAX, "tensor 10 is"},
     };
-    for (size_t i = 0; i < sizeof DAMAGE / sizeof DAMAGE[0]; i++) {
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
         struct sctd_error err = {0};
         struct sample s;
         make_sample(&s);
-        inflict(&s, &DAMAGE[i]);
+        inflict(&s, &damages[i]);
         assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
-        assert(strstr(err.text, DAMAGE[i].why) != NULL);
+        assert(strstr(err.text, damages[i].why) != NULL);
     }
 }
 
@@ -292,10 +292,10 @@ static void weights_must_be_there_and_only_where_they_belong(void)
 {
     struct sctd_error err = {0};
     struct sample s;
-    static const int32_t NEED[] = {TOKENS, NORM, QKV, ENC};
-    for (size_t i = 0; i < sizeof NEED / sizeof NEED[0]; i++) {
+    static const int32_t needing[] = {TOKENS, NORM, QKV, ENC};
+    for (size_t i = 0; i < sizeof needing / sizeof needing[0]; i++) {
         make_sample(&s);
-        writer(&s, NEED[i])->weight = NULL;
+        writer(&s, needing[i])->weight = NULL;
         assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
         assert(strstr(err.text, "weights are missing") != NULL);
     }
@@ -303,34 +303,34 @@ static void weights_must_be_there_and_only_where_they_belong(void)
     writer(&s, MIXED)->extra = NULL;
     assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
     make_sample(&s);
-    writer(&s, NORM)->scale = SCALE;
+    writer(&s, NORM)->scale = some_scale;
     assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
     make_sample(&s);
-    writer(&s, SUM)->bias = WEIGHT;
+    writer(&s, SUM)->bias = some_weight;
     assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
 }
 
 static void eps_must_be_positive_and_finite(void)
 {
-    static const float BAD[] = {0.0F, -1e-5F, NAN, INFINITY};
-    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+    static const float bad[] = {0.0F, -1e-5F, NAN, INFINITY};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct sctd_error err = {0};
         struct sample s;
         make_sample(&s);
-        writer(&s, NORM)->eps = BAD[i];
+        writer(&s, NORM)->eps = bad[i];
         assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
     }
 }
 
 static void output_must_be_written(void)
 {
-    static const int32_t BAD[] = {NONE, GRAPH_X_CNN, N_TENSORS, Y};
-    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+    static const int32_t bad[] = {NONE, GRAPH_X_CNN, N_TENSORS, Y};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct sctd_error err = {0};
         struct sample s;
         make_sample(&s);
         s.graph.n_ops = N_OPS - 1; /* the last one writes Y */
-        s.graph.y = BAD[i];
+        s.graph.y = bad[i];
         assert(graph_check(&s.graph, &err) == SCTD_EINVAL);
     }
 }

@@ -44,6 +44,20 @@ static struct made_checkpoint *new_generator(void)
     return made_new(NULL, &generator);
 }
 
+/* For a backbone of another width than 16. */
+static struct made_checkpoint *new_generator_for(int64_t width)
+{
+    struct made_checkpoint *c = new_generator();
+    for (int k = 3; k <= 12; k += 3) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "proj_f%d.block.0.weight", k);
+        const int64_t dim[] = {c->tensor[made_find(c, name)].dim[0], width, 3, 3};
+        made_remove(c, name);
+        made_add(c, name, 4, dim);
+    }
+    return c;
+}
+
 static void write_and_free(struct made_checkpoint *c, const char *path)
 {
     made_write(c, path);
@@ -151,16 +165,7 @@ static void missing_periods_are_those_of_the_released_files(void)
     struct made_checkpoint *c = made_new(&vit, NULL);
     made_remove(c, "rope_embed.periods");
     write_and_free(c, backbone_path);
-    c = new_generator();
-    for (int k = 3; k <= 12; k += 3) { /* for a backbone of width 64 */
-        char name[64];
-        (void)snprintf(name, sizeof name, "proj_f%d.block.0.weight", k);
-        const size_t i = made_find(c, name);
-        const int64_t dim[] = {c->tensor[i].dim[0], 64, 3, 3};
-        made_remove(c, name);
-        made_add(c, name, 4, dim);
-    }
-    write_and_free(c, generator_path);
+    write_and_free(new_generator_for(64), generator_path);
     const struct model_import_options o = options_of("1");
     sctd_auto(model_closep) struct model *model = imported(&o);
     assert(model_get_manifest(model)->vit.heads == 1);
@@ -185,24 +190,30 @@ static void heads_of_unusual_width_must_be_given(void)
     assert(same(value_of(model, "backbone.rope_embed.periods", 1), 10.0F));
 }
 
-/* A width of 256 with 40 blocks: as ViT-7B has no periods in Hugging Face's file. */
+/* As ViT-7B, which has no periods in Hugging Face's file, but of width 128. */
 static void heads_of_forty_blocks_are_128_wide(void)
 {
     char text[4096];
     struct vit_config vit = made_vit();
-    vit.dim = 256;
+    vit.dim = 128;
     vit.depth = 40;
     vit.hidden = 8;
     struct made_checkpoint *c = made_new(&vit, NULL);
     made_remove(c, "rope_embed.periods");
-    made_remove(c, "cls_token");
     write_and_free(c, backbone_path);
     struct model_import_options o = options_of("1");
-    refused(&o, SCTD_EDATA, text); /* the generator is for another width */
-    assert(strstr(text, "width 16, this backbone's is 256") != NULL);
+    refused(&o, SCTD_EDATA, text);
+    assert(strstr(text, "width 16, this backbone's is 128") != NULL);
     o.heads = 3;
     refused(&o, SCTD_EDATA, text);
     assert(strstr(text, "not a multiple of 4 x 3 heads") != NULL);
+
+    write_and_free(new_generator_for(128), generator_path);
+    o = options_of("1");
+    sctd_auto(model_closep) struct model *model = imported(&o);
+    assert(model_get_manifest(model)->vit.heads == 1);
+    assert(model_get_manifest(model)->vit.features[2] == 29);
+    write_and_free(new_generator(), generator_path);
 }
 
 static void depths_that_were_never_published_are_refused(void)
@@ -386,6 +397,9 @@ static void options_out_of_range_are_refused(void)
     o = options_of("1");
     o.description = longest;
     refused(&o, SCTD_EINVAL, text);
+    o.description = "\xff";
+    refused(&o, SCTD_EINVAL, text);
+    assert(strstr(text, "the description is not UTF-8") != NULL);
     o = options_of("1");
     o.fusion = "attn";
     refused(&o, SCTD_EINVAL, text);

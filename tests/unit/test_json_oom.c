@@ -45,9 +45,10 @@ int main(void)
     assert(torture_run(parse_text, keys) == 5);
 
     /* seventy numbers: the nodes grow once */
-    char numbers[2 * 70 + 2] = "[";
-    for (size_t i = 0; i < 70; i++) {
-        memcpy(numbers + 1 + 2 * i, i < 69 ? "1," : "1]", 2);
+    static char numbers[2 * 70 + 2] = "[";
+    for (size_t i = 1; i < 140; i += 2) {
+        numbers[i] = '1';
+        numbers[i + 1] = i < 139 ? ',' : ']';
     }
     assert(torture_run(parse_text, numbers) == 4);
 

@@ -190,6 +190,8 @@ static void an_unsound_memo_is_refused(void)
     expect_refusal(BYTES("\x80\x02h\x00."), "nothing is kept at memo index 0");
     expect_refusal(BYTES("\x80\x02Nq\x01h\x02."), "nothing is kept at memo index 2");
     expect_refusal(BYTES("\x80\x02Nr\xff\xff\xff\xff."), "memo index 4294967295 is out of range");
+    expect_refusal(BYTES("\x80\x02Nq\x05."), "BINPUT at offset 1003: memo index 5 is out of range");
+    expect_refusal(BYTES("\x80\x02Nq\x04N."), "1 values are left over");
     expect_refusal(BYTES("\x80\x02j\xff\xff\xff\xff."), "nothing is kept at memo index 4294967295");
 }
 

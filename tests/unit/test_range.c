@@ -28,11 +28,11 @@ static void nan_stays_nan(void)
 
 static void ends_of_a_range_map_to_the_ends_of_the_other(void)
 {
-    static const struct range FROM[] = {{0.0, 644.01}, {-1024.0, 2000.0}, {-37.25, 913.5}};
-    static const struct range TO[] = {{-1.0, 1.0}, {0.0, 2.0}};
+    static const struct range sources[] = {{0.0, 644.01}, {-1024.0, 2000.0}, {-37.25, 913.5}};
+    static const struct range targets[] = {{-1.0, 1.0}, {0.0, 2.0}};
     for (int i = 0; i < 6; i++) {
-        const struct range from = FROM[i / 2];
-        const struct range to = TO[i % 2];
+        const struct range from = sources[i / 2];
+        const struct range to = targets[i % 2];
         const float in[2] = {(float)from.low, (float)from.high};
         float out[2];
         range_map(out, in, 2, from, to);

@@ -65,7 +65,7 @@ int onednn_open(struct onednn **ret_onednn, int32_t workers, struct sctd_error *
     if (o == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "onednn");
     }
-    o->stream = calloc((size_t)workers, sizeof(dnnl_stream_t));
+    o->stream = (dnnl_stream_t *)calloc((size_t)workers, sizeof(dnnl_stream_t));
     o->workers = workers;
     if (o->stream == NULL) {
         onednn_close(o);

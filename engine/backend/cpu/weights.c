@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,9 +27,9 @@ static void fill_row(unsigned char *to, const float *from, double scale, size_t 
                      enum format format)
 {
     if (format == FORMAT_F32) {
-        float *out = (float *)(void *)to;
         for (size_t i = 0; i < n; i++) {
-            out[i] = (float)((double)from[i] * scale);
+            const float w = (float)((double)from[i] * scale);
+            memcpy(to + i * sizeof w, &w, sizeof w);
         }
         return;
     }

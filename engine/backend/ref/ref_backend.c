@@ -24,7 +24,7 @@ struct ref_plan {
     double stage_ms[GRAPH_STAGES];
 };
 
-static const struct ref_kind KINDS[] = {
+static const struct ref_kind kinds[] = {
     [GRAPH_PATCH_TOKENS] = {ref_patch_tokens_sizes, ref_patch_tokens},
     [GRAPH_LAYER_NORM] = {ref_layer_norm_sizes, ref_layer_norm},
     [GRAPH_LINEAR] = {ref_linear_sizes, ref_linear},
@@ -66,7 +66,7 @@ static size_t tensor_values(const struct graph_tensor *t)
 
 static struct ref_sizes sizes_of(const struct ref_op *op)
 {
-    struct ref_sizes (*get)(const struct ref_op *) = KINDS[op->attr.kind].get_sizes;
+    struct ref_sizes (*get)(const struct ref_op *) = kinds[op->attr.kind].get_sizes;
     return get == NULL ? (struct ref_sizes){0} : get(op);
 }
 
@@ -89,7 +89,7 @@ static void describe_ops(struct ref_plan *p, const struct graph *g)
 
 static int allocate(struct ref_plan *p, struct sctd_error *err)
 {
-    size_t values = 0;
+    size_t values = 1; /* never none, so that NULL means failure */
     size_t scratch = 1;
     for (int32_t t = 0; t < p->n_tensors; t++) {
         values += tensor_values(&p->tensor[t]);
@@ -202,13 +202,15 @@ static int ref_compile(struct backend_plan **ret_plan, const struct graph *g,
                        const struct backend_options *options, struct sctd_error *err)
 {
     int r = graph_check(g, err);
-    if (r == 0) {
-        r = check_options(g, options, err);
+    if (r < 0) {
+        return r;
+    }
+    r = check_options(g, options, err);
+    if (r < 0) {
+        return r;
     }
     sctd_auto(ref_plan_freep) struct ref_plan *p = NULL;
-    if (r == 0) {
-        r = plan_new(&p, g, options, err);
-    }
+    r = plan_new(&p, g, options, err);
     if (r < 0) {
         return r;
     }
@@ -243,7 +245,7 @@ static void run_slice(struct ref_plan *p, const struct backend_io *io, int32_t s
     for (int32_t i = 0; i < p->n_ops; i++) {
         const struct ref_op *op = &p->op[i];
         const double start = now_ms();
-        KINDS[op->attr.kind].run(op);
+        kinds[op->attr.kind].run(op);
         p->stage_ms[op->attr.stage] += now_ms() - start;
     }
     copy_out(p, p->y, io->y, slice);
@@ -276,7 +278,7 @@ static void ref_take_stats(struct backend_plan *plan, struct backend_stats *ret_
 static int ref_matrix_peak(double *ret_gflops, enum backend_precision precision, int32_t threads,
                            struct sctd_error *err)
 {
-    (void)ret_gflops;
+    *ret_gflops = 0.0;
     (void)precision;
     (void)threads;
     return sctd_error(err, SCTD_EINVAL, "the reference backend has no peak");

@@ -21,7 +21,7 @@ static double act_sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-static double (*const ACTS[])(double) = {
+static double (*const activations[])(double) = {
     [GRAPH_ACT_NONE] = act_none,
     [GRAPH_ACT_GELU] = act_gelu,
     [GRAPH_ACT_SIGMOID] = act_sigmoid,
@@ -49,7 +49,7 @@ void ref_sums_finish(const struct ref_op *op, const float *residual, size_t pixe
 {
     const size_t channels = (size_t)op->out->c;
     for (size_t o = 0; o < channels; o++) {
-        double value = ACTS[op->attr.act](op->scratch[o]);
+        double value = activations[op->attr.act](op->scratch[o]);
         if (residual != NULL) {
             value += (double)residual[pixel * channels + o];
         }
@@ -94,7 +94,8 @@ static void conv_pixel(const struct ref_op *op, int32_t y, int32_t x)
     ref_sums_start(op);
     for (int32_t ky = 0; ky < kernel; ky++) {
         for (int32_t kx = 0; kx < kernel; kx++) {
-            add_tap(op, y + ky - kernel / 2, x + kx - kernel / 2, (size_t)(ky * kernel + kx));
+            const size_t tap = (size_t)ky * (size_t)kernel + (size_t)kx;
+            add_tap(op, y + ky - kernel / 2, x + kx - kernel / 2, tap);
         }
     }
     ref_sums_finish(op, op->x[2], (size_t)y * (size_t)op->out->w + (size_t)x);

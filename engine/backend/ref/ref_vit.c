@@ -104,28 +104,37 @@ struct ref_sizes ref_attention_sizes(const struct ref_op *op)
                               .scratch = 2 * tokens * width + tokens};
 }
 
+/* turned [width]: x cos + rotate_half(x) sin, where rotate_half(a, b) = (-b, a). */
+static void turn(double *turned, const float *x, const float *cosine, const float *sine,
+                 size_t width)
+{
+    const size_t half = width / 2;
+    for (size_t d = 0; d < width; d++) {
+        const double other = d < half ? -(double)x[d + half] : (double)x[d - half];
+        turned[d] = (double)x[d] * (double)cosine[d] + other * (double)sine[d];
+    }
+}
+
 /*
  * turned [tokens][width]: a head's queries or keys, which begin at channel `first` of the input, with
- * the patch tokens turned: x cos + rotate_half(x) sin, where rotate_half(a, b) = (-b, a).
+ * all tokens but the prefix turned.
  */
 static void turn_head(const struct ref_op *op, double *turned, size_t first)
 {
     const size_t tokens = (size_t)op->out->w;
     const size_t width = head_width(op);
     const size_t prefix = (size_t)op->attr.prefix;
-    for (size_t t = 0; t < tokens; t++) {
-        const float *x = op->x[0] + t * (size_t)op->in[0]->c + first;
+    const float *cosine = op->extra;
+    const float *sine = cosine + (tokens - prefix) * width;
+    for (size_t t = 0; t < prefix; t++) {
         for (size_t d = 0; d < width; d++) {
-            double value = (double)x[d];
-            if (t >= prefix) {
-                const float *cosine = op->extra + (t - prefix) * width;
-                const float *sine = cosine + (tokens - prefix) * width;
-                const size_t half = width / 2;
-                const double other = d < half ? -(double)x[d + half] : (double)x[d - half];
-                value = value * (double)cosine[d] + other * (double)sine[d];
-            }
-            turned[t * width + d] = value;
+            turned[t * width + d] = (double)op->x[0][t * (size_t)op->in[0]->c + first + d];
         }
+    }
+    for (size_t t = prefix; t < tokens; t++) {
+        const float *x = op->x[0] + t * (size_t)op->in[0]->c + first;
+        const size_t at = (t - prefix) * width;
+        turn(turned + t * width, x, cosine + at, sine + at, width);
     }
 }
 
