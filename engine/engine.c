@@ -266,7 +266,7 @@ static size_t tap_size(const struct graph_tensor *t)
 static void place_taps(const struct engine *e, int64_t slice0, int32_t n, float *const *staged,
                        float *const *taps)
 {
-    for (int32_t i = 0; i < e->n_taps; i++) {
+    for (int32_t i = 0; taps != NULL && i < e->n_taps; i++) {
         const struct graph_tensor *t = &e->tap[i];
         const size_t size = tap_size(t);
         float *to = taps[i] + (size_t)slice0 * size;

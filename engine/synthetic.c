@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/rng.h"
 #include "engine/base/safetensors.h"

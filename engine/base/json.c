@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/json.h"
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
 #include "engine/base/parse.h"
 
 enum { MAX_DEPTH = 64, MAX_NUMBER = 64 };
@@ -51,7 +56,7 @@ static void skip_blanks(struct reader *r)
 
 static char peek(const struct reader *r)
 {
-    return r->at < r->end ? *r->at : '\0';
+    return (char)(r->at < r->end ? *r->at : '\0');
 }
 
 /* Strings */
@@ -168,29 +173,35 @@ static size_t utf8_length(const unsigned char *p, size_t left)
     return overlong || beyond ? 0 : n;
 }
 
+/* Read one character of a string, or one escape. */
+static int read_char(struct reader *r)
+{
+    if ((unsigned char)*r->at < 0x20) {
+        return fail(r, "a control character in a string");
+    }
+    if (*r->at == '\\') {
+        r->at++;
+        return read_escape(r);
+    }
+    const size_t n = utf8_length((const unsigned char *)r->at, (size_t)(r->end - r->at));
+    if (n == 0) {
+        return fail(r, "invalid UTF-8");
+    }
+    memcpy(r->out, r->at, n);
+    r->out += n;
+    r->at += n;
+    return 0;
+}
+
 /* r->at stands behind the opening quote. */
 static int read_string(struct reader *r, const char **ret_string, size_t *ret_size)
 {
     char *begin = r->out;
     while (r->at < r->end && *r->at != '"') {
-        if ((unsigned char)*r->at < 0x20) {
-            return fail(r, "a control character in a string");
+        int s = read_char(r);
+        if (s < 0) {
+            return s;
         }
-        if (*r->at == '\\') {
-            r->at++;
-            int s = read_escape(r);
-            if (s < 0) {
-                return s;
-            }
-            continue;
-        }
-        const size_t n = utf8_length((const unsigned char *)r->at, (size_t)(r->end - r->at));
-        if (n == 0) {
-            return fail(r, "invalid UTF-8");
-        }
-        memcpy(r->out, r->at, n);
-        r->out += n;
-        r->at += n;
     }
     if (r->at == r->end) {
         return fail(r, "a string without an end");
@@ -312,8 +323,8 @@ static int read_value(struct reader *r, const char *key)
 
 static int compare_keys(const void *a, const void *b)
 {
-    const char *const *left = a;
-    const char *const *right = b;
+    const char *const *left = (const char *const *)a;
+    const char *const *right = (const char *const *)b;
     return strcmp(*left, *right);
 }
 
@@ -323,7 +334,7 @@ static int check_repeats(struct reader *r, const struct json_node *object)
     if (object->count < 2) {
         return 0;
     }
-    const char **keys = calloc(object->count, sizeof *keys);
+    const char **keys = (const char **)calloc(object->count, sizeof *keys);
     if (keys == NULL) {
         return sctd_error(r->err, SCTD_ENOMEM, "json");
     }

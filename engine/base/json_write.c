@@ -2,10 +2,14 @@
 #include <inttypes.h>
 #include <locale.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/buf.h"
 #include "engine/base/json.h"
 
 static void put(struct json_writer *w, const char *text, size_t size)
@@ -119,13 +123,20 @@ void json_write_int(struct json_writer *w, const char *key, int64_t value)
     put_text(w, text);
 }
 
+static uint64_t bits_of(double value)
+{
+    uint64_t bits = 0;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* The shortest digits that read back as the same number. */
 static void format_double(char *text, size_t size, double value)
 {
     for (int digits = 1; digits <= 17; digits++) {
         (void)snprintf(text, size, "%.*g", digits, value);
         const double back = strtod(text, NULL); // lint-allow: the locale is C here
-        if (memcmp(&back, &value, sizeof value) == 0) {
+        if (bits_of(back) == bits_of(value)) {
             return;
         }
     }

@@ -5,8 +5,11 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "engine/base/error.h"
 
 /* The digits of `text` as a number of at most `max`; false if it is none. */
 static bool read_digits(uint64_t *ret_value, const char *text, uint64_t max)

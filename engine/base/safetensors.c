@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/safetensors.h"
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/attr.h"
 #include "engine/base/buf.h"
+#include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 
@@ -173,8 +177,8 @@ static int check_metadata(const struct safetensors *f, const struct json_node *n
 
 static int compare_names(const void *a, const void *b)
 {
-    const struct tensor_view *const *left = a;
-    const struct tensor_view *const *right = b;
+    const struct tensor_view *const *left = (const struct tensor_view *const *)a;
+    const struct tensor_view *const *right = (const struct tensor_view *const *)b;
     return strcmp((*left)->name, (*right)->name);
 }
 
@@ -214,7 +218,7 @@ static int read_tensors(struct safetensors *f, struct sctd_error *err)
 {
     const struct json_node *root = json_get_root(f->header);
     f->tensor = calloc(root->count + 1, sizeof *f->tensor);
-    f->sorted = calloc(root->count + 1, sizeof *f->sorted);
+    f->sorted = (const struct tensor_view **)calloc(root->count + 1, sizeof *f->sorted);
     if (f->tensor == NULL || f->sorted == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "safetensors: %zu tensors", root->count);
     }
@@ -324,9 +328,9 @@ const struct tensor_view *safetensors_find(const struct safetensors *file, const
 {
     const struct tensor_view key = {.name = name};
     const struct tensor_view *at = &key;
-    const struct tensor_view *const *found =
-        bsearch((const void *)&at, (const void *)file->sorted, file->count, sizeof *file->sorted,
-                compare_names);
+    const struct tensor_view *const *found = (const struct tensor_view *const *)bsearch(
+        (const void *)&at, (const void *)file->sorted, file->count, sizeof *file->sorted,
+        compare_names);
     return found == NULL ? NULL : *found;
 }
 
@@ -348,22 +352,30 @@ void safetensors_drop_pages(const struct safetensors *file, const struct tensor_
 
 /* Writing */
 
+/* Append the indices of the tensors whose elements have `size` bytes. */
+static size_t order_of_size(size_t *order, size_t at, const struct tensor_view *tensors, size_t n,
+                            size_t size)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (tensor_dtype_size(tensors[i].dtype) == size) {
+            order[at++] = i;
+        }
+    }
+    return at;
+}
+
 /* Indices of the tensors in the order in which they are written. */
 static void order_tensors(size_t *order, const struct tensor_view *tensors, size_t n)
 {
     size_t at = 0;
     for (size_t size = 8; size > 0; size /= 2) {
-        for (size_t i = 0; i < n; i++) {
-            if (tensor_dtype_size(tensors[i].dtype) == size) {
-                order[at++] = i;
-            }
-        }
+        at = order_of_size(order, at, tensors, n, size);
     }
 }
 
 static int check_names(const struct tensor_view *tensors, size_t n, struct sctd_error *err)
 {
-    const struct tensor_view **sorted = calloc(n + 1, sizeof *sorted);
+    const struct tensor_view **sorted = (const struct tensor_view **)calloc(n + 1, sizeof *sorted);
     char to[64];
     int r = 0;
     if (sorted == NULL) {
@@ -389,40 +401,39 @@ static int check_names(const struct tensor_view *tensors, size_t n, struct sctd_
     return r;
 }
 
-static int make_header(struct sctd_buf *buf, const struct tensor_view *tensors, const size_t *order,
-                       size_t n, const struct safetensors_metadata *metadata, size_t n_metadata,
-                       struct sctd_error *err)
+static int make_header(struct json_writer *w, const struct tensor_view *tensors,
+                       const size_t *order, size_t n, const struct safetensors_metadata *metadata,
+                       size_t n_metadata)
 {
-    struct json_writer w = json_writer_make(buf, false, err);
     size_t at = 0;
-    json_write_object_begin(&w, NULL);
+    json_write_object_begin(w, NULL);
     if (n_metadata > 0) {
-        json_write_object_begin(&w, "__metadata__");
+        json_write_object_begin(w, "__metadata__");
         for (size_t i = 0; i < n_metadata; i++) {
-            json_write_string(&w, metadata[i].key, metadata[i].value);
+            json_write_string(w, metadata[i].key, metadata[i].value);
         }
-        json_write_object_end(&w);
+        json_write_object_end(w);
     }
     for (size_t i = 0; i < n; i++) {
         const struct tensor_view *t = &tensors[order[i]];
-        json_write_object_begin(&w, t->name);
-        json_write_string(&w, "dtype", tensor_dtype_name(t->dtype));
-        json_write_array_begin(&w, "shape");
+        json_write_object_begin(w, t->name);
+        json_write_string(w, "dtype", tensor_dtype_name(t->dtype));
+        json_write_array_begin(w, "shape");
         for (int32_t d = 0; d < t->n_dims; d++) {
-            json_write_int(&w, NULL, t->dim[d]);
+            json_write_int(w, NULL, t->dim[d]);
         }
-        json_write_array_end(&w);
-        json_write_array_begin(&w, "data_offsets");
-        json_write_int(&w, NULL, (int64_t)at);
+        json_write_array_end(w);
+        json_write_array_begin(w, "data_offsets");
+        json_write_int(w, NULL, (int64_t)at);
         at += t->bytes;
-        json_write_int(&w, NULL, (int64_t)at);
-        json_write_array_end(&w);
-        json_write_object_end(&w);
+        json_write_int(w, NULL, (int64_t)at);
+        json_write_array_end(w);
+        json_write_object_end(w);
     }
-    json_write_object_end(&w);
-    int r = json_writer_finish(&w);
-    while (r == 0 && buf->size % 8 != 0) {
-        r = sctd_buf_append(buf, " ", 1, err);
+    json_write_object_end(w);
+    int r = json_writer_finish(w);
+    while (r == 0 && w->buf->size % 8 != 0) {
+        r = sctd_buf_append(w->buf, " ", 1, w->err);
     }
     return r;
 }
@@ -453,9 +464,10 @@ int safetensors_write(const char *path, const struct tensor_view *tensors, size_
     if (order == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "safetensors");
     }
+    struct json_writer w = json_writer_make(&header, false, err);
     order_tensors(order, tensors, n);
     int r = check_names(tensors, n, err);
-    r = r < 0 ? r : make_header(&header, tensors, order, n, metadata, n_metadata, err);
+    r = r < 0 ? r : make_header(&w, tensors, order, n, metadata, n_metadata);
     r = r < 0 ? r : sctd_file_create(&file, path, err);
     if (r == 0) {
         r = write_all(&file, &header, tensors, order, n, err);

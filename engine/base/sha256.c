@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/sha256.h"
 
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -32,7 +34,7 @@ static void compress_portable(uint32_t state[8], const unsigned char *block, siz
     for (; blocks > 0; blocks--, block += 64) {
         uint32_t w[64];
         for (int i = 0; i < 16; i++) {
-            w[i] = load_be(block + 4 * i);
+            w[i] = load_be(block + 4 * (size_t)i);
         }
         for (int i = 16; i < 64; i++) {
             const uint32_t a = w[i - 15];
@@ -60,14 +62,24 @@ static void compress_portable(uint32_t state[8], const unsigned char *block, siz
 }
 
 #if defined(__x86_64__)
+/* The four words of the schedule that take the place of w[i % 4]. */
+__attribute__((target("sha,sse4.1,ssse3"))) static inline __m128i next_words(const __m128i w[4],
+                                                                             int i)
+{
+    const __m128i next = w[(i + 1) % 4];
+    const __m128i last = w[(i + 3) % 4];
+    const __m128i mid = _mm_alignr_epi8(last, w[(i + 2) % 4], 4);
+    const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], next), mid);
+    return _mm_sha256msg2_epu32(sum, last);
+}
+
 /* Two rounds an instruction; the state lies as {a, b, e, f} and {c, d, g, h}. */
 __attribute__((target("sha,sse4.1,ssse3"))) static void
 compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
-    __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)state), 0xb1);
-    __m128i efgh =
-        _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(state + 4)), 0x1b);
+    __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)state), 0xb1);
+    __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)(state + 4)), 0x1b);
     __m128i abef = _mm_alignr_epi8(abcd, efgh, 8);
     __m128i cdgh = _mm_blend_epi16(efgh, abcd, 0xf0);
     for (; blocks > 0; blocks--, block += 64) {
@@ -75,22 +87,15 @@ compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
         const __m128i cdgh0 = cdgh;
         __m128i w[4];
         for (int i = 0; i < 4; i++) {
-            w[i] = _mm_shuffle_epi8(
-                _mm_loadu_si128((const __m128i *)(const void *)(block + 16 * i)), swap);
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i_u *)(block + 16 * (size_t)i)),
+                                    swap);
         }
         for (int i = 0; i < 16; i++) {
-            const __m128i k =
-                _mm_loadu_si128((const __m128i *)(const void *)(round_constants + 4 * (size_t)i));
+            const __m128i k = _mm_loadu_si128((const __m128i_u *)(round_constants + 4 * (size_t)i));
             const __m128i wk = _mm_add_epi32(w[i % 4], k);
             cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
             abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
-            if (i < 12) {
-                const __m128i next = w[(i + 1) % 4];
-                const __m128i last = w[(i + 3) % 4];
-                const __m128i mid = _mm_alignr_epi8(last, w[(i + 2) % 4], 4);
-                const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], next), mid);
-                w[i % 4] = _mm_sha256msg2_epu32(sum, last);
-            }
+            w[i % 4] = i < 12 ? next_words(w, i) : w[i % 4];
         }
         abef = _mm_add_epi32(abef, abef0);
         cdgh = _mm_add_epi32(cdgh, cdgh0);
@@ -99,8 +104,8 @@ compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
     const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
     abcd = _mm_blend_epi16(feba, dchg, 0xf0);
     efgh = _mm_alignr_epi8(dchg, feba, 8);
-    _mm_storeu_si128((__m128i *)(void *)state, abcd);
-    _mm_storeu_si128((__m128i *)(void *)(state + 4), efgh);
+    _mm_storeu_si128((__m128i_u *)state, abcd);
+    _mm_storeu_si128((__m128i_u *)(state + 4), efgh);
 }
 
 static int has_sha_ni(void)

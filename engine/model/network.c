@@ -10,8 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backend/graph.h"
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
 #include "engine/base/safetensors.h"
 #include "engine/model/manifest.h"
+#include "engine/model/model.h"
 
 enum { MAX_TENSORS = 1024, MAX_OPS = 1024, MAX_BLOCKS = 2048, MAX_SIZE = 2048, PATCH = 16 };
 
@@ -135,7 +139,8 @@ static const float *rope_tables(struct builder *b, int32_t rows, int32_t columns
         return NULL;
     }
     for (size_t token = 0; token < tokens; token++) {
-        const double row = (double)(token / (size_t)columns);
+        const size_t whole_rows = token / (size_t)columns;
+        const double row = (double)whole_rows;
         const double column = (double)(token % (size_t)columns);
         const double at[2] = {2.0 * (row + 0.5) / rows - 1.0, 2.0 * (column + 0.5) / columns - 1.0};
         for (int32_t d = 0; d < head_dim; d++) {

@@ -102,7 +102,7 @@ static int32_t conv_of_two(struct graph_make *m, const struct ops_size *s)
 {
     const int32_t first = lift(m, GRAPH_X_CNN, s->a);
     const int32_t in[3] = {first, lift(m, GRAPH_X_DINO, s->b), NONE};
-    return graph_make_conv(m, in, s->k, s->a, GRAPH_ACT_GELU);
+    return graph_make_conv(m, in, 1, s->a, GRAPH_ACT_GELU);
 }
 
 static int32_t conv_residual(struct graph_make *m, const struct ops_size *s)

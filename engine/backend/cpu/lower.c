@@ -297,7 +297,10 @@ static int lower_op(struct lowering *w, const struct graph_op *op, struct sctd_e
     if (op->kind != GRAPH_CONV || is_last_conv(w, op)) {
         return lower_other(w, op, err);
     }
-    if (op->in[1] != GRAPH_NONE || op->kernel == 1) {
+    if (op->in[1] != GRAPH_NONE && op->kernel == 3) {
+        return sctd_error(err, SCTD_EINVAL, "no 3x3 convolution of two concatenated maps");
+    }
+    if (op->kernel == 1) {
         return lower_merge(w, op, err);
     }
     return lower_conv(w, op, err);
