@@ -117,7 +117,7 @@ if [ "$quick" = no ]; then
     preset dev-clang -L unit -j "$cores"
     preset asan -L 'unit|fuzz' -j "$cores"
 fi
-preset release -j "$cores"
+preset release -E oracle_ops_cpu -j "$cores"
 
 printf '\n%s\n' 'Summary'
 printf '%s\n' "${table[@]}"

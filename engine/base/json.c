@@ -362,12 +362,13 @@ static int read_key(struct reader *r, const char **ret_key)
         return fail(r, "a key was expected");
     }
     r->at++;
+    const char *key = "";
     size_t size = 0;
-    int s = read_string(r, ret_key, &size);
+    int s = read_string(r, &key, &size);
     if (s < 0) {
         return s;
     }
-    if (strlen(*ret_key) != size) {
+    if (strlen(key) != size) {
         return fail(r, "a key with a NUL in it");
     }
     skip_blanks(r);
@@ -376,6 +377,7 @@ static int read_key(struct reader *r, const char **ret_key)
     }
     r->at++;
     skip_blanks(r);
+    *ret_key = key;
     return 0;
 }
 
