@@ -2,6 +2,7 @@
 #include "engine/base/buf.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ static int reserve(struct sctd_buf *buf, size_t more, struct sctd_error *err)
         return sctd_error(err, SCTD_EINVAL, "more than %zu bytes", buf->max);
     }
     const size_t need = buf->size + more + 1;
+    if (need == 0 || need > SIZE_MAX / 2) {
+        return sctd_error(err, SCTD_ENOMEM, "buffer of %zu bytes", buf->size + more);
+    }
     if (need <= buf->capacity) {
         return 0;
     }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 
 #include "engine/base/error.h"
 
+enum { LONGEST_FINAL = SCTD_PATH_MAX - 40, MAX_TRIES = 10000 };
+
 /* strerror is not safe between threads; strerrordesc_np gives static text. */
 static const char *why(void)
 {
@@ -21,10 +24,19 @@ static const char *why(void)
     return text == NULL ? "unknown error" : text;
 }
 
+static int open_file(const char *path, int flags)
+{
+    int fd = -1;
+    do {
+        fd = open(path, flags | O_CLOEXEC, 0644);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error *err)
 {
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const int fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
     }
@@ -76,7 +88,9 @@ void sctd_map_drop(const struct sctd_map *map, size_t offset, size_t size)
 int sctd_path_join(char *ret_path, const char *folder, const char *name, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
-    const int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+    const size_t size = strlen(folder);
+    const bool bare = size == 0 || folder[size - 1] == '/';
+    const int n = snprintf(path, sizeof path, "%s%s%s", folder, bare ? "" : "/", name);
     if (n < 0 || (size_t)n >= sizeof path) {
         return sctd_error(err, SCTD_EINVAL, "path %.100s/%.60s is too long", folder, name);
     }
@@ -89,12 +103,18 @@ int sctd_file_create(struct sctd_file *ret_file, const char *path, struct sctd_e
     static atomic_uint counter;
     struct sctd_file file = {.fd = -1};
     const int n = snprintf(file.path, sizeof file.path, "%s", path);
-    const int m = snprintf(file.temporary, sizeof file.temporary, "%.4000s.%d.%u.tmp", path,
-                           (int)getpid(), atomic_fetch_add(&counter, 1U));
-    if (n < 0 || m < 0 || n > 4000 || (size_t)m >= sizeof file.temporary) {
+    if (n < 0 || n > LONGEST_FINAL) {
         return sctd_error(err, SCTD_EINVAL, "path %.160s is too long", path);
     }
-    file.fd = open(file.temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    /* A process that died may have had this number and left its files: in a container always. */
+    for (int i = 0; i < MAX_TRIES; i++) {
+        (void)snprintf(file.temporary, sizeof file.temporary, "%.*s.%d.%u.tmp", LONGEST_FINAL,
+                       file.path, (int)getpid(), atomic_fetch_add(&counter, 1U));
+        file.fd = open_file(file.temporary, O_WRONLY | O_CREAT | O_EXCL);
+        if (file.fd >= 0 || errno != EEXIST) {
+            break;
+        }
+    }
     if (file.fd < 0) {
         return sctd_error(err, SCTD_EIO, "%.160s: %s", file.temporary, why());
     }
@@ -128,16 +148,24 @@ void sctd_file_abort(struct sctd_file *file)
     }
 }
 
-/* Sync the folder that holds `path`. */
+/* Sync the folder that holds `path`, whatever slashes it ends in. */
 static int sync_parent(const char *path, struct sctd_error *err)
 {
     char folder[SCTD_PATH_MAX];
-    (void)snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL) {
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') {
+        n--;
+    }
+    while (n > 0 && path[n - 1] != '/') {
+        n--;
+    }
+    if (n == 0) {
         return sctd_dir_sync(".", err);
     }
-    slash[slash == folder ? 1 : 0] = '\0';
+    const int size = snprintf(folder, sizeof folder, "%.*s", (int)n, path);
+    if (size < 0 || (size_t)size >= sizeof folder) {
+        return sctd_error(err, SCTD_EINVAL, "path %.160s is too long", path);
+    }
     return sctd_dir_sync(folder, err);
 }
 
@@ -174,7 +202,7 @@ int sctd_file_replace(const char *path, const void *bytes, size_t size, struct s
 
 int sctd_dir_sync(const char *path, struct sctd_error *err)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = open_file(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
         return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
     }
@@ -184,6 +212,14 @@ int sctd_dir_sync(const char *path, struct sctd_error *err)
     }
     (void)close(fd);
     return r;
+}
+
+static int make_one(const char *path, struct sctd_error *err)
+{
+    if (mkdir(path, 0755) == 0) {
+        return sync_parent(path, err);
+    }
+    return errno == EEXIST ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
 }
 
 int sctd_dir_make(const char *path, struct sctd_error *err)
@@ -199,8 +235,9 @@ int sctd_dir_make(const char *path, struct sctd_error *err)
         }
         const char was = *p;
         *p = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST) {
-            return sctd_error(err, SCTD_EIO, "%.160s: %s", part, why());
+        int r = make_one(part, err);
+        if (r < 0) {
+            return r;
         }
         if (was == '\0') {
             break;
@@ -214,13 +251,30 @@ int sctd_dir_make(const char *path, struct sctd_error *err)
     return 0;
 }
 
+/* Some file systems, NFS among them, know no RENAME_NOREPLACE and answer EINVAL. */
+static int rename_to_nothing(const char *from, const char *to)
+{
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    struct stat st;
+    if (errno != EINVAL) {
+        return -1;
+    }
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
 int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
 {
     int r = sctd_dir_sync(from, err);
     if (r < 0) {
         return r;
     }
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) != 0) {
+    if (rename_to_nothing(from, to) != 0) {
         if (errno == EEXIST) {
             return sctd_error(err, SCTD_EINVAL, "%.160s exists already", to);
         }
@@ -231,7 +285,7 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
 
 void sctd_dir_remove(const char *path)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (dir == NULL) {
         if (fd >= 0) {

@@ -17,7 +17,7 @@ extern "C" {
 
 enum { SCTD_PATH_MAX = 4096 };
 
-/* A file's bytes, mapped read-only. */
+/* A file's bytes, mapped read-only.  Whoever cuts the file short meanwhile raises SIGBUS at a read. */
 struct sctd_map {
     const void *data; /* NULL if size is 0 */
     size_t size;
@@ -51,15 +51,16 @@ SCTD_NODISCARD int sctd_file_replace(const char *path, const void *bytes, size_t
                                      struct sctd_error *err);
 
 SCTD_NODISCARD int sctd_dir_sync(const char *path, struct sctd_error *err);
-/* Make a folder and those above it; no error if it is there. */
+/* Make a folder and those above it, durably; no error if it is there. */
 SCTD_NODISCARD int sctd_dir_make(const char *path, struct sctd_error *err);
 /* Rename a folder that must not replace anything and sync the folder above it. Errors: SCTD_EINVAL
  * (`to` exists), SCTD_EIO. */
 SCTD_NODISCARD int sctd_dir_install(const char *from, const char *to, struct sctd_error *err);
-/* Remove a folder and the files in it (one level, links not followed); best effort. */
+/* Remove a folder and the files in it (one level, links not followed, `path` included); best effort. */
 void sctd_dir_remove(const char *path);
 
-/* "folder/name" into ret_path[SCTD_PATH_MAX].  Errors: SCTD_EINVAL (too long). */
+/* "folder/name" into ret_path[SCTD_PATH_MAX]; just the name if folder is "". Errors: SCTD_EINVAL (too
+ * long). */
 SCTD_NODISCARD int sctd_path_join(char *ret_path, const char *folder, const char *name,
                                   struct sctd_error *err);
 

@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/json.h"
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
+#include "engine/base/utf8.h"
 
-enum { MAX_DEPTH = 64, MAX_NUMBER = 64 };
+enum { MAX_DEPTH = 64, MAX_NUMBER = 63, FIRST_CAPACITY = 64 };
+
+/* What json.h promises of memory rests on this size: half as many nodes as bytes. */
+_Static_assert(sizeof(struct json_node) <= 40, "a node is small");
 
 struct json {
     struct json_node *node;
     size_t n_nodes, capacity;
-    char *text; /* decoded strings; never longer than the source */
+    size_t most; /* nodes that the text can hold */
+    char *text;  /* decoded strings; never longer than the source */
 };
 
 /* An array or object that is being read. */
 struct level {
-    size_t node;
-    size_t last; /* its last member so far, or 0 */
+    uint32_t node;
+    uint32_t last; /* its last member so far, or 0 */
 };
 
 struct reader {
@@ -56,7 +58,10 @@ static void skip_blanks(struct reader *r)
 
 static char peek(const struct reader *r)
 {
-    return (char)(r->at < r->end ? *r->at : '\0');
+    if (r->at == r->end) {
+        return '\0';
+    }
+    return *r->at;
 }
 
 /* Strings */
@@ -145,36 +150,7 @@ static int read_escape(struct reader *r)
     return 0;
 }
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode, table 3-7), or 0. */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    const unsigned char c = *p;
-    size_t n = 0;
-    if (c < 0x80) {
-        return 1;
-    }
-    if (c >= 0xc2 && c <= 0xdf) {
-        n = 2;
-    } else if (c >= 0xe0 && c <= 0xef) {
-        n = 3;
-    } else if (c >= 0xf0 && c <= 0xf4) {
-        n = 4;
-    }
-    if (n == 0 || left < n) {
-        return 0;
-    }
-    const bool overlong = (c == 0xe0 && p[1] < 0xa0) || (c == 0xf0 && p[1] < 0x90);
-    const bool beyond = (c == 0xed && p[1] > 0x9f) || (c == 0xf4 && p[1] > 0x8f);
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    return overlong || beyond ? 0 : n;
-}
-
-/* Read one character of a string, or one escape. */
-static int read_char(struct reader *r)
+static int read_character(struct reader *r)
 {
     if ((unsigned char)*r->at < 0x20) {
         return fail(r, "a control character in a string");
@@ -183,7 +159,7 @@ static int read_char(struct reader *r)
         r->at++;
         return read_escape(r);
     }
-    const size_t n = utf8_length((const unsigned char *)r->at, (size_t)(r->end - r->at));
+    const size_t n = utf8_length(r->at, (size_t)(r->end - r->at));
     if (n == 0) {
         return fail(r, "invalid UTF-8");
     }
@@ -198,7 +174,7 @@ static int read_string(struct reader *r, const char **ret_string, size_t *ret_si
 {
     char *begin = r->out;
     while (r->at < r->end && *r->at != '"') {
-        int s = read_char(r);
+        int s = read_character(r);
         if (s < 0) {
             return s;
         }
@@ -215,11 +191,12 @@ static int read_string(struct reader *r, const char **ret_string, size_t *ret_si
 
 /* Values */
 
-static int add_node(struct reader *r, const struct json_node *node, size_t *ret_index)
+static int add_node(struct reader *r, const struct json_node *node, uint32_t *ret_index)
 {
     struct json *j = r->json;
     if (j->n_nodes == j->capacity) {
-        const size_t capacity = j->capacity == 0 ? 64 : 2 * j->capacity;
+        const size_t doubled = j->capacity == 0 ? FIRST_CAPACITY : 2 * j->capacity;
+        const size_t capacity = doubled < j->most ? doubled : j->most;
         struct json_node *grown = realloc(j->node, capacity * sizeof *grown);
         if (grown == NULL) {
             return sctd_error(r->err, SCTD_ENOMEM, "json");
@@ -228,7 +205,7 @@ static int add_node(struct reader *r, const struct json_node *node, size_t *ret_
         j->capacity = capacity;
     }
     j->node[j->n_nodes] = *node;
-    *ret_index = j->n_nodes++;
+    *ret_index = (uint32_t)j->n_nodes++;
     if (r->depth > 0) {
         struct level *level = &r->level[r->depth - 1];
         struct json_node *parent = &j->node[level->node];
@@ -245,11 +222,14 @@ static int add_node(struct reader *r, const struct json_node *node, size_t *ret_
 
 static int read_number(struct reader *r, struct json_node *node)
 {
-    char text[MAX_NUMBER];
+    char text[MAX_NUMBER + 1];
+    const size_t left = (size_t)(r->end - r->at);
     size_t n = 0;
     bool whole = true;
-    while (r->at + n < r->end && n < MAX_NUMBER - 1 && r->at[n] != '\0' &&
-           strchr("0123456789+-.eE", r->at[n]) != NULL) {
+    while (n < left && r->at[n] != '\0' && strchr("0123456789+-.eE", r->at[n]) != NULL) {
+        if (n == MAX_NUMBER) {
+            return fail(r, "a number of more than 63 characters");
+        }
         whole = whole && strchr(".eE", r->at[n]) == NULL;
         text[n] = r->at[n];
         n++;
@@ -308,7 +288,7 @@ static int read_value(struct reader *r, const char *key)
     } else {
         s = read_word(r, &node);
     }
-    size_t index = 0;
+    uint32_t index = 0;
     if (s == 0) {
         s = add_node(r, &node, &index);
     }
@@ -430,13 +410,23 @@ int json_parse(struct json **ret_json, const char *text, size_t size, struct sct
     if (json == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "json");
     }
+    if (size > UINT32_MAX) {
+        return sctd_error(err, SCTD_EDATA, "json: a text of %zu bytes", size);
+    }
+    /* A value takes a byte and a comma or a bracket; only open brackets may still lack their end. */
+    json->most = size / 2 + MAX_DEPTH;
     /* A string of n bytes takes n + 2 in the source, so its NUL always fits. */
     json->text = malloc(size + 1);
     if (json->text == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "json of %zu bytes", size);
     }
-    struct reader r = {
-        .json = json, .start = text, .at = text, .end = text + size, .out = json->text, .err = err};
+    const char *start = text == NULL ? "" : text;
+    struct reader r = {.json = json,
+                       .start = start,
+                       .at = start,
+                       .end = start + size,
+                       .out = json->text,
+                       .err = err};
     int s = read_document(&r);
     if (s < 0) {
         return s;
@@ -572,6 +562,9 @@ int json_get_bool(bool *ret_value, const struct json *json, const struct json_no
 int json_check_keys(const struct json *json, const struct json_node *object,
                     const char *const *known, size_t n, struct sctd_error *err)
 {
+    if (object->type != JSON_OBJECT) {
+        return sctd_error(err, SCTD_EDATA, "%s where an object must be", type_name(object->type));
+    }
     for (const struct json_node *m = json_first(json, object); m != NULL; m = json_next(json, m)) {
         bool found = false;
         for (size_t i = 0; i < n && !found; i++) {

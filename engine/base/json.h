@@ -1,9 +1,10 @@
 /*
  * json.h - read and write JSON (RFC 8259), strictly and within bounds.
  *
- * Reading gives an array of nodes without recursion: depth at most 64, memory at most a small constant
- * times the text.  Repeated keys, invalid UTF-8, bad escapes and anything after the value are refused
- * with line and column.
+ * Reading gives an array of nodes without recursion: depth at most 64, numbers of at most 63
+ * characters, memory at most 25 times the text and 8 KiB.  Repeated keys, keys with a NUL, invalid
+ * UTF-8, bad escapes and anything after the value are refused with line and column (of the byte, from
+ * 1).  A whole number beyond int64_t is read as a double.
  *
  * Thread safety: a document is immutable once read.
  */
@@ -31,21 +32,27 @@ enum json_type {
     JSON_OBJECT
 };
 
+/* Which of the values of a union is set depends on the type. */
 struct json_node {
+    const char *key; /* if it is an object's member, else NULL; NUL-terminated UTF-8 */
+    union {
+        const char *string; /* JSON_STRING; NUL-terminated UTF-8 */
+        int64_t integer;    /* JSON_INT, JSON_BOOL */
+    };
+    union {
+        size_t string_size; /* JSON_STRING; without the NUL; a string may hold NULs */
+        double number;      /* JSON_DOUBLE, JSON_INT */
+    };
     enum json_type type;
-    const char *key;    /* if it is an object's member, else NULL; NUL-terminated UTF-8 */
-    const char *string; /* JSON_STRING; NUL-terminated UTF-8 */
-    size_t string_size; /* without the NUL; a string may hold NULs */
-    int64_t integer;    /* JSON_INT, JSON_BOOL */
-    double number;      /* JSON_DOUBLE, JSON_INT */
-    size_t count;       /* members or elements */
-    size_t first;       /* index of the first of them; 0: none */
-    size_t next;        /* index of the following sibling; 0: none */
+    uint32_t count; /* members or elements */
+    uint32_t first; /* index of the first of them; 0: none */
+    uint32_t next;  /* index of the following sibling; 0: none */
 };
 
 struct json;
 
-/* *ret_json: the caller frees it.  Errors: SCTD_EDATA with line and column, SCTD_ENOMEM. */
+/* *ret_json: the caller frees it; it keeps nothing of the text.  Errors: SCTD_EDATA with line and column,
+ * SCTD_ENOMEM. */
 SCTD_NODISCARD int json_parse(struct json **ret_json, const char *text, size_t size,
                               struct sctd_error *err);
 void json_free(struct json *json); /* NULL is a no-op */
@@ -84,7 +91,8 @@ SCTD_NODISCARD int json_get_number(double *ret_value, const struct json *json,
 SCTD_NODISCARD int json_get_bool(bool *ret_value, const struct json *json,
                                  const struct json_node *object, const char *key,
                                  struct sctd_error *err);
-/* Refuse members other than the `n` known ones.  Errors: SCTD_EDATA naming the key. */
+/* Refuse members other than the `n` known ones.  Errors: SCTD_EDATA naming the key, or if `object` is
+ * none. */
 SCTD_NODISCARD int json_check_keys(const struct json *json, const struct json_node *object,
                                    const char *const *known, size_t n, struct sctd_error *err);
 
@@ -115,7 +123,7 @@ void json_write_int(struct json_writer *w, const char *key, int64_t value);
 void json_write_double(struct json_writer *w, const char *key, double value); /* not finite: null */
 void json_write_bool(struct json_writer *w, const char *key, bool value);
 void json_write_null(struct json_writer *w, const char *key);
-/* Errors: the first failure, SCTD_EINVAL or SCTD_ENOMEM. */
+/* Errors: the first failure, SCTD_EINVAL (the buffer is full, a text is no UTF-8) or SCTD_ENOMEM. */
 SCTD_NODISCARD int json_writer_finish(const struct json_writer *w);
 
 #ifdef __cplusplus

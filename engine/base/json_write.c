@@ -3,14 +3,17 @@
 #include <locale.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/buf.h"
+#include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/parse.h"
+#include "engine/base/utf8.h"
+
+enum { DOUBLE_SIZE = 48 };
 
 static void put(struct json_writer *w, const char *text, size_t size)
 {
@@ -34,23 +37,35 @@ static void put_line(struct json_writer *w)
     }
 }
 
+/* What must stand for the character `c` in a string, or "". */
+static void escape_of(char to[8], unsigned char c)
+{
+    *to = '\0';
+    if (c < 0x20 || c == '"' || c == '\\') {
+        (void)snprintf(to, 8, c < 0x20 ? "\\u%04x" : "\\%c", c);
+    }
+}
+
 static void put_quoted(struct json_writer *w, const char *text)
 {
-    put_text(w, "\"");
+    const char *end = text + strlen(text);
     const char *run = text;
-    const char *p = text;
-    for (; *p != '\0'; p++) {
-        const unsigned char c = (unsigned char)*p;
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            continue;
-        }
+    size_t n = 1;
+    put_text(w, "\"");
+    for (const char *p = text; p < end && n > 0; p += n) {
         char escape[8];
-        (void)snprintf(escape, sizeof escape, c < 0x20 ? "\\u%04x" : "\\%c", c);
-        put(w, run, (size_t)(p - run));
-        put_text(w, escape);
-        run = p + 1;
+        escape_of(escape, (unsigned char)*p);
+        n = utf8_length(p, (size_t)(end - p));
+        if (*escape != '\0') {
+            put(w, run, (size_t)(p - run));
+            put_text(w, escape);
+            run = p + 1;
+        }
     }
-    put(w, run, (size_t)(p - run));
+    if (n == 0 && w->failed == 0) {
+        w->failed = sctd_error(w->err, SCTD_EINVAL, "json: a text that is no UTF-8: %.80s", text);
+    }
+    put(w, run, (size_t)(end - run));
     put_text(w, "\"");
 }
 
@@ -123,37 +138,56 @@ void json_write_int(struct json_writer *w, const char *key, int64_t value)
     put_text(w, text);
 }
 
-static uint64_t bits_of(double value)
+static bool reads_as(const char *text, double value)
 {
-    uint64_t bits = 0;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
+    struct sctd_error ignored = {0};
+    double back = 0;
+    uint64_t bits[2] = {0, 0};
+    /* Few digits of the largest numbers read as infinite, which the parser refuses. */
+    if (sctd_parse_f64(&back, text, &ignored) < 0) {
+        return false;
+    }
+    memcpy(&bits[0], &back, sizeof back);
+    memcpy(&bits[1], &value, sizeof value);
+    return bits[0] == bits[1];
 }
 
-/* The shortest digits that read back as the same number. */
-static void format_double(char *text, size_t size, double value)
+/*
+ * The shortest digits that read back as the same number; without an exponent where people would
+ * write it so.
+ */
+static void format_double(char text[DOUBLE_SIZE], double value)
 {
-    for (int digits = 1; digits <= 17; digits++) {
-        (void)snprintf(text, size, "%.*g", digits, value);
-        const double back = strtod(text, NULL); // lint-allow: the locale is C here
-        if (bits_of(back) == bits_of(value)) {
-            return;
-        }
+    int digits = 0;
+    do {
+        (void)snprintf(text, DOUBLE_SIZE, "%.*e", digits, value);
+    } while (!reads_as(text, value) && digits++ < 16);
+
+    struct sctd_error ignored = {0};
+    const char *e = strchr(text, 'e');
+    int64_t exponent = 0;
+    if (e != NULL && sctd_parse_i64(&exponent, e + 1, -5, 16, &ignored) == 0) {
+        const int decimals = digits > exponent ? digits - (int)exponent : 0;
+        (void)snprintf(text, DOUBLE_SIZE, "%.*f", decimals, value);
     }
 }
 
 void json_write_double(struct json_writer *w, const char *key, double value)
 {
-    char text[40] = "null";
+    char text[DOUBLE_SIZE] = "null";
+    int r = 0;
     if (isfinite(value)) {
         const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-        if (c != (locale_t)0) {
-            const locale_t before = uselocale(c);
-            format_double(text, sizeof text, value);
+        if (c == (locale_t)0) {
+            r = sctd_error(w->err, SCTD_ENOMEM, "locale");
+        } else {
+            const locale_t before = uselocale(c); /* for the decimal point of snprintf */
+            format_double(text, value);
             (void)uselocale(before);
             freelocale(c);
         }
     }
+    w->failed = w->failed < 0 ? w->failed : r;
     begin_value(w, key);
     put_text(w, text);
 }

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/safetensors.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/utf8.h"
 
 enum { PREFIX = 8, MAX_HEADER = 100000000 };
+
+static const char metadata_key[] = "__metadata__";
 
 struct safetensors {
     struct sctd_map map; /* empty after safetensors_parse */
@@ -54,18 +56,6 @@ size_t tensor_view_count(const struct tensor_view *t)
     return n;
 }
 
-/* A name from a file, fit for a message: short, without control characters. */
-static const char *shown(char to[64], const char *name)
-{
-    size_t i = 0;
-    for (; i < 60 && name[i] != '\0'; i++) {
-        const unsigned char c = (unsigned char)name[i];
-        to[i] = (char)(c < 0x20 || c == 0x7f ? '?' : c);
-    }
-    to[i] = '\0';
-    return to;
-}
-
 /* Reading */
 
 static int read_dtype(enum tensor_dtype *ret_dtype, const char *text, const char *name,
@@ -77,25 +67,22 @@ static int read_dtype(enum tensor_dtype *ret_dtype, const char *text, const char
             return 0;
         }
     }
-    char to[64];
-    char of[64];
-    return sctd_error(err, SCTD_EDATA, "safetensors: %s has dtype %s, which is not supported",
-                      shown(to, name), shown(of, text));
+    return sctd_error(err, SCTD_EDATA, "safetensors: %.60s has dtype %.40s, which is not supported",
+                      name, text);
 }
 
 static int read_shape(struct tensor_view *t, const struct json *j, const struct json_node *array,
                       struct sctd_error *err)
 {
-    char to[64];
     if (array->count > TENSOR_MAX_DIMS) {
-        return sctd_error(err, SCTD_EDATA, "safetensors: %s has %zu dimensions, more than %d",
-                          shown(to, t->name), array->count, TENSOR_MAX_DIMS);
+        return sctd_error(err, SCTD_EDATA,
+                          "safetensors: %.60s has %" PRIu32 " dimensions, more than %d", t->name,
+                          array->count, TENSOR_MAX_DIMS);
     }
     size_t bytes = tensor_dtype_size(t->dtype);
     for (const struct json_node *n = json_first(j, array); n != NULL; n = json_next(j, n)) {
         if (n->type != JSON_INT || n->integer < 0) {
-            return sctd_error(err, SCTD_EDATA, "safetensors: %s has a bad shape",
-                              shown(to, t->name));
+            return sctd_error(err, SCTD_EDATA, "safetensors: %.60s has a bad shape", t->name);
         }
         t->dim[t->n_dims++] = n->integer;
     }
@@ -105,8 +92,7 @@ static int read_shape(struct tensor_view *t, const struct json *j, const struct 
     }
     for (int32_t i = 0; !empty && i < t->n_dims; i++) {
         if (__builtin_mul_overflow(bytes, (size_t)t->dim[i], &bytes)) {
-            return sctd_error(err, SCTD_EDATA, "safetensors: the size of %s overflows",
-                              shown(to, t->name));
+            return sctd_error(err, SCTD_EDATA, "safetensors: the size of %.60s overflows", t->name);
         }
     }
     t->bytes = empty ? 0 : bytes;
@@ -116,48 +102,61 @@ static int read_shape(struct tensor_view *t, const struct json *j, const struct 
 static int read_range(struct tensor_view *t, const struct safetensors *f,
                       const struct json_node *array, struct sctd_error *err)
 {
-    char to[64];
     const struct json_node *begin = json_first(f->header, array);
     const struct json_node *end = begin == NULL ? NULL : json_next(f->header, begin);
     if (array->count != 2 || begin == NULL || end == NULL || begin->type != JSON_INT ||
         end->type != JSON_INT || begin->integer < 0 || end->integer < begin->integer ||
         (uint64_t)end->integer > f->data_size) {
-        return sctd_error(err, SCTD_EDATA, "safetensors: %s has data_offsets outside the file",
-                          shown(to, t->name));
+        return sctd_error(err, SCTD_EDATA, "safetensors: %.60s has data_offsets outside the file",
+                          t->name);
     }
     const size_t size = (size_t)(end->integer - begin->integer);
     if (size != t->bytes) {
         return sctd_error(err, SCTD_EDATA,
-                          "safetensors: %s has %zu bytes of data where its shape needs %zu",
-                          shown(to, t->name), size, t->bytes);
+                          "safetensors: %.60s has %zu bytes of data where its shape needs %zu",
+                          t->name, size, t->bytes);
     }
     t->data = f->data + begin->integer;
     return 0;
 }
 
+struct entry {
+    const char *dtype;
+    const struct json_node *shape, *data_offsets;
+};
+
+/* Nothing is allocated for a tensor before this. */
+static int get_entry(struct entry *ret_entry, const struct json *j, const struct json_node *node,
+                     struct sctd_error *err)
+{
+    static const char *const keys[] = {"dtype", "shape", "data_offsets"};
+    const size_t size = strlen(node->key);
+    if (size == 0 || size >= TENSOR_NAME_MAX) {
+        return sctd_error(err, SCTD_EDATA, "safetensors: a name of %zu bytes (1 to %d are read)",
+                          size, TENSOR_NAME_MAX - 1);
+    }
+    if (node->type != JSON_OBJECT) {
+        return sctd_error(err, SCTD_EDATA, "safetensors: %.60s is not an object", node->key);
+    }
+    int r = json_check_keys(j, node, keys, sizeof keys / sizeof *keys, err);
+    r = r < 0 ? r : json_get_string(&ret_entry->dtype, j, node, "dtype", err);
+    r = r < 0 ? r : json_get_array(&ret_entry->shape, j, node, "shape", err);
+    r = r < 0 ? r : json_get_array(&ret_entry->data_offsets, j, node, "data_offsets", err);
+    if (r < 0) {
+        sctd_error_prefix(err, "safetensors: %.60s", node->key);
+    }
+    return r;
+}
+
 static int read_tensor(struct tensor_view *t, const struct safetensors *f,
                        const struct json_node *node, struct sctd_error *err)
 {
-    static const char *const keys[] = {"dtype", "shape", "data_offsets"};
-    char to[64];
+    struct entry e = {NULL, NULL, NULL};
     t->name = node->key;
-    if (strlen(t->name) >= TENSOR_NAME_MAX || *t->name == '\0') {
-        return sctd_error(err, SCTD_EDATA, "safetensors: a name of %zu bytes (1 to %d are read)",
-                          strlen(t->name), TENSOR_NAME_MAX - 1);
-    }
-    if (node->type != JSON_OBJECT) {
-        return sctd_error(err, SCTD_EDATA, "safetensors: %s is not an object", shown(to, t->name));
-    }
-    const char *dtype = NULL;
-    const struct json_node *shape = NULL;
-    const struct json_node *range = NULL;
-    int r = json_check_keys(f->header, node, keys, 3, err);
-    r = r < 0 ? r : json_get_string(&dtype, f->header, node, "dtype", err);
-    r = r < 0 ? r : json_get_array(&shape, f->header, node, "shape", err);
-    r = r < 0 ? r : json_get_array(&range, f->header, node, "data_offsets", err);
-    r = r < 0 ? r : read_dtype(&t->dtype, dtype, t->name, err);
-    r = r < 0 ? r : read_shape(t, f->header, shape, err);
-    return r < 0 ? r : read_range(t, f, range, err);
+    int r = get_entry(&e, f->header, node, err);
+    r = r < 0 ? r : read_dtype(&t->dtype, e.dtype, t->name, err);
+    r = r < 0 ? r : read_shape(t, f->header, e.shape, err);
+    return r < 0 ? r : read_range(t, f, e.data_offsets, err);
 }
 
 static int check_metadata(const struct safetensors *f, const struct json_node *node,
@@ -196,13 +195,12 @@ static int compare_places(const void *a, const void *b)
 /* The tensors, sorted by place, must cover the data without hole or overlap. */
 static int check_cover(const struct safetensors *f, struct sctd_error *err)
 {
-    char to[64];
     size_t at = 0;
     for (size_t i = 0; i < f->count; i++) {
         const struct tensor_view *t = &f->tensor[i];
         const size_t begin = (size_t)((const unsigned char *)t->data - f->data);
         if (begin != at) {
-            return sctd_error(err, SCTD_EDATA, "safetensors: %s %s", shown(to, t->name),
+            return sctd_error(err, SCTD_EDATA, "safetensors: %.60s %s", t->name,
                               begin > at ? "stands after a hole" : "overlaps another tensor");
         }
         at += t->bytes;
@@ -214,22 +212,38 @@ static int check_cover(const struct safetensors *f, struct sctd_error *err)
     return 0;
 }
 
+static bool is_metadata(const struct json_node *node)
+{
+    return strcmp(node->key, metadata_key) == 0;
+}
+
+static int check_entries(struct safetensors *f, struct sctd_error *err)
+{
+    const struct json_node *root = json_get_root(f->header);
+    for (const struct json_node *m = json_first(f->header, root); m != NULL;
+         m = json_next(f->header, m)) {
+        struct entry e = {NULL, NULL, NULL};
+        int r = is_metadata(m) ? check_metadata(f, m, err) : get_entry(&e, f->header, m, err);
+        if (r < 0) {
+            return r;
+        }
+        f->count += is_metadata(m) ? 0 : 1;
+    }
+    return 0;
+}
+
 static int read_tensors(struct safetensors *f, struct sctd_error *err)
 {
     const struct json_node *root = json_get_root(f->header);
-    f->tensor = calloc(root->count + 1, sizeof *f->tensor);
-    f->sorted = (const struct tensor_view **)calloc(root->count + 1, sizeof *f->sorted);
+    f->tensor = calloc(f->count + 1, sizeof *f->tensor);
+    f->sorted = (const struct tensor_view **)calloc(f->count + 1, sizeof *f->sorted);
     if (f->tensor == NULL || f->sorted == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "safetensors: %zu tensors", root->count);
+        return sctd_error(err, SCTD_ENOMEM, "safetensors: %zu tensors", f->count);
     }
+    size_t n = 0;
     for (const struct json_node *m = json_first(f->header, root); m != NULL;
          m = json_next(f->header, m)) {
-        int r = 0;
-        if (strcmp(m->key, "__metadata__") == 0) {
-            r = check_metadata(f, m, err);
-        } else {
-            r = read_tensor(&f->tensor[f->count++], f, m, err);
-        }
+        int r = is_metadata(m) ? 0 : read_tensor(&f->tensor[n++], f, m, err);
         if (r < 0) {
             return r;
         }
@@ -262,6 +276,11 @@ static int read_file(struct safetensors *f, const void *bytes, size_t size, stru
     f->data = p + PREFIX + header;
     f->data_size = size - PREFIX - (size_t)header;
     int r = json_parse(&f->header, (const char *)p + PREFIX, (size_t)header, err);
+    if (r < 0) {
+        sctd_error_prefix(err, "safetensors");
+        return r;
+    }
+    r = check_entries(f, err);
     return r < 0 ? r : read_tensors(f, err);
 }
 
@@ -292,6 +311,8 @@ int safetensors_open(struct safetensors **ret_file, const char *path, struct sct
     }
     r = open_bytes(ret_file, &map, map.data, map.size, err);
     if (r < 0) {
+        const char *slash = strrchr(path, '/');
+        sctd_error_prefix(err, "%.60s", slash == NULL ? path : slash + 1);
         sctd_map_close(&map);
     }
     return r;
@@ -326,18 +347,27 @@ const struct tensor_view *safetensors_get(const struct safetensors *file, size_t
 
 const struct tensor_view *safetensors_find(const struct safetensors *file, const char *name)
 {
-    const struct tensor_view key = {.name = name};
-    const struct tensor_view *at = &key;
-    const struct tensor_view *const *found = (const struct tensor_view *const *)bsearch(
-        (const void *)&at, (const void *)file->sorted, file->count, sizeof *file->sorted,
-        compare_names);
-    return found == NULL ? NULL : *found;
+    size_t low = 0;
+    size_t high = file->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(name, file->sorted[middle]->name);
+        if (order == 0) {
+            return file->sorted[middle];
+        }
+        if (order > 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
 }
 
 const char *safetensors_get_metadata(const struct safetensors *file, const char *key)
 {
     const struct json_node *all =
-        json_find(file->header, json_get_root(file->header), "__metadata__");
+        json_find(file->header, json_get_root(file->header), metadata_key);
     const struct json_node *node = all == NULL ? NULL : json_find(file->header, all, key);
     return node == NULL ? NULL : node->string;
 }
@@ -352,9 +382,9 @@ void safetensors_drop_pages(const struct safetensors *file, const struct tensor_
 
 /* Writing */
 
-/* Append the indices of the tensors whose elements have `size` bytes. */
-static size_t order_of_size(size_t *order, size_t at, const struct tensor_view *tensors, size_t n,
-                            size_t size)
+/* Append the indices of the tensors whose values have `size` bytes; the new length. */
+static size_t order_size(size_t *order, size_t at, const struct tensor_view *tensors, size_t n,
+                         size_t size)
 {
     for (size_t i = 0; i < n; i++) {
         if (tensor_dtype_size(tensors[i].dtype) == size) {
@@ -369,71 +399,115 @@ static void order_tensors(size_t *order, const struct tensor_view *tensors, size
 {
     size_t at = 0;
     for (size_t size = 8; size > 0; size /= 2) {
-        at = order_of_size(order, at, tensors, n, size);
+        at = order_size(order, at, tensors, n, size);
     }
 }
 
-static int check_names(const struct tensor_view *tensors, size_t n, struct sctd_error *err)
+static bool is_utf8(const char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        const size_t n = utf8_length(text, left);
+        if (n == 0) {
+            return false;
+        }
+        text += n;
+        left -= n;
+    }
+    return true;
+}
+
+static int check_tensor(const struct tensor_view *t, struct sctd_error *err)
+{
+    const size_t size = strlen(t->name);
+    if (size == 0 || size >= TENSOR_NAME_MAX || strcmp(t->name, metadata_key) == 0 ||
+        !is_utf8(t->name)) {
+        return sctd_error(err, SCTD_EINVAL, "safetensors: \"%.60s\" cannot be a tensor's name",
+                          t->name);
+    }
+    if (t->bytes != tensor_view_count(t) * tensor_dtype_size(t->dtype)) {
+        return sctd_error(err, SCTD_EINVAL, "safetensors: %.60s has %zu bytes, not as its shape",
+                          t->name, t->bytes);
+    }
+    return 0;
+}
+
+static int check_tensors(const struct tensor_view *tensors, size_t n, struct sctd_error *err)
 {
     const struct tensor_view **sorted = (const struct tensor_view **)calloc(n + 1, sizeof *sorted);
-    char to[64];
     int r = 0;
     if (sorted == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "safetensors");
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; r == 0 && i < n; i++) {
         sorted[i] = &tensors[i];
-        const size_t length = strlen(tensors[i].name);
-        if (length == 0 || length >= TENSOR_NAME_MAX ||
-            strcmp(tensors[i].name, "__metadata__") == 0) {
-            r = sctd_error(err, SCTD_EINVAL, "safetensors: \"%s\" cannot be a tensor's name",
-                           shown(to, tensors[i].name));
-        }
+        r = check_tensor(&tensors[i], err);
     }
-    qsort((void *)sorted, n, sizeof *sorted, compare_names);
+    if (r == 0) {
+        qsort((void *)sorted, n, sizeof *sorted, compare_names);
+    }
     for (size_t i = 1; r == 0 && i < n; i++) {
         if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0) {
-            r = sctd_error(err, SCTD_EINVAL, "safetensors: %s is there twice",
-                           shown(to, sorted[i]->name));
+            r = sctd_error(err, SCTD_EINVAL, "safetensors: %.60s is there twice", sorted[i]->name);
         }
     }
     free((void *)sorted);
     return r;
 }
 
-static int make_header(struct json_writer *w, const struct tensor_view *tensors,
-                       const size_t *order, size_t n, const struct safetensors_metadata *metadata,
-                       size_t n_metadata)
+static int check_metadata_texts(const struct safetensors_metadata *metadata, size_t n,
+                                struct sctd_error *err)
 {
-    size_t at = 0;
-    json_write_object_begin(w, NULL);
-    if (n_metadata > 0) {
-        json_write_object_begin(w, "__metadata__");
-        for (size_t i = 0; i < n_metadata; i++) {
-            json_write_string(w, metadata[i].key, metadata[i].value);
-        }
-        json_write_object_end(w);
-    }
     for (size_t i = 0; i < n; i++) {
-        const struct tensor_view *t = &tensors[order[i]];
-        json_write_object_begin(w, t->name);
-        json_write_string(w, "dtype", tensor_dtype_name(t->dtype));
-        json_write_array_begin(w, "shape");
-        for (int32_t d = 0; d < t->n_dims; d++) {
-            json_write_int(w, NULL, t->dim[d]);
+        bool good = is_utf8(metadata[i].key) && is_utf8(metadata[i].value);
+        for (size_t k = 0; good && k < i; k++) {
+            good = strcmp(metadata[k].key, metadata[i].key) != 0;
         }
-        json_write_array_end(w);
-        json_write_array_begin(w, "data_offsets");
-        json_write_int(w, NULL, (int64_t)at);
-        at += t->bytes;
-        json_write_int(w, NULL, (int64_t)at);
-        json_write_array_end(w);
-        json_write_object_end(w);
+        if (!good) {
+            return sctd_error(err, SCTD_EINVAL,
+                              "safetensors: metadata %.60s is there twice or no UTF-8",
+                              metadata[i].key);
+        }
+    }
+    return 0;
+}
+
+static void write_entry(struct json_writer *w, const struct tensor_view *t, size_t begin)
+{
+    json_write_object_begin(w, t->name);
+    json_write_string(w, "dtype", tensor_dtype_name(t->dtype));
+    json_write_array_begin(w, "shape");
+    for (int32_t d = 0; d < t->n_dims; d++) {
+        json_write_int(w, NULL, t->dim[d]);
+    }
+    json_write_array_end(w);
+    json_write_array_begin(w, "data_offsets");
+    json_write_int(w, NULL, (int64_t)begin);
+    json_write_int(w, NULL, (int64_t)(begin + t->bytes));
+    json_write_array_end(w);
+    json_write_object_end(w);
+}
+
+static void write_metadata(struct json_writer *w, const struct safetensors_metadata *metadata,
+                           size_t n)
+{
+    if (n == 0) {
+        return;
+    }
+    json_write_object_begin(w, metadata_key);
+    for (size_t i = 0; i < n; i++) {
+        json_write_string(w, metadata[i].key, metadata[i].value);
     }
     json_write_object_end(w);
+}
+
+/* Blanks make it a multiple of 8, so that the data is aligned. */
+static int end_header(struct sctd_buf *buf, struct json_writer *w, struct sctd_error *err)
+{
+    json_write_object_end(w);
     int r = json_writer_finish(w);
-    while (r == 0 && w->buf->size % 8 != 0) {
-        r = sctd_buf_append(w->buf, " ", 1, w->err);
+    while (r == 0 && buf->size % 8 != 0) {
+        r = sctd_buf_append(buf, " ", 1, err);
     }
     return r;
 }
@@ -458,16 +532,28 @@ int safetensors_write(const char *path, const struct tensor_view *tensors, size_
                       const struct safetensors_metadata *metadata, size_t n_metadata,
                       struct sctd_error *err)
 {
-    struct sctd_buf header = sctd_buf_make(MAX_HEADER);
-    struct sctd_file file = {.fd = -1};
+    int r = check_tensors(tensors, n, err);
+    r = r < 0 ? r : check_metadata_texts(metadata, n_metadata, err);
+    if (r < 0) {
+        return r;
+    }
     size_t *order = calloc(n + 1, sizeof *order);
     if (order == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "safetensors");
     }
-    struct json_writer w = json_writer_make(&header, false, err);
     order_tensors(order, tensors, n);
-    int r = check_names(tensors, n, err);
-    r = r < 0 ? r : make_header(&w, tensors, order, n, metadata, n_metadata);
+
+    struct sctd_buf header = sctd_buf_make(MAX_HEADER);
+    struct sctd_file file = {.fd = -1};
+    struct json_writer w = json_writer_make(&header, false, err);
+    size_t at = 0;
+    json_write_object_begin(&w, NULL);
+    write_metadata(&w, metadata, n_metadata);
+    for (size_t i = 0; i < n; i++) {
+        write_entry(&w, &tensors[order[i]], at);
+        at += tensors[order[i]].bytes;
+    }
+    r = end_header(&header, &w, err);
     r = r < 0 ? r : sctd_file_create(&file, path, err);
     if (r == 0) {
         r = write_all(&file, &header, tensors, order, n, err);

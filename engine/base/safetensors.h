@@ -5,7 +5,7 @@
  * N bytes of JSON {"name": {"dtype", "shape", "data_offsets": [begin, end]}, "__metadata__": {...}},
  * then the bytes that the offsets count from.  Read strictly: the ranges must cover the data without
  * hole or overlap, names may not repeat, shape and range must agree, and nothing is allocated beyond
- * a small multiple of the header's size.
+ * a small multiple of the header's size.  A header has at most 100 million bytes.
  *
  * Thread safety: an open file is immutable and may be shared.
  */
@@ -96,7 +96,8 @@ struct safetensors_metadata {
  * Write a file of `n` tensors at `path`: to a temporary name in the same folder, fsync, rename, fsync
  * of the folder, so that a crash leaves the old file or the new one.  Tensor data is placed by
  * falling alignment of dtype, then in the given order; the same input makes the same bytes.
- * Errors: SCTD_EINVAL (a name twice, too long or "__metadata__"), SCTD_EIO, SCTD_ENOMEM.
+ * Errors: SCTD_EINVAL (a name twice, too long, no UTF-8 or "__metadata__"; bytes that do not fit the
+ * shape), SCTD_EIO, SCTD_ENOMEM.
  */
 SCTD_NODISCARD int safetensors_write(const char *path, const struct tensor_view *tensors, size_t n,
                                      const struct safetensors_metadata *metadata, size_t n_metadata,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/base/sha256.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__)
+#    include <cpuid.h>
 #    include <immintrin.h>
 #endif
 
@@ -29,14 +31,37 @@ static uint32_t load_be(const unsigned char *p)
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | (uint32_t)p[3];
 }
 
+/*
+ * Eight rounds, after which the eight variables stand where they stood: in between they turn by one
+ * place a round.  Unrolled, all indices are constants.
+ */
+static inline void turn_eight(uint32_t s[8], const uint32_t *w, const uint32_t *k)
+{
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < 8; i++) {
+        const uint32_t a = s[(0 - i) & 7];
+        const uint32_t b = s[(1 - i) & 7];
+        const uint32_t c = s[(2 - i) & 7];
+        const uint32_t e = s[(4 - i) & 7];
+        const uint32_t f = s[(5 - i) & 7];
+        const uint32_t g = s[(6 - i) & 7];
+        const uint32_t t1 = s[(7 - i) & 7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
+                            ((e & f) ^ (~e & g)) + k[i] + w[i];
+        const uint32_t t2 =
+            (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+        s[(3 - i) & 7] += t1;
+        s[(7 - i) & 7] = t1 + t2;
+    }
+}
+
 static void compress_portable(uint32_t state[8], const unsigned char *block, size_t blocks)
 {
     for (; blocks > 0; blocks--, block += 64) {
         uint32_t w[64];
-        for (int i = 0; i < 16; i++) {
-            w[i] = load_be(block + 4 * (size_t)i);
+        for (size_t i = 0; i < 16; i++) {
+            w[i] = load_be(block + 4 * i);
         }
-        for (int i = 16; i < 64; i++) {
+        for (size_t i = 16; i < 64; i++) {
             const uint32_t a = w[i - 15];
             const uint32_t b = w[i - 2];
             w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ (a >> 3)) + w[i - 7] +
@@ -44,96 +69,90 @@ static void compress_portable(uint32_t state[8], const unsigned char *block, siz
         }
         uint32_t s[8];
         memcpy(s, state, sizeof s);
-        for (int i = 0; i < 64; i++) {
-            const uint32_t e = s[4];
-            const uint32_t a = s[0];
-            const uint32_t t1 = s[7] + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-                                ((e & s[5]) ^ (~e & s[6])) + round_constants[i] + w[i];
-            const uint32_t t2 = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-                                ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-            memmove(s + 1, s, 7 * sizeof *s);
-            s[4] += t1;
-            s[0] = t1 + t2;
+        for (size_t i = 0; i < 64; i += 8) {
+            turn_eight(s, w + i, round_constants + i);
         }
-        for (int i = 0; i < 8; i++) {
+        for (size_t i = 0; i < 8; i++) {
             state[i] += s[i];
         }
     }
 }
 
 #if defined(__x86_64__)
-/* The four words of the schedule that take the place of w[i % 4]. */
-__attribute__((target("sha,sse4.1,ssse3"))) static inline __m128i next_words(const __m128i w[4],
-                                                                             int i)
+#    define SHA_NI __attribute__((target("sha,sse4.1,ssse3")))
+
+/* Four more words of the schedule from the sixteen before: w[0] to w[3] are the oldest first. */
+SHA_NI static inline __m128i next_words(__m128i w0, __m128i w1, __m128i w2, __m128i w3)
 {
-    const __m128i next = w[(i + 1) % 4];
-    const __m128i last = w[(i + 3) % 4];
-    const __m128i mid = _mm_alignr_epi8(last, w[(i + 2) % 4], 4);
-    const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w[i % 4], next), mid);
-    return _mm_sha256msg2_epu32(sum, last);
+    const __m128i sum = _mm_add_epi32(_mm_sha256msg1_epu32(w0, w1), _mm_alignr_epi8(w3, w2, 4));
+    return _mm_sha256msg2_epu32(sum, w3);
 }
 
 /* Two rounds an instruction; the state lies as {a, b, e, f} and {c, d, g, h}. */
-__attribute__((target("sha,sse4.1,ssse3"))) static void
-compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
+SHA_NI static inline void compress_block(__m128i *abef, __m128i *cdgh, const unsigned char *block)
 {
     const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0bLL, 0x0405060700010203LL);
-    __m128i abcd = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)state), 0xb1);
-    __m128i efgh = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)(state + 4)), 0x1b);
-    __m128i abef = _mm_alignr_epi8(abcd, efgh, 8);
-    __m128i cdgh = _mm_blend_epi16(efgh, abcd, 0xf0);
+    __m128i x = *abef;
+    __m128i y = *cdgh;
+    __m128i w[4];
+    for (size_t i = 0; i < 4; i++) {
+        w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i_u *)(block + 16 * i)), swap);
+    }
+#    pragma GCC unroll 16
+    for (size_t i = 0; i < 16; i++) {
+        const __m128i k = _mm_loadu_si128((const __m128i_u *)(round_constants + 4 * i));
+        const __m128i wk = _mm_add_epi32(w[i % 4], k);
+        y = _mm_sha256rnds2_epu32(y, x, wk);
+        x = _mm_sha256rnds2_epu32(x, y, _mm_shuffle_epi32(wk, 0x0e));
+        if (i < 12) {
+            w[i % 4] = next_words(w[i % 4], w[(i + 1) % 4], w[(i + 2) % 4], w[(i + 3) % 4]);
+        }
+    }
+    *abef = _mm_add_epi32(x, *abef);
+    *cdgh = _mm_add_epi32(y, *cdgh);
+}
+
+SHA_NI static void compress_sha_ni(uint32_t state[8], const unsigned char *block, size_t blocks)
+{
+    const __m128i cdab = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)state), 0xb1);
+    const __m128i hgfe = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i_u *)(state + 4)), 0x1b);
+    __m128i abef = _mm_alignr_epi8(cdab, hgfe, 8);
+    __m128i cdgh = _mm_blend_epi16(hgfe, cdab, 0xf0);
     for (; blocks > 0; blocks--, block += 64) {
-        const __m128i abef0 = abef;
-        const __m128i cdgh0 = cdgh;
-        __m128i w[4];
-        for (int i = 0; i < 4; i++) {
-            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i_u *)(block + 16 * (size_t)i)),
-                                    swap);
-        }
-        for (int i = 0; i < 16; i++) {
-            const __m128i k = _mm_loadu_si128((const __m128i_u *)(round_constants + 4 * (size_t)i));
-            const __m128i wk = _mm_add_epi32(w[i % 4], k);
-            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, wk);
-            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(wk, 0x0e));
-            w[i % 4] = i < 12 ? next_words(w, i) : w[i % 4];
-        }
-        abef = _mm_add_epi32(abef, abef0);
-        cdgh = _mm_add_epi32(cdgh, cdgh0);
+        compress_block(&abef, &cdgh, block);
     }
     const __m128i feba = _mm_shuffle_epi32(abef, 0x1b);
     const __m128i dchg = _mm_shuffle_epi32(cdgh, 0xb1);
-    abcd = _mm_blend_epi16(feba, dchg, 0xf0);
-    efgh = _mm_alignr_epi8(dchg, feba, 8);
-    _mm_storeu_si128((__m128i_u *)state, abcd);
-    _mm_storeu_si128((__m128i_u *)(state + 4), efgh);
+    _mm_storeu_si128((__m128i_u *)state, _mm_blend_epi16(feba, dchg, 0xf0));
+    _mm_storeu_si128((__m128i_u *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
 
-static int has_sha_ni(void)
+static bool has_sha_ni(void)
 {
-    unsigned a = 7;
+    unsigned a = 0;
     unsigned b = 0;
     unsigned c = 0;
     unsigned d = 0;
-    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return (b >> 29 & 1U) != 0 && __builtin_cpu_supports("sse4.1");
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0 &&
+           __builtin_cpu_supports("sse4.1") && __builtin_cpu_supports("ssse3");
 }
 #endif
 
-static void compress(uint32_t state[8], const unsigned char *block, size_t blocks)
+void sha256_init_portable(struct sha256 *s)
 {
-#if defined(__x86_64__)
-    if (has_sha_ni()) {
-        compress_sha_ni(state, block, blocks);
-        return;
-    }
-#endif
-    compress_portable(state, block, blocks);
+    *s = (struct sha256){.compress = compress_portable,
+                         .state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                                   0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
 }
 
 void sha256_init(struct sha256 *s)
 {
-    *s = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
-                                   0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+    sha256_init_portable(s);
+#if defined(__x86_64__)
+    if (has_sha_ni()) {
+        s->compress = compress_sha_ni;
+    }
+#endif
 }
 
 void sha256_update(struct sha256 *s, const void *bytes, size_t size)
@@ -149,11 +168,11 @@ void sha256_update(struct sha256 *s, const void *bytes, size_t size)
         if (held + take < 64) {
             return;
         }
-        compress(s->state, s->block, 1);
+        s->compress(s->state, s->block, 1);
         p += take;
         size -= take;
     }
-    compress(s->state, p, size / 64);
+    s->compress(s->state, p, size / 64);
     if (size % 64 > 0) {
         memcpy(s->block, p + size / 64 * 64, size % 64);
     }

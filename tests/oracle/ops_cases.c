@@ -98,11 +98,21 @@ static int32_t conv_of_image(struct graph_make *m, const struct ops_size *s)
     return conv(m, GRAPH_X_CNN, s->k, s->b, GRAPH_ACT_GELU);
 }
 
-static int32_t conv_of_two(struct graph_make *m, const struct ops_size *s)
+static int32_t of_two(struct graph_make *m, const struct ops_size *s, int32_t kernel)
 {
     const int32_t first = lift(m, GRAPH_X_CNN, s->a);
     const int32_t in[3] = {first, lift(m, GRAPH_X_DINO, s->b), NONE};
-    return graph_make_conv(m, in, 1, s->a, GRAPH_ACT_GELU);
+    return graph_make_conv(m, in, kernel, s->a, GRAPH_ACT_GELU);
+}
+
+static int32_t conv1_of_two(struct graph_make *m, const struct ops_size *s)
+{
+    return of_two(m, s, 1);
+}
+
+static int32_t conv3_of_two(struct graph_make *m, const struct ops_size *s)
+{
+    return of_two(m, s, 3);
 }
 
 static int32_t conv_residual(struct graph_make *m, const struct ops_size *s)
@@ -138,7 +148,7 @@ static const struct ops_size upsample_sizes[] = {
 static const struct ops_size head_sizes[] = {
     {16, 16, 3, 5, 16},    {32, 16, 7, 3, 8},     {48, 32, 5, 7, 4},     {32, 48, 33, 17, 2},
     {48, 80, 96, 8, 16},   {48, 80, 96, 16, 8},   {64, 64, 96, 32, 4},   {64, 64, 96, 64, 2},
-    {32, 32, 768, 64, 16}, {32, 16, 768, 128, 8}, {16, 16, 768, 256, 4}, {32, 16, 768, 512, 2},
+    {16, 16, 768, 64, 16}, {32, 16, 768, 128, 8}, {16, 16, 768, 256, 4}, {32, 16, 768, 512, 2},
 };
 
 static int32_t max_pool(struct graph_make *m, const struct ops_size *s)
@@ -272,16 +282,21 @@ static const struct ops_size attention_sizes[] = {
 static const struct ops_size linear_sizes[] = {
     {16, 16, 1, 3, 0},      {16, 48, 17, 33, 0},    {32, 48, 33, 7, 0},
     {48, 80, 96, 288, 0},   {64, 64, 96, 384, 0},   {64, 64, 384, 96, 0},
-    {32, 32, 768, 2304, 0}, {32, 32, 768, 3072, 0}, {32, 16, 3072, 768, 0}};
+    {16, 16, 768, 2304, 0}, {32, 32, 768, 3072, 0}, {32, 16, 3072, 768, 0}};
 
 static int32_t patch_tokens(struct graph_make *m, const struct ops_size *s)
 {
     return graph_make_tokens(m, s->k, s->a);
 }
 
+static int32_t normed_tokens(struct graph_make *m, int32_t prefix, int32_t channels)
+{
+    return graph_make_layer_norm(m, graph_make_tokens(m, prefix, channels));
+}
+
 static int32_t layer_norm(struct graph_make *m, const struct ops_size *s)
 {
-    return graph_make_layer_norm(m, graph_make_tokens(m, s->k, s->a));
+    return normed_tokens(m, s->k, s->a);
 }
 
 static int32_t layer_norm_to_grid(struct graph_make *m, const struct ops_size *s)
@@ -291,19 +306,26 @@ static int32_t layer_norm_to_grid(struct graph_make *m, const struct ops_size *s
 
 static int32_t linear_gelu(struct graph_make *m, const struct ops_size *s)
 {
+    return linear(m, normed_tokens(m, PREFIX, s->a), NONE, s->b, GRAPH_ACT_GELU);
+}
+
+static int32_t linear_of_tokens(struct graph_make *m, const struct ops_size *s)
+{
     return linear(m, graph_make_tokens(m, PREFIX, s->a), NONE, s->b, GRAPH_ACT_GELU);
 }
 
 static int32_t linear_residual(struct graph_make *m, const struct ops_size *s)
 {
     const int32_t skip = graph_make_tokens(m, PREFIX, s->b);
-    return linear(m, graph_make_tokens(m, PREFIX, s->a), skip, s->b, GRAPH_ACT_NONE);
+    return linear(m, normed_tokens(m, PREFIX, s->a), skip, s->b, GRAPH_ACT_NONE);
 }
 
 static int32_t swiglu(struct graph_make *m, const struct ops_size *s)
 {
-    const int32_t first = graph_make_tokens(m, s->k, s->a);
-    return join(m, GRAPH_SWIGLU, first, graph_make_tokens(m, s->k, s->a), NONE);
+    const int32_t x = normed_tokens(m, s->k, s->a);
+    const int32_t first = linear(m, x, NONE, s->b, GRAPH_ACT_NONE);
+    const int32_t second = linear(m, x, NONE, s->b, GRAPH_ACT_NONE);
+    return join(m, GRAPH_SWIGLU, first, second, NONE);
 }
 
 static int32_t attend(struct graph_make *m, int32_t x, int32_t heads)
@@ -314,13 +336,13 @@ static int32_t attend(struct graph_make *m, int32_t x, int32_t heads)
 
 static int32_t attention(struct graph_make *m, const struct ops_size *s)
 {
-    return attend(m, graph_make_tokens(m, PREFIX, s->a), s->k);
+    return attend(m, normed_tokens(m, PREFIX, s->a), s->k);
 }
 
-/* A token turns only where there are tokens before it that do not: none here. */
+/* No token stands before the patches: all of them turn. */
 static int32_t attention_of_patches_alone(struct graph_make *m, const struct ops_size *s)
 {
-    const int32_t x = graph_make_tokens(m, 0, s->a);
+    const int32_t x = normed_tokens(m, 0, s->a);
     const int32_t qkv = linear(m, x, NONE, 3 * s->a, GRAPH_ACT_NONE);
     return graph_make_attention(m, qkv, s->k, 0);
 }
@@ -352,40 +374,42 @@ static int32_t block_swiglu(struct graph_make *m, const struct ops_size *s)
 /* clang-format off */
 #define OVER(sizes) sizes, sizeof (sizes) / sizeof (sizes)[0]
 const struct ops_case ops_cases[] = {
-    {"conv gelu", conv_gelu, OVER(conv_sizes)},
-    {"conv sigmoid", conv_sigmoid, OVER(few_conv_sizes)},
-    {"conv tanh", conv_tanh, OVER(few_conv_sizes)},
-    {"conv bare", conv_bare, OVER(few_conv_sizes)},
-    {"conv of image", conv_of_image, OVER(conv_sizes)},
-    {"conv of two", conv_of_two, OVER(conv_sizes)},
-    {"conv residual", conv_residual, OVER(conv_sizes)},
-    {"residual block", residual_block, OVER(conv_sizes)},
-    {"conv then add", conv_then_add, OVER(conv_sizes)},
-    {"max pool", max_pool, OVER(pool_sizes)},
-    {"conv of pooled", conv_of_pooled, OVER(pool_sizes)},
-    {"decoder step", decoder_step, OVER(pool_sizes)},
-    {"upsample", upsample, OVER(upsample_sizes)},
-    {"conv3 of upsampled", conv3_of_upsampled, OVER(upsample_sizes)},
-    {"conv1 of upsampled", conv1_of_upsampled, OVER(upsample_sizes)},
-    {"upsampled read twice", upsampled_read_twice, OVER(upsample_sizes)},
-    {"fusion cnn", fusion_cnn, OVER(head_sizes)},
-    {"fusion gated", fusion_gated, OVER(head_sizes)},
-    {"fusion se", fusion_se, OVER(head_sizes)},
-    {"fusion none", fusion_none, OVER(head_sizes)},
-    {"add", add, OVER(join_sizes)},
-    {"mean", mean, OVER(join_sizes)},
-    {"gate", gate, OVER(join_sizes)},
-    {"scale add", scale_add, OVER(join_sizes)},
-    {"patch tokens", patch_tokens, OVER(token_sizes)},
-    {"layer norm", layer_norm, OVER(token_sizes)},
-    {"layer norm to grid", layer_norm_to_grid, OVER(token_sizes)},
-    {"swiglu", swiglu, OVER(token_sizes)},
-    {"linear gelu", linear_gelu, OVER(linear_sizes)},
-    {"linear residual", linear_residual, OVER(linear_sizes)},
-    {"attention", attention, OVER(attention_sizes)},
-    {"attention of patches alone", attention_of_patches_alone, OVER(attention_sizes)},
-    {"block mlp", block_mlp, OVER(attention_sizes)},
-    {"block swiglu", block_swiglu, OVER(attention_sizes)},
+    {"conv gelu", conv_gelu, OVER(conv_sizes), false},
+    {"conv sigmoid", conv_sigmoid, OVER(few_conv_sizes), false},
+    {"conv tanh", conv_tanh, OVER(few_conv_sizes), false},
+    {"conv bare", conv_bare, OVER(few_conv_sizes), false},
+    {"conv of image", conv_of_image, OVER(conv_sizes), false},
+    {"conv1 of two", conv1_of_two, OVER(conv_sizes), false},
+    {"conv3 of two", conv3_of_two, OVER(few_conv_sizes), true},
+    {"conv residual", conv_residual, OVER(conv_sizes), false},
+    {"residual block", residual_block, OVER(conv_sizes), false},
+    {"conv then add", conv_then_add, OVER(conv_sizes), false},
+    {"max pool", max_pool, OVER(pool_sizes), false},
+    {"conv of pooled", conv_of_pooled, OVER(pool_sizes), false},
+    {"decoder step", decoder_step, OVER(pool_sizes), false},
+    {"upsample", upsample, OVER(upsample_sizes), false},
+    {"conv3 of upsampled", conv3_of_upsampled, OVER(upsample_sizes), false},
+    {"conv1 of upsampled", conv1_of_upsampled, OVER(upsample_sizes), false},
+    {"upsampled read twice", upsampled_read_twice, OVER(upsample_sizes), false},
+    {"fusion cnn", fusion_cnn, OVER(head_sizes), false},
+    {"fusion gated", fusion_gated, OVER(head_sizes), false},
+    {"fusion se", fusion_se, OVER(head_sizes), false},
+    {"fusion none", fusion_none, OVER(head_sizes), false},
+    {"add", add, OVER(join_sizes), false},
+    {"mean", mean, OVER(join_sizes), false},
+    {"gate", gate, OVER(join_sizes), false},
+    {"scale add", scale_add, OVER(join_sizes), false},
+    {"patch tokens", patch_tokens, OVER(token_sizes), false},
+    {"layer norm", layer_norm, OVER(token_sizes), false},
+    {"layer norm to grid", layer_norm_to_grid, OVER(token_sizes), false},
+    {"swiglu", swiglu, OVER(token_sizes), false},
+    {"linear gelu", linear_gelu, OVER(linear_sizes), false},
+    {"linear of tokens", linear_of_tokens, OVER(linear_sizes), true},
+    {"linear residual", linear_residual, OVER(linear_sizes), false},
+    {"attention", attention, OVER(attention_sizes), false},
+    {"attention of patches alone", attention_of_patches_alone, OVER(attention_sizes), false},
+    {"block mlp", block_mlp, OVER(attention_sizes), false},
+    {"block swiglu", block_swiglu, OVER(attention_sizes), false},
 };
 /* clang-format on */
 const size_t ops_cases_count = sizeof ops_cases / sizeof ops_cases[0];

@@ -4,6 +4,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ struct ops_case {
     int32_t (*build)(struct graph_make *m, const struct ops_size *s);
     const struct ops_size *sizes;
     size_t n_sizes;
+    bool
+        optional; /* the network has no such thing: a backend may refuse it, but not get it wrong */
 };
 
 extern const struct ops_case ops_cases[];

@@ -269,6 +269,10 @@ static void paths_are_joined_if_they_fit(void)
     assert(sctd_path_join(path, "x", longest, &err) == 0);
     assert(strlen(path) == SCTD_PATH_MAX - 1);
     assert(sctd_path_join(path, "a/b", "c", &err) == 0 && strcmp(path, "a/b/c") == 0);
+    assert(sctd_path_join(path, "a/", "c", &err) == 0 && strcmp(path, "a/c") == 0);
+    assert(sctd_path_join(path, "/", "c", &err) == 0 && strcmp(path, "/c") == 0);
+    assert(sctd_path_join(path, "", "c", &err) == 0 && strcmp(path, "c") == 0);
+    assert(sctd_path_join(path, "a/b", "c", &err) == 0);
     assert(sctd_path_join(path, "xy", longest, &err) == SCTD_EINVAL);
     assert(strcmp(path, "a/b/c") == 0);
 }

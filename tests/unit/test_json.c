@@ -184,6 +184,7 @@ static const struct {
     {"1-2", 1, 1, "not a number"},
     {"-Infinity", 1, 1, "not a number"},
     {"1e400", 1, 1, "not a number"},
+    {"1000000000000000000000000000000000000000000000000000000000000000", 1, 1, "63 characters"},
     {"[0x10]", 1, 3, "',' or ']' was expected"},
     {"[01]", 1, 2, "a leading zero"},
     {"-00", 1, 1, "a leading zero"},
@@ -390,6 +391,48 @@ static void an_unknown_key_is_refused_by_name(void)
     assert(strstr(err.text, "\"aa\"") != NULL);
 }
 
+static void what_is_no_object_has_no_known_keys(void)
+{
+    static const char *const texts[] = {"[1]", "[]", "1", "\"a\""};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct sctd_error err = {0};
+        sctd_auto(json_freep) struct json *json = parse(texts[i]);
+        assert(json_check_keys(json, json_get_root(json), NULL, 0, &err) == SCTD_EDATA);
+        assert(strstr(err.text, "where an object must be") != NULL);
+    }
+}
+
+/* As many nodes as a text can hold: a sanitizer sees a bound that is too low. */
+static void the_densest_texts_have_room(void)
+{
+    enum { ELEMENTS = 5000 };
+    struct sctd_error err = {0};
+    static char text[2 * ELEMENTS + 2];
+    for (size_t i = 0; i < ELEMENTS; i++) {
+        text[2 * i + 1] = '0';
+        text[2 * i + 2] = i < ELEMENTS - 1 ? ',' : ']';
+    }
+    text[0] = '[';
+    sctd_auto(json_freep) struct json *json = NULL;
+    assert(parse_bytes(&json, text, sizeof text - 1, &err) == 0);
+    assert(json_get_root(json)->count == ELEMENTS);
+    /* and open brackets that are never closed */
+    for (size_t depth = 1; depth < DEEPEST; depth++) {
+        memset(text, '[', depth);
+        text[depth] = '0';
+        struct json *none = NULL;
+        assert(parse_bytes(&none, text, sizeof text - 2, &err) == SCTD_EDATA);
+        assert(parse_bytes(&none, text, depth + 1, &err) == SCTD_EDATA && none == NULL);
+    }
+}
+
+static void no_text_at_no_address_is_refused(void)
+{
+    struct sctd_error err = {0};
+    struct json *json = NULL;
+    assert(json_parse(&json, NULL, 0, &err) == SCTD_EDATA && json == NULL);
+}
+
 static void an_error_is_one_line_whatever_the_key(void)
 {
     struct sctd_error err = {0};
@@ -505,6 +548,9 @@ int main(void)
     a_refused_member_is_told_by_its_key();
     a_member_of_another_type_is_refused();
     an_unknown_key_is_refused_by_name();
+    what_is_no_object_has_no_known_keys();
+    the_densest_texts_have_room();
+    no_text_at_no_address_is_refused();
     an_error_is_one_line_whatever_the_key();
     a_document_is_written_compactly();
     a_document_is_written_for_people();

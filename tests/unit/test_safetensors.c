@@ -382,6 +382,39 @@ static void names_that_cannot_be_read_back_are_not_written(void)
     assert(safetensors_write(at("good"), two, 2, NULL, 0, &err) == 0);
 }
 
+static void what_would_not_be_read_back_is_not_written(void)
+{
+    struct sctd_error err = {0};
+    const int before = count_in_root();
+    struct tensor_view t = every_kind[1];
+    t.name = "a\xff";
+    assert(safetensors_write(at("bad"), &t, 1, NULL, 0, &err) == SCTD_EINVAL);
+    t = every_kind[1];
+    t.bytes = 2;
+    assert(safetensors_write(at("bad"), &t, 1, NULL, 0, &err) == SCTD_EINVAL);
+    assert(strstr(err.text, "u8") != NULL);
+    t = every_kind[1];
+    struct safetensors_metadata two[] = {{"k", "v"}, {"k", "w"}};
+    assert(safetensors_write(at("bad"), &t, 1, two, 2, &err) == SCTD_EINVAL);
+    two[1] = (struct safetensors_metadata){"l", "\xff"};
+    assert(safetensors_write(at("bad"), &t, 1, two, 2, &err) == SCTD_EINVAL);
+    assert(count_in_root() == before);
+}
+
+static void a_message_names_the_file_and_the_tensor(void)
+{
+    static const char header[] = "{\"layer.w\":{\"dtype\":\"F32\",\"shape\":[1]}}";
+    struct sctd_error err = {0};
+    struct safetensors *file = NULL;
+    size_t size = 0;
+    unsigned char *bytes = make_file(header, strlen(header), 4, &size);
+    assert(sctd_file_replace(at("model.bin"), bytes, size, &err) == 0);
+    free(bytes);
+    assert(safetensors_open(&file, at("model.bin"), &err) == SCTD_EDATA && file == NULL);
+    assert(strcmp(err.text, "model.bin: safetensors: layer.w: key \"data_offsets\" is missing") ==
+           0);
+}
+
 static void a_write_that_fails_leaves_the_old_file(void)
 {
     struct sctd_error err = {0};
@@ -434,6 +467,8 @@ int main(void)
     what_is_written_is_read_back();
     the_same_tensors_make_the_same_bytes();
     names_that_cannot_be_read_back_are_not_written();
+    what_would_not_be_read_back_is_not_written();
+    a_message_names_the_file_and_the_tensor();
     a_write_that_fails_leaves_the_old_file();
     an_empty_file_is_written();
     a_file_that_cannot_be_read_is_refused();

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/rng.h"
 #include "engine/base/sha256.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -130,6 +131,39 @@ static void how_the_bytes_are_split_does_not_matter(void)
     assert(same);
 }
 
+static void the_processor_and_portable_c_agree(void)
+{
+    struct sctd_rng rng = {1};
+    static unsigned char bytes[PATTERN_MAX];
+    for (size_t i = 0; i < PATTERN_MAX; i++) {
+        bytes[i] = (unsigned char)sctd_rng_next(&rng);
+    }
+    for (size_t n = 0; n < PATTERN_MAX; n += 1 + n / 64) {
+        struct sha256 s;
+        unsigned char fast[SHA256_SIZE];
+        unsigned char portable[SHA256_SIZE];
+        sha256_init(&s);
+        sha256_update(&s, bytes + PATTERN_MAX - n, n);
+        sha256_final(&s, fast);
+        sha256_init_portable(&s);
+        sha256_update(&s, bytes + PATTERN_MAX - n, n);
+        sha256_final(&s, portable);
+        assert(memcmp(fast, portable, sizeof fast) == 0);
+    }
+}
+
+static void portable_c_gives_the_published_digest(void)
+{
+    struct sha256 s;
+    unsigned char digest[SHA256_SIZE];
+    char hex[SHA256_HEX_SIZE];
+    sha256_init_portable(&s);
+    sha256_update(&s, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56);
+    sha256_final(&s, digest);
+    sha256_to_hex(digest, hex);
+    assert(strcmp(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1") == 0);
+}
+
 static void nothing_at_no_address_may_be_added(void)
 {
     struct sha256 s;
@@ -150,6 +184,8 @@ int main(void)
     million_letters_come_out_in_uneven_updates();
     lengths_around_a_block_agree_with_hashlib();
     how_the_bytes_are_split_does_not_matter();
+    the_processor_and_portable_c_agree();
+    portable_c_gives_the_published_digest();
     nothing_at_no_address_may_be_added();
     return 0;
 }

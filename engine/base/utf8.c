@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/base/utf8.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+size_t utf8_length(const void *bytes, size_t left)
+{
+    const unsigned char *p = bytes;
+    const unsigned char c = *p;
+    size_t n = 0;
+    if (c < 0x80) {
+        return 1;
+    }
+    if (c >= 0xc2 && c <= 0xdf) {
+        n = 2;
+    } else if (c >= 0xe0 && c <= 0xef) {
+        n = 3;
+    } else if (c >= 0xf0 && c <= 0xf4) {
+        n = 4;
+    }
+    if (n == 0 || left < n) {
+        return 0;
+    }
+    const bool overlong = (c == 0xe0 && p[1] < 0xa0) || (c == 0xf0 && p[1] < 0x90);
+    const bool beyond = (c == 0xed && p[1] > 0x9f) || (c == 0xf4 && p[1] > 0x8f);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return overlong || beyond ? 0 : n;
+}

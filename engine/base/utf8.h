@@ -1,0 +1,19 @@
+/* utf8.h - the one test of whether bytes are well-formed UTF-8. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The length of the well-formed sequence (Unicode 15, table 3-7) at the start of `bytes`, of which
+ * `left` >= 1 may be read; 0 if it is ill-formed or cut off.
+ */
+size_t utf8_length(const void *bytes, size_t left);
+
+#ifdef __cplusplus
+}
+#endif
