@@ -30,6 +30,8 @@ TOP_FOLDERS = ('server', 'engine', 'dicom', 'db', 'tests')
 HOMES = [
     (r'sqlite3', r'db/'),
     (r'dcmtk/', r'dicom/.*\.(cc|hh)$'),
+    (r'openjp', r'dicom/'),
+    (r'png\.h', r'server/'),
     (r'(cuda|cudnn|cublas)', r'engine/backend/cuda/'),
     (r'(dnnl|oneapi/)', r'engine/backend/cpu/'),
     (r'(uv\.h|uv/)', r'server/'),

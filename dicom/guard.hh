@@ -1,0 +1,21 @@
+/* guard.hh - the only place where C++ exceptions become sctd_error codes. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <exception>
+#include <new>
+
+#include "engine/base/error.h"
+
+template <typename Body> int dicom_guard(struct sctd_error *err, Body &&body) noexcept
+{
+    try {
+        return body();
+    } catch (const std::bad_alloc &) {
+        return sctd_error(err, SCTD_ENOMEM, "DCMTK ran out of memory");
+    } catch (const std::exception &e) {
+        return sctd_error(err, SCTD_EDATA, "DCMTK: %s", e.what());
+    } catch (...) {
+        return sctd_error(err, SCTD_EDATA, "DCMTK: unknown exception");
+    }
+}
