@@ -8,33 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/source.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
 
+/* The end of the component at `text`: digits without a leading zero; NULL if there is none. */
+static const char *skip_component(const char *text)
+{
+    const char *end = text;
+    while (*end >= '0' && *end <= '9') {
+        end++;
+    }
+    return end == text || (*text == '0' && end > text + 1) ? NULL : end;
+}
+
 bool dicom_uid_is_valid(const char *uid)
 {
-    size_t component = 0; /* digits of it so far */
-    bool leading_zero = false;
-    size_t i = 0;
-    for (; uid[i] != '\0'; i++) {
-        if (i >= DICOM_UID_SIZE - 1) {
-            return false;
-        }
-        if (uid[i] == '.') {
-            if (component == 0) {
-                return false;
-            }
-            component = 0;
-            continue;
-        }
-        if (uid[i] < '0' || uid[i] > '9' || (component > 0 && leading_zero)) {
-            return false;
-        }
-        leading_zero = component == 0 && uid[i] == '0';
-        component++;
+    if (strnlen(uid, DICOM_UID_SIZE) >= DICOM_UID_SIZE) {
+        return false;
     }
-    return component > 0;
+    const char *end = skip_component(uid);
+    while (end != NULL && *end == '.') {
+        end = skip_component(end + 1);
+    }
+    return end != NULL && *end == '\0';
 }
 
 void dicom_uid_from_digest(char ret_uid[DICOM_UID_SIZE], const unsigned char *digest)
@@ -98,14 +96,15 @@ static void free_sources(const struct dicom_source ***sources)
 /* All that both the series and its instances are made of. */
 static int hash_work(struct sha256 *hash, const struct dicom_sct_work *work, struct sctd_error *err)
 {
-    sctd_auto(free_sources) const struct dicom_source **sorted = malloc(work->n * sizeof *sorted);
+    sctd_auto(free_sources) const struct dicom_source **sorted =
+        (const struct dicom_source **)malloc(work->n * sizeof *sorted);
     if (sorted == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "UIDs of %zu sources", work->n);
     }
     for (size_t i = 0; i < work->n; i++) {
         sorted[i] = &work->source[i];
     }
-    qsort(sorted, work->n, sizeof *sorted, compare_sources);
+    qsort((void *)sorted, work->n, sizeof *sorted, compare_sources);
 
     sha256_init(hash);
     add_text(hash, "sctd sCT 1");

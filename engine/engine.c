@@ -281,14 +281,15 @@ static void place_taps(const struct engine *e, int64_t slice0, int32_t n, float 
     }
 }
 
-int engine_run(struct engine *engine, int64_t n, const float *x_cnn, const float *x_dino, float *y,
-               float *const *taps, struct sctd_error *err)
+int engine_run(struct engine *engine, const struct engine_slices *slices, struct sctd_error *err)
 {
+    const int64_t n = slices->n;
     const size_t slice = (size_t)engine->height * (size_t)engine->width;
     if (n < 1) {
         return sctd_error(err, SCTD_EINVAL, "%lld slices", (long long)n);
     }
-    if (!all_finite(x_cnn, (size_t)n * slice) || !all_finite(x_dino, (size_t)n * slice)) {
+    if (!all_finite(slices->x_cnn, (size_t)n * slice) ||
+        !all_finite(slices->x_dino, (size_t)n * slice)) {
         return sctd_error(err, SCTD_EDATA, "an input value is not finite");
     }
     float *staged[MAX_TAPS] = {NULL};
@@ -301,18 +302,18 @@ int engine_run(struct engine *engine, int64_t n, const float *x_cnn, const float
         const int64_t left = n - at;
         const struct backend_io io = {
             .n = left < engine->batch ? (int32_t)left : engine->batch,
-            .x_cnn = x_cnn + (size_t)at * slice,
-            .x_dino = x_dino + (size_t)at * slice,
-            .y = y + (size_t)at * slice,
+            .x_cnn = slices->x_cnn + (size_t)at * slice,
+            .x_dino = slices->x_dino + (size_t)at * slice,
+            .y = slices->y + (size_t)at * slice,
             .taps = staged,
         };
         int r = engine->plan->backend->run(engine->plan, &io, err);
         if (r < 0) {
             return r;
         }
-        place_taps(engine, at, io.n, staged, taps);
+        place_taps(engine, at, io.n, staged, slices->taps);
     }
-    if (!all_finite(y, (size_t)n * slice)) {
+    if (!all_finite(slices->y, (size_t)n * slice)) {
         return sctd_error(err, SCTD_EDATA, "the network's output is not finite");
     }
     return 0;
@@ -443,7 +444,9 @@ int engine_run_volume(struct engine *engine, const float *volume, const int64_t 
     }
     if (r == 0) {
         make_inputs(engine, volume, dim, clip, &b);
-        r = engine_run(engine, dim[0], b.x_cnn, b.x_dino, b.y, NULL, err);
+        const struct engine_slices slices = {
+            .n = dim[0], .x_cnn = b.x_cnn, .x_dino = b.x_dino, .y = b.y};
+        r = engine_run(engine, &slices, err);
     }
     if (r == 0 && result->hu != NULL) {
         scratch = malloc((size_t)engine->height * (size_t)engine->width * sizeof *scratch);

@@ -56,16 +56,22 @@ struct engine_tap {
 };
 void engine_get_tap(const struct engine *engine, size_t i, struct engine_tap *ret_tap);
 
+/* Slices and what becomes of them; all buffers belong to the caller. */
+struct engine_slices {
+    int64_t n;           /* at least 1 */
+    const float *x_cnn;  /* [n, 1, h, w] f32, finite */
+    const float *x_dino; /* [n, 1, h, w]; may equal x_cnn */
+    float *y;            /* [n, 1, h, w] */
+    float *const
+        *taps; /* [i]: [n, dims of tap i], in the order of the options; NULL if there are none */
+};
+
 /*
- * Run the network.
- * x_cnn, x_dino: [n, 1, h, w] f32, finite; x_dino may equal x_cnn.  y: [n, 1, h, w].
- * taps[i]: [n, dims of tap i], in the order of the options; NULL if there are none.
- * The result does not depend on n, on the batch or on the number of threads.
+ * Run the network.  The result does not depend on n, on the batch or on the number of threads.
  * Errors: SCTD_EINVAL (n < 1), SCTD_EDATA (a value that is not finite, in or out), SCTD_ENOMEM,
  * SCTD_EDEVICE (replace the process).
  */
-SCTD_NODISCARD int engine_run(struct engine *engine, int64_t n, const float *x_cnn,
-                              const float *x_dino, float *y, float *const *taps,
+SCTD_NODISCARD int engine_run(struct engine *engine, const struct engine_slices *slices,
                               struct sctd_error *err);
 
 /* What engine_run_volume leaves; every pointer but hu may be NULL where it is not wanted. */

@@ -136,11 +136,13 @@ static int run_slices(struct bench *bench, struct sctd_error *err)
     for (size_t i = 0; i < n; i++) {
         x[i] = 2.0F * sctd_rng_uniform(&rng) - 1.0F;
     }
-    int r = engine_run(bench->engine, batch, x, x, x + n, NULL, err);
+    struct engine_slices slices = {.n = batch, .x_cnn = x, .x_dino = x, .y = x + n};
+    int r = engine_run(bench->engine, &slices, err);
     engine_take_stats(bench->engine, &bench->stats);
     const double start = now_s();
     for (int64_t left = bench->args->slices; r == 0 && left > 0; left -= batch) {
-        r = engine_run(bench->engine, left < batch ? left : batch, x, x, x + n, NULL, err);
+        slices.n = left < batch ? left : batch;
+        r = engine_run(bench->engine, &slices, err);
     }
     bench->seconds = now_s() - start;
     engine_take_stats(bench->engine, &bench->stats);

@@ -225,7 +225,12 @@ static int run_slices(struct infer *infer, const struct tensor_view *x_cnn, stru
     if (r < 0) {
         return r;
     }
-    return engine_run(infer->engine, infer->slices, cnn, dino == NULL ? cnn : dino, y, taps, err);
+    const struct engine_slices slices = {.n = infer->slices,
+                                         .x_cnn = cnn,
+                                         .x_dino = dino == NULL ? cnn : dino,
+                                         .y = y,
+                                         .taps = taps};
+    return engine_run(infer->engine, &slices, err);
 }
 
 /* The outputs of a volume, in the order of the recipe. */

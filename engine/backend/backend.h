@@ -25,11 +25,11 @@ enum backend_precision {
 };
 
 struct backend_options {
-    enum backend_precision precision;
-    int32_t threads;     /* 0: one for each processor this process may use */
-    int32_t max_batch;   /* the largest n that backend_plan_run will be given; >= 1 */
     const int32_t *taps; /* tensors whose values are wanted besides y; borrowed during compile */
     int32_t n_taps;
+    enum backend_precision precision;
+    int32_t threads;   /* 0: one for each processor this process may use */
+    int32_t max_batch; /* the largest n that backend_plan_run will be given; >= 1 */
 };
 
 /* A compiled graph.  Each backend's own struct begins with this one. */

@@ -147,8 +147,10 @@ static void run_slices(struct engine *engine, const struct slices *slices, int64
                        float *const *taps)
 {
     struct sctd_error err = {0};
+    const struct engine_slices work = {
+        .n = n, .x_cnn = slices->x_cnn, .x_dino = slices->x_dino, .y = y, .taps = taps};
 
-    golden_must(engine_run(engine, n, slices->x_cnn, slices->x_dino, y, taps, &err), &err, "run");
+    golden_must(engine_run(engine, &work, &err), &err, "run");
 }
 
 /* What a new engine makes of `slices`; the caller frees it. */
