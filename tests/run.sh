@@ -113,12 +113,20 @@ fuzz_one() {
 }
 
 step 'lint, fast' fast_lint
+step 'python for tests' tests/venv.sh
 preset dev -L 'unit|lint' -j "$cores"
+preset release -j "$cores"
 if [ "$quick" = no ]; then
-    preset dev-clang -L unit -j "$cores"
-    preset asan -L 'unit|fuzz' -j "$cores"
+    preset dev-clang -L 'unit|lint' -j "$cores" && step 'lint, slow' tests/lint/lint.sh build/dev-clang
+    preset asan -LE lint -j "$cores"
+    preset tsan -L threads
+    step 'engine alone' engine_alone
+    if step 'fuzz build' build fuzz; then
+        for target in build/fuzz/tests/fuzz/fuzz_*; do
+            [ ! -x "$target" ] || step "fuzz ${target##*/fuzz_}" fuzz_one "$target"
+        done
+    fi
 fi
-preset release -E oracle_ops_cpu -j "$cores"
 
 printf '\n%s\n' 'Summary'
 printf '%s\n' "${table[@]}"
