@@ -134,7 +134,7 @@ static int collect_frames(struct assembly *a)
         }
         n += (size_t)instance->n_frames;
     }
-    a->candidate = calloc(n, sizeof *a->candidate);
+    a->candidate = calloc(n + 1, sizeof *a->candidate);
     if (a->candidate == NULL) {
         return sctd_error(a->err, SCTD_ENOMEM, "%zu frames", n);
     }
