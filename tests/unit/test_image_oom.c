@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "engine/base/error.h"
+#include "engine/base/volume.h"
+#include "engine/image/orient.h"
 #include "engine/image/percentile.h"
 #include "engine/image/resize.h"
 
@@ -26,8 +28,36 @@ static int make_resize(void *arg)
     return resize_new(&resize, (struct resize_size){3, 4}, (struct resize_size){5, 6}, &err);
 }
 
+static int turn_there_and_back(void *arg)
+{
+    const double *max_tilt = arg;
+    struct sctd_error err = {0};
+    struct orient_plan plan;
+    sctd_auto(volume_freep) struct volume *v = NULL;
+    const struct volume_grid sagittal = {
+        .dim = {3, 4, 2},
+        .step = {1.0, 1.0, 2.0},
+        .axis = {{0.0, 0.8, 0.6}, {0.0, 0.6, -0.8}, {-1.0, 0.0, 0.0}},
+    };
+    int r = volume_new(&v, &sagittal, &err);
+    if (r == 0) {
+        r = orient_plan_make(&plan, &sagittal, *max_tilt, &err);
+    }
+    if (r == 0) {
+        r = orient_to_network(&v, &plan, 0.0F, &err);
+    }
+    if (r == 0) {
+        r = orient_to_axial(&v, &plan, 0.0F, &err);
+    }
+    return r;
+}
+
 int main(void)
 {
+    double all = 45.0;
+    double none = 0.0;
+    assert(torture_run(turn_there_and_back, &all) == 6);
+    assert(torture_run(turn_there_and_back, &none) == 4);
     assert(torture_run(find_percentiles, NULL) == 1);
     assert(torture_run(make_resize, NULL) == 3);
     return 0;
