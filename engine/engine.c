@@ -321,11 +321,11 @@ int engine_run(struct engine *engine, const struct engine_slices *slices, struct
 
 /* The recipe */
 
-static int find_clip(double clip[2], const struct recipe *recipe, const float *volume, size_t n,
+int engine_find_clip(const struct engine *engine, double ret_clip[2], const float *volume, size_t n,
                      struct sctd_error *err)
 {
-    clip[0] = recipe->clip_low;
-    clip[1] = recipe->clip_high;
+    const struct recipe *recipe = &engine->manifest.recipe;
+    double clip[2] = {recipe->clip_low, recipe->clip_high};
     if (recipe->clip == RECIPE_CLIP_PERCENTILE) {
         const double percent[2] = {recipe->clip_low, recipe->clip_high};
         int r = percentile_find(clip, percent, volume, n, err);
@@ -338,61 +338,56 @@ static int find_clip(double clip[2], const struct recipe *recipe, const float *v
                           "the volume has no contrast: both clip limits are %g (is it empty?)",
                           clip[0]);
     }
+    memcpy(ret_clip, clip, sizeof clip);
     return 0;
 }
 
-/* Buffers of the recipe; each is the caller's where the caller wants it, else our own. */
+/* A batch's steps of the recipe. */
 struct recipe_buffers {
-    float *x_cnn, *x_dino, *y;
-    float *owned[3];
-    float *clipped; /* one slice of the source */
+    float *x_cnn, *x_dino, *y; /* [batch, 1, h, w]; y first holds the resized slices */
+    float *slice;              /* of the larger of both sizes */
     struct resize *in, *out;
 };
 
 static void recipe_buffers_fini(struct recipe_buffers *b)
 {
-    for (int i = 0; i < 3; i++) {
-        free(b->owned[i]);
-    }
-    free(b->clipped);
+    free(b->x_cnn);
+    free(b->x_dino);
+    free(b->y);
+    free(b->slice);
     resize_free(b->in);
     resize_free(b->out);
 }
 
 static int recipe_buffers_init(struct recipe_buffers *b, const struct engine *e,
-                               const int64_t dim[3], const struct engine_volume_result *result,
-                               struct sctd_error *err)
+                               const int64_t dim[3], struct sctd_error *err)
 {
-    const size_t n = (size_t)dim[0] * (size_t)e->height * (size_t)e->width;
-    float *const given[3] = {result->x_cnn, result->x_dino, result->y};
-    float **const wanted[3] = {&b->x_cnn, &b->x_dino, &b->y};
-    for (int i = 0; i < 3; i++) {
-        if (given[i] == NULL) {
-            b->owned[i] = malloc(n * sizeof(float));
-        }
-        *wanted[i] = given[i] == NULL ? b->owned[i] : given[i];
+    const size_t source = (size_t)dim[1] * (size_t)dim[2];
+    const size_t slice = (size_t)e->height * (size_t)e->width;
+    const size_t batch = (size_t)(dim[0] < e->batch ? dim[0] : e->batch) * slice;
+    b->x_cnn = malloc(batch * sizeof(float));
+    b->x_dino = malloc(batch * sizeof(float));
+    b->y = malloc(batch * sizeof(float));
+    b->slice = malloc((source > slice ? source : slice) * sizeof(float));
+    if (b->x_cnn == NULL || b->x_dino == NULL || b->y == NULL || b->slice == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a batch of slices");
     }
-    b->clipped = malloc((size_t)dim[1] * (size_t)dim[2] * sizeof *b->clipped);
-    if (b->x_cnn == NULL || b->x_dino == NULL || b->y == NULL || b->clipped == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "a volume of %lld slices", (long long)dim[0]);
-    }
-    const struct resize_size source = {(int32_t)dim[1], (int32_t)dim[2]};
+    const struct resize_size from = {(int32_t)dim[1], (int32_t)dim[2]};
     const struct resize_size network = {e->height, e->width};
-    int r = resize_new(&b->in, source, network, err);
-    return r < 0 ? r : resize_new(&b->out, network, source, err);
+    int r = resize_new(&b->in, from, network, err);
+    return r < 0 ? r : resize_new(&b->out, network, from, err);
 }
 
-static void make_inputs(const struct engine *e, const float *volume, const int64_t dim[3],
+static void make_inputs(const struct engine *e, const float *source, size_t source_size, size_t n,
                         const double clip[2], const struct recipe_buffers *b)
 {
     const struct recipe *recipe = &e->manifest.recipe;
-    const size_t source = (size_t)dim[1] * (size_t)dim[2];
     const size_t slice = (size_t)e->height * (size_t)e->width;
     const struct range limits = {clip[0], clip[1]};
-    for (size_t i = 0; i < (size_t)dim[0]; i++) {
-        float *resized = b->y + i * slice; /* overwritten by the network later */
-        range_clamp(b->clipped, volume + i * source, source, limits);
-        resize_run(b->in, resized, b->clipped);
+    for (size_t i = 0; i < n; i++) {
+        float *resized = b->y + i * slice;
+        range_clamp(b->slice, source + i * source_size, source_size, limits);
+        resize_run(b->in, resized, b->slice);
         range_map(b->x_cnn + i * slice, resized, slice, limits,
                   (struct range){recipe->cnn_low, recipe->cnn_high});
         range_map(b->x_dino + i * slice, resized, slice, limits,
@@ -400,16 +395,15 @@ static void make_inputs(const struct engine *e, const float *volume, const int64
     }
 }
 
-static void make_hu(const struct engine *e, const int64_t dim[3], const struct recipe_buffers *b,
-                    float *hu, float *scratch)
+static void make_hu(const struct engine *e, float *hu, size_t source_size, size_t n,
+                    const struct recipe_buffers *b)
 {
     const struct recipe *recipe = &e->manifest.recipe;
-    const size_t source = (size_t)dim[1] * (size_t)dim[2];
     const size_t slice = (size_t)e->height * (size_t)e->width;
-    for (size_t i = 0; i < (size_t)dim[0]; i++) {
-        range_map(scratch, b->y + i * slice, slice, (struct range){-1.0, 1.0},
+    for (size_t i = 0; i < n; i++) {
+        range_map(b->slice, b->y + i * slice, slice, (struct range){-1.0, 1.0},
                   (struct range){recipe->hu_low, recipe->hu_high});
-        resize_run(b->out, hu + i * source, scratch);
+        resize_run(b->out, hu + i * source_size, b->slice);
     }
 }
 
@@ -428,38 +422,83 @@ static int check_volume(const float *volume, const int64_t dim[3], struct sctd_e
     return 0;
 }
 
+static int take_clip(const double *clip, double ret_clip[2], struct sctd_error *err)
+{
+    if (!(clip[0] < clip[1])) {
+        return sctd_error(err, SCTD_EINVAL, "clip limits %g and %g: the second must be above",
+                          clip[0], clip[1]);
+    }
+    memcpy(ret_clip, clip, 2 * sizeof *clip);
+    return 0;
+}
+
+static void keep(float *to, const float *from, size_t at, size_t n)
+{
+    if (to != NULL) {
+        memcpy(to + at, from, n * sizeof *to);
+    }
+}
+
+/* Batch by batch, so that memory does not grow with the volume. */
+static int run_batches(struct engine *e, const float *volume, const int64_t dim[3],
+                       const struct engine_volume_options *options,
+                       const struct engine_volume_result *result, struct sctd_error *err)
+{
+    const size_t source = (size_t)dim[1] * (size_t)dim[2];
+    const size_t slice = (size_t)e->height * (size_t)e->width;
+    struct recipe_buffers b = {0};
+    int r = recipe_buffers_init(&b, e, dim, err);
+    for (int64_t at = 0; r == 0 && at < dim[0]; at += e->batch) {
+        const int64_t left = dim[0] - at;
+        const size_t first = (size_t)at;
+        const size_t n = (size_t)(left < e->batch ? left : e->batch);
+        make_inputs(e, volume + first * source, source, n, options->clip, &b);
+        const struct engine_slices slices = {
+            .n = (int64_t)n, .x_cnn = b.x_cnn, .x_dino = b.x_dino, .y = b.y};
+        r = engine_run(e, &slices, err);
+        if (r < 0) {
+            break;
+        }
+        keep(result->x_cnn, b.x_cnn, first * slice, n * slice);
+        keep(result->x_dino, b.x_dino, first * slice, n * slice);
+        keep(result->y, b.y, first * slice, n * slice);
+        if (result->hu != NULL) {
+            make_hu(e, result->hu + first * source, source, n, &b);
+        }
+        if (options->on_slices != NULL) {
+            options->on_slices(options->arg, at + (int64_t)n, dim[0]);
+        }
+    }
+    recipe_buffers_fini(&b);
+    return r;
+}
+
 int engine_run_volume(struct engine *engine, const float *volume, const int64_t dim[3],
+                      const struct engine_volume_options *options,
                       struct engine_volume_result *result, struct sctd_error *err)
 {
-    struct recipe_buffers b = {0};
+    struct engine_volume_options with_clip = {0};
     double clip[2];
-    float *scratch = NULL;
     int r = check_volume(volume, dim, err);
+    if (r < 0) {
+        return r;
+    }
+    if (options != NULL) {
+        with_clip = *options;
+    }
+    if (with_clip.clip != NULL) {
+        r = take_clip(with_clip.clip, clip, err);
+    } else {
+        r = engine_find_clip(engine, clip, volume, (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2],
+                             err);
+    }
+    with_clip.clip = clip;
     if (r == 0) {
-        r = find_clip(clip, &engine->manifest.recipe, volume,
-                      (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2], err);
-    }
-    if (r == 0) {
-        r = recipe_buffers_init(&b, engine, dim, result, err);
-    }
-    if (r == 0) {
-        make_inputs(engine, volume, dim, clip, &b);
-        const struct engine_slices slices = {
-            .n = dim[0], .x_cnn = b.x_cnn, .x_dino = b.x_dino, .y = b.y};
-        r = engine_run(engine, &slices, err);
-    }
-    if (r == 0 && result->hu != NULL) {
-        scratch = malloc((size_t)engine->height * (size_t)engine->width * sizeof *scratch);
-        r = scratch == NULL ? sctd_error(err, SCTD_ENOMEM, "slice") : 0;
-    }
-    if (r == 0 && result->hu != NULL) {
-        make_hu(engine, dim, &b, result->hu, scratch);
+        r = run_batches(engine, volume, dim, &with_clip, result, err);
     }
     if (r == 0) {
         memcpy(result->clip, clip, sizeof clip);
     }
-    free(scratch);
-    recipe_buffers_fini(&b);
     return r;
 }
 

@@ -12,8 +12,11 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/model/manifest.h" // IWYU pragma: export
-#include "engine/model/model.h"    // IWYU pragma: export
+#include "engine/image/orient.h"     // IWYU pragma: export
+#include "engine/image/percentile.h" // IWYU pragma: export
+#include "engine/image/resample.h"   // IWYU pragma: export
+#include "engine/model/manifest.h"   // IWYU pragma: export
+#include "engine/model/model.h"      // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {
@@ -74,24 +77,42 @@ struct engine_slices {
 SCTD_NODISCARD int engine_run(struct engine *engine, const struct engine_slices *slices,
                               struct sctd_error *err);
 
-/* What engine_run_volume leaves; every pointer but hu may be NULL where it is not wanted. */
+/*
+ * The limits that the model's recipe clips a volume of n voxels to: percentiles of them, or fixed.
+ * Errors: SCTD_EDATA (not finite, or no contrast between the limits), SCTD_EINVAL (n < 1), SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int engine_find_clip(const struct engine *engine, double ret_clip[2],
+                                    const float *volume, size_t n, struct sctd_error *err);
+
+/* Called from engine_run_volume's thread after each batch: n_done of n slices are through. */
+typedef void (*engine_slices_fn)(void *arg, int64_t n_done, int64_t n);
+
+struct engine_volume_options {
+    const double *clip;         /* [2], low < high; NULL: engine_find_clip of the volume itself */
+    engine_slices_fn on_slices; /* or NULL */
+    void *arg;
+};
+
+/* What engine_run_volume leaves; every pointer may be NULL where it is not wanted. */
 struct engine_volume_result {
     double clip[2]; /* the limits the source was clamped to */
     float *x_cnn;   /* [depth, 1, h, w] */
     float *x_dino;  /* [depth, 1, h, w] */
     float *y;       /* [depth, 1, h, w] */
-    float *hu;      /* [depth, rows, columns] HU */
+    float *hu;      /* [depth, rows, columns] HU; may be the volume itself */
 };
 
 /*
  * Run the model's recipe on a whole volume: clip, resize each slice to the network's size, normalise,
  * run, and bring the result back to HU on the source's matrix (arXiv:2511.12098, section 3).
  * volume: [depth, rows, columns] f32, finite, columns fastest; raw MR intensity or HU.
- * Errors: SCTD_EDATA (not finite, or no contrast between the clip limits), and those of engine_run.
+ * options: or NULL.  Memory: a batch of slices besides the result.
+ * Errors: SCTD_EINVAL (a dimension, the clip limits), and those of engine_find_clip and engine_run.
  */
 SCTD_NODISCARD int engine_run_volume(struct engine *engine, const float *volume,
-                                     const int64_t dim[3], struct engine_volume_result *result,
-                                     struct sctd_error *err);
+                                     const int64_t dim[3],
+                                     const struct engine_volume_options *options,
+                                     struct engine_volume_result *result, struct sctd_error *err);
 
 enum { ENGINE_STAGES = 4 };
 

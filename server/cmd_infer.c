@@ -278,7 +278,7 @@ static int run_volume(struct infer *infer, const struct tensor_view *volume, str
         r = add_volume_outputs(&result, &clip, infer, volume->dim, err);
     }
     if (r == 0) {
-        r = engine_run_volume(infer->engine, values, volume->dim, &result, err);
+        r = engine_run_volume(infer->engine, values, volume->dim, NULL, &result, err);
     }
     if (r == 0) {
         clip[0] = (float)result.clip[0];

@@ -273,7 +273,7 @@ static void volume_run_make(struct volume_run *run, const struct safetensors *fi
     sctd_auto(engine_closep) struct engine *engine = open_engine(dir, setup, &run->golden, NULL);
     float *volume = golden_copy(file, "volume");
 
-    golden_must(engine_run_volume(engine, volume, run->volume->dim, &run->result, &err), &err,
+    golden_must(engine_run_volume(engine, volume, run->volume->dim, NULL, &run->result, &err), &err,
                 "run_volume");
     free(volume);
 }
