@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -49,13 +49,6 @@ static void infer_fini(struct infer *infer)
     }
     engine_close(infer->engine);
     safetensors_close(infer->input);
-}
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* Room for the values of an array, kept by `infer`. */
@@ -291,7 +284,7 @@ static int run(struct infer *infer, struct sctd_error *err)
 {
     const struct tensor_view *volume = safetensors_find(infer->input, "volume");
     const struct tensor_view *x_cnn = safetensors_find(infer->input, "x_cnn");
-    const double start = now_s();
+    const double start = sctd_now_s();
     int r = 0;
     if (volume != NULL) {
         r = run_volume(infer, volume, err);
@@ -305,7 +298,7 @@ static int run(struct infer *infer, struct sctd_error *err)
     }
     if (r == 0) {
         engine_take_stats(infer->engine, &infer->stats);
-        infer->run_s = now_s() - start - infer->stats.load_ms * 1e-3;
+        infer->run_s = sctd_now_s() - start - infer->stats.load_ms * 1e-3;
     }
     return r;
 }
