@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "server/options.h"
 
 enum { CMDS_MAX = 32 };
@@ -86,6 +88,15 @@ int cmd_fail(const char *command, const struct sctd_error *err)
 {
     (void)fprintf(stderr, "%s: %s\n", command, err->text);
     return err->code == SCTD_EINVAL ? CMD_USAGE : CMD_FAILED;
+}
+
+int cmd_print_json(const struct json_writer *w)
+{
+    int r = json_writer_finish(w);
+    if (r == 0) {
+        (void)fprintf(stdout, "%s\n", sctd_buf_get_text(w->buf));
+    }
+    return r;
 }
 
 const char *cmd_models_dir(void)

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +28,7 @@ struct cmd {
 };
 
 int cmd_bench(int argc, char **argv);
+int cmd_convert(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 
@@ -39,6 +41,9 @@ int cmd_dispatch(const char *parent, const struct cmd *table, int argc, char **a
 
 /* Print "command: text" on standard error and return CMD_USAGE for SCTD_EINVAL, else CMD_FAILED. */
 int cmd_fail(const char *command, const struct sctd_error *err);
+
+/* Print what a writer has put into its buffer, if it succeeded.  Errors: those of json_writer_finish. */
+SCTD_NODISCARD int cmd_print_json(const struct json_writer *w);
 
 /* The models folder when --models-dir is not given: SCTD_MODELS_DIR, else /var/lib/sctd/models. */
 const char *cmd_models_dir(void);

@@ -16,7 +16,7 @@
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 #include "server/cmd.h"
-#include "server/options.h"
+#include "server/cmd_options.h"
 
 static const char command[] = "sctd bench engine";
 
@@ -220,10 +220,7 @@ static int print_json(const struct bench *bench, struct sctd_error *err)
     struct sctd_buf buf = sctd_buf_make(FACTS_MAX);
     struct json_writer w = json_writer_make(&buf, true, err);
     write_facts(&w, bench);
-    int r = json_writer_finish(&w);
-    if (r == 0) {
-        (void)fprintf(stdout, "%s\n", sctd_buf_get_text(&buf));
-    }
+    int r = cmd_print_json(&w);
     sctd_buf_fini(&buf);
     return r;
 }
@@ -304,31 +301,11 @@ static int bench_engine(int argc, char **argv)
          .min = 1,
          .max = 1024,
          .help = "slices in flight at once; default 4"},
-        {.name = "backend",
-         .kind = OPTION_CHOICE,
-         .target = (void *)&args.backend,
-         .argument = "BACKEND",
-         .choices = "auto|cpu|ref",
-         .help = "auto, cpu or ref (slow and plain); default auto"},
-        {.name = "precision",
-         .kind = OPTION_CHOICE,
-         .target = (void *)&args.precision,
-         .argument = "PRECISION",
-         .choices = "auto|fp32|bf16|bf16x3",
-         .help = "auto, fp32, bf16 or bf16x3; default auto"},
-        {.name = "threads",
-         .kind = OPTION_NUMBER,
-         .target = &args.threads,
-         .argument = "N",
-         .min = 0,
-         .max = 1024,
-         .help = "default 0: one for each processor"},
-        {.name = "models-dir",
-         .kind = OPTION_TEXT,
-         .target = (void *)&args.models_dir,
-         .argument = "DIR",
-         .help = "where NAME is looked up; default $SCTD_MODELS_DIR, else /var/lib/sctd/models"},
-        {.name = "json", .kind = OPTION_FLAG, .target = &args.json, .help = "print facts as JSON"},
+        CMD_BACKEND_OPTION(args.backend),
+        CMD_PRECISION_OPTION(args.precision),
+        CMD_THREADS_OPTION(args.threads),
+        CMD_MODELS_DIR_OPTION(args.models_dir),
+        CMD_JSON_OPTION(args.json),
     };
     const struct options options = {
         .command = command,

@@ -15,7 +15,7 @@
 #include "engine/base/safetensors.h"
 #include "engine/engine.h"
 #include "server/cmd.h"
-#include "server/options.h"
+#include "server/cmd_options.h"
 
 static const char command[] = "sctd infer";
 
@@ -353,10 +353,7 @@ static int print_facts(const struct infer *infer, struct sctd_error *err)
     struct sctd_buf buf = sctd_buf_make(FACTS_MAX);
     struct json_writer w = json_writer_make(&buf, true, err);
     write_facts(&w, infer);
-    int r = json_writer_finish(&w);
-    if (r == 0) {
-        (void)fprintf(stdout, "%s\n", sctd_buf_get_text(&buf));
-    }
+    int r = cmd_print_json(&w);
     sctd_buf_fini(&buf);
     return r;
 }
@@ -427,12 +424,7 @@ int cmd_infer(int argc, char **argv)
     struct infer_args args = {
         .models_dir = cmd_models_dir(), .backend = "auto", .precision = "auto"};
     const struct option table[] = {
-        {.name = "model",
-         .kind = OPTION_TEXT,
-         .target = (void *)&args.model,
-         .argument = "MODEL",
-         .help = "a model's directory (with a '/'), or NAME[@VERSION]",
-         .required = true},
+        CMD_MODEL_OPTION(args.model),
         {.name = "input",
          .kind = OPTION_TEXT,
          .target = (void *)&args.input,
@@ -445,43 +437,17 @@ int cmd_infer(int argc, char **argv)
          .argument = "OUT.safetensors",
          .help = "gets y and the taps; of a volume: clip, x_cnn, x_dino, y and hu",
          .required = true},
-        {.name = "backend",
-         .kind = OPTION_CHOICE,
-         .target = (void *)&args.backend,
-         .argument = "BACKEND",
-         .choices = "auto|cpu|ref",
-         .help = "auto, cpu or ref (slow and plain); default auto"},
-        {.name = "precision",
-         .kind = OPTION_CHOICE,
-         .target = (void *)&args.precision,
-         .argument = "PRECISION",
-         .choices = "auto|fp32|bf16|bf16x3",
-         .help = "auto, fp32, bf16 or bf16x3; default auto"},
-        {.name = "threads",
-         .kind = OPTION_NUMBER,
-         .target = &args.threads,
-         .argument = "N",
-         .min = 0,
-         .max = 1024,
-         .help = "default 0: one for each processor"},
-        {.name = "batch",
-         .kind = OPTION_NUMBER,
-         .target = &args.batch,
-         .argument = "N",
-         .min = 0,
-         .max = 1024,
-         .help = "slices in flight at once; default 0: the engine's choice"},
+        CMD_BACKEND_OPTION(args.backend),
+        CMD_PRECISION_OPTION(args.precision),
+        CMD_THREADS_OPTION(args.threads),
+        CMD_BATCH_OPTION(args.batch),
         {.name = "tap",
          .kind = OPTION_LIST,
          .target = &args.taps,
          .argument = "NAME",
          .help = "also write an inner tensor, such as gen.enc1; may be repeated"},
-        {.name = "models-dir",
-         .kind = OPTION_TEXT,
-         .target = (void *)&args.models_dir,
-         .argument = "DIR",
-         .help = "where NAME is looked up; default $SCTD_MODELS_DIR, else /var/lib/sctd/models"},
-        {.name = "json", .kind = OPTION_FLAG, .target = &args.json, .help = "print facts as JSON"},
+        CMD_MODELS_DIR_OPTION(args.models_dir),
+        CMD_JSON_OPTION(args.json),
     };
     const struct options options = {
         .command = command,

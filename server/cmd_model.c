@@ -11,7 +11,7 @@
 #include "engine/base/json.h"
 #include "engine/engine.h"
 #include "server/cmd.h"
-#include "server/options.h"
+#include "server/cmd_options.h"
 
 enum {
     LIST_BYTES_MAX = 64 << 20,
@@ -19,25 +19,6 @@ enum {
     SIZE_MIN = 16,
     SIZE_MAX_PIXELS = 2048
 };
-
-#define MODELS_DIR_OPTION(variable)                                                                \
-    {.name = "models-dir",                                                                         \
-     .kind = OPTION_TEXT,                                                                          \
-     .target = (void *)&(variable),                                                                \
-     .argument = "DIR",                                                                            \
-     .help = "folder of the models (default: $SCTD_MODELS_DIR, else /var/lib/sctd/models)"}
-#define JSON_OPTION(variable)                                                                      \
-    {.name = "json", .kind = OPTION_FLAG, .target = &(variable), .help = "print JSON"}
-
-/* Print what a writer has put into buf, if it succeeded. */
-static int print_json(const struct json_writer *w)
-{
-    int r = json_writer_finish(w);
-    if (r == 0) {
-        (void)fprintf(stdout, "%s\n", sctd_buf_get_text(w->buf));
-    }
-    return r;
-}
 
 /* The manifest with the directory that it was found in. */
 static int print_manifest_json(const struct manifest *manifest, const char *dir,
@@ -49,7 +30,7 @@ static int print_manifest_json(const struct manifest *manifest, const char *dir,
     json_write_string(&w, "dir", dir);
     manifest_write_members(manifest, &w);
     json_write_object_end(&w);
-    return print_json(&w);
+    return cmd_print_json(&w);
 }
 
 /* model import */
@@ -122,8 +103,8 @@ static int parse_import(struct import_words *words, int argc, char **argv, struc
              "are not 64 wide",
          .min = 1,
          .max = 128},
-        MODELS_DIR_OPTION(o->models_dir),
-        JSON_OPTION(words->json),
+        CMD_MODELS_DIR_OPTION(o->models_dir),
+        CMD_JSON_OPTION(words->json),
     };
     const struct options options = {
         .command = "sctd model import",
@@ -227,7 +208,7 @@ static int list_json(const char *models_dir, struct sctd_error *err)
     }
     json_write_array_end(&w);
     json_write_object_end(&w);
-    return print_json(&w);
+    return cmd_print_json(&w);
 }
 
 static int run_list(int argc, char **argv)
@@ -235,7 +216,7 @@ static int run_list(int argc, char **argv)
     static const char command[] = "sctd model list";
     const char *models_dir = cmd_models_dir();
     bool json = false;
-    const struct option table[] = {MODELS_DIR_OPTION(models_dir), JSON_OPTION(json)};
+    const struct option table[] = {CMD_MODELS_DIR_OPTION(models_dir), CMD_JSON_OPTION(json)};
     const struct options options = {
         .command = command,
         .summary = "List the models: name and version, modality, weights' SHA-256, description.",
@@ -266,7 +247,8 @@ struct one_words {
 static int parse_one(struct one_words *words, const char *command, const char *summary, int argc,
                      char **argv, struct sctd_error *err)
 {
-    const struct option table[] = {MODELS_DIR_OPTION(words->models_dir), JSON_OPTION(words->json)};
+    const struct option table[] = {CMD_MODELS_DIR_OPTION(words->models_dir),
+                                   CMD_JSON_OPTION(words->json)};
     const struct options options = {
         .command = command,
         .operands = "NAME[@VERSION]|DIR",
@@ -368,7 +350,7 @@ static int print_verdict_json(const char *dir, const struct model *model, int r,
         json_write_string(&w, "error", verdict->text);
     }
     json_write_object_end(&w);
-    return print_json(&w);
+    return cmd_print_json(&w);
 }
 
 static int run_verify(int argc, char **argv)

@@ -6,6 +6,7 @@
 
 static const struct cmd commands[] = {
     {"model", cmd_model, "import, list, show and verify models"},
+    {"convert", cmd_convert, "turn DICOM series in files into synthetic CT series"},
     {"infer", cmd_infer, "run a model on tensors in a file"},
     {"bench", cmd_bench, "measure the engine's speed"},
     {NULL, NULL, NULL},

@@ -1,0 +1,54 @@
+/* cmd_options.h - rows of option tables that several subcommands have. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "server/options.h" // IWYU pragma: export
+
+/* target: a const char *. */
+#define CMD_MODEL_OPTION(variable)                                                                 \
+    {.name = "model",                                                                              \
+     .kind = OPTION_TEXT,                                                                          \
+     .target = (void *)&(variable),                                                                \
+     .argument = "NAME[@VERSION]|DIR",                                                             \
+     .help = "a model of the models folder, or a model's directory (with a '/')",                  \
+     .required = true}
+#define CMD_MODELS_DIR_OPTION(variable)                                                            \
+    {.name = "models-dir",                                                                         \
+     .kind = OPTION_TEXT,                                                                          \
+     .target = (void *)&(variable),                                                                \
+     .argument = "DIR",                                                                            \
+     .help = "folder of the models (default: $SCTD_MODELS_DIR, else /var/lib/sctd/models)"}
+#define CMD_BACKEND_OPTION(variable)                                                               \
+    {.name = "backend",                                                                            \
+     .kind = OPTION_CHOICE,                                                                        \
+     .target = (void *)&(variable),                                                                \
+     .argument = "BACKEND",                                                                        \
+     .help = "auto, cpu or ref (slow and plain); default auto",                                    \
+     .choices = "auto|cpu|ref"}
+#define CMD_PRECISION_OPTION(variable)                                                             \
+    {.name = "precision",                                                                          \
+     .kind = OPTION_CHOICE,                                                                        \
+     .target = (void *)&(variable),                                                                \
+     .argument = "PRECISION",                                                                      \
+     .help = "auto, fp32, bf16 or bf16x3; default auto",                                           \
+     .choices = "auto|fp32|bf16|bf16x3"}
+/* target: an int64_t. */
+#define CMD_THREADS_OPTION(variable)                                                               \
+    {.name = "threads",                                                                            \
+     .kind = OPTION_NUMBER,                                                                        \
+     .target = &(variable),                                                                        \
+     .argument = "N",                                                                              \
+     .help = "default 0: one for each processor",                                                  \
+     .min = 0,                                                                                     \
+     .max = 1024}
+#define CMD_BATCH_OPTION(variable)                                                                 \
+    {.name = "batch",                                                                              \
+     .kind = OPTION_NUMBER,                                                                        \
+     .target = &(variable),                                                                        \
+     .argument = "N",                                                                              \
+     .help = "slices in flight at once; default 0: the engine's choice",                           \
+     .min = 0,                                                                                     \
+     .max = 1024}
+/* target: a bool. */
+#define CMD_JSON_OPTION(variable)                                                                  \
+    {.name = "json", .kind = OPTION_FLAG, .target = &(variable), .help = "print facts as JSON"}
