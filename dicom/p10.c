@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/p10.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dicom/elements.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+
+static const char explicit_little_endian[] = "1.2.840.10008.1.2.1";
+
+static int encode_meta(struct sctd_buf *buf, const char *sop_class_uid,
+                       const char *sop_instance_uid, struct sctd_error *err)
+{
+    const struct {
+        uint32_t tag;
+        const char *vr, *text;
+    } texts[] = {{0x00020002U, "UI", sop_class_uid},
+                 {0x00020003U, "UI", sop_instance_uid},
+                 {0x00020010U, "UI", explicit_little_endian},
+                 {0x00020012U, "UI", DICOM_IMPLEMENTATION_CLASS_UID},
+                 {0x00020013U, "SH", DICOM_IMPLEMENTATION_VERSION_NAME}};
+    sctd_auto(dicom_elements_fini) struct dicom_elements meta = {0};
+    int r = dicom_elements_set(&meta, 0x00020001U, "OB", "\0\1", 2, err);
+    for (size_t i = 0; r == 0 && i < sizeof texts / sizeof *texts; i++) {
+        r = dicom_elements_set_text(&meta, texts[i].tag, texts[i].vr, texts[i].text, err);
+    }
+    return r < 0 ? r : dicom_elements_encode(buf, &meta, NULL, err);
+}
+
+int dicom_p10_start(struct sctd_buf *buf, const char *sop_class_uid, const char *sop_instance_uid,
+                    struct sctd_error *err)
+{
+    static const char preamble[128] = {0};
+    sctd_auto(sctd_buf_fini) struct sctd_buf meta = sctd_buf_make(1024);
+    int r = encode_meta(&meta, sop_class_uid, sop_instance_uid, err);
+    if (r < 0) {
+        return r;
+    }
+    const uint32_t size = (uint32_t)meta.size;
+    const unsigned char length[4] = {(unsigned char)size, (unsigned char)(size >> 8),
+                                     (unsigned char)(size >> 16), (unsigned char)(size >> 24)};
+    r = sctd_buf_append(buf, preamble, sizeof preamble, err);
+    if (r == 0) {
+        r = sctd_buf_text(buf, "DICM", err);
+    }
+    if (r == 0) {
+        r = dicom_elements_add_header(buf, 0x00020000U, "UL", sizeof length, err);
+    }
+    if (r == 0) {
+        r = sctd_buf_append(buf, length, sizeof length, err);
+    }
+    return r < 0 ? r : sctd_buf_append(buf, meta.data, meta.size, err);
+}

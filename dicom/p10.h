@@ -1,0 +1,24 @@
+/*
+ * p10.h - the start of a DICOM file of ours (PS3.10 7.1), and the UIDs that say who wrote it.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Who wrote it (PS3.7 D.3.3.2): the same in all versions; the name changes with what is written. */
+#define DICOM_IMPLEMENTATION_CLASS_UID    "2.25.11836677800463604914031677243290474135"
+#define DICOM_IMPLEMENTATION_VERSION_NAME "SCTD_1"
+
+/* Append a preamble of zeros and the meta information of a data set in explicit VR little endian. */
+SCTD_NODISCARD int dicom_p10_start(struct sctd_buf *buf, const char *sop_class_uid,
+                                   const char *sop_instance_uid, struct sctd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
