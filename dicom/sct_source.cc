@@ -10,7 +10,7 @@
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 
-#include "dicom/elements.h"
+#include "dicom/attributes.h"
 #include "dicom/guard.hh"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -27,7 +27,8 @@ namespace
 enum { MAX_DEPTH = 16 };
 constexpr std::size_t max_sequence = std::size_t{64} << 20;
 
-int copy_element(struct dicom_elements *to, DcmElement &element, int depth, struct sctd_error *err);
+int copy_element(struct dicom_attributes *to, DcmElement &element, int depth,
+                 struct sctd_error *err);
 
 bool is_copied(const DcmElement &element)
 {
@@ -36,7 +37,7 @@ bool is_copied(const DcmElement &element)
 
 int copy_item(struct sctd_buf *items, DcmItem &item, int depth, struct sctd_error *err)
 {
-    sctd_auto(dicom_elements_fini) struct dicom_elements elements = {};
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes elements = {};
     for (unsigned long i = 0; i < item.card(); i++) {
         DcmElement *element = item.getElement(i);
         const int r = is_copied(*element) ? copy_element(&elements, *element, depth, err) : 0;
@@ -44,10 +45,10 @@ int copy_item(struct sctd_buf *items, DcmItem &item, int depth, struct sctd_erro
             return r;
         }
     }
-    return dicom_elements_add_item(items, &elements, err);
+    return dicom_attributes_add_item(items, &elements, err);
 }
 
-int copy_sequence(struct dicom_elements *to, DcmSequenceOfItems &sequence, int depth,
+int copy_sequence(struct dicom_attributes *to, DcmSequenceOfItems &sequence, int depth,
                   struct sctd_error *err)
 {
     if (depth >= MAX_DEPTH) {
@@ -61,13 +62,14 @@ int copy_sequence(struct dicom_elements *to, DcmSequenceOfItems &sequence, int d
         }
     }
     const std::uint32_t tag = std::uint32_t{sequence.getGTag()} << 16 | sequence.getETag();
-    return dicom_elements_set_items(to, tag, &items, err);
+    return dicom_attributes_set_items(to, tag, &items, err);
 }
 
 /*
  * DcmElement's own methods are called past those of its subclasses, which trim text and pad it anew.
  */
-int copy_element(struct dicom_elements *to, DcmElement &element, int depth, struct sctd_error *err)
+int copy_element(struct dicom_attributes *to, DcmElement &element, int depth,
+                 struct sctd_error *err)
 {
     if (element.ident() == EVR_SQ) {
         return copy_sequence(to, static_cast<DcmSequenceOfItems &>(element), depth, err);
@@ -76,18 +78,18 @@ int copy_element(struct dicom_elements *to, DcmElement &element, int depth, stru
     const Uint32 size = element.DcmElement::getLength();
     std::vector<char> value(size);
     if (size > 0) {
-        const OFCondition done = element.DcmElement::getPartialValue(value.data(), 0, size, nullptr,
-                                                                     EBO_LittleEndian);
+        const OFCondition done =
+            element.DcmElement::getPartialValue(value.data(), 0, size, nullptr, EBO_LittleEndian);
         if (done.bad()) {
             return sctd_error(err, SCTD_EDATA, "element (%04x,%04x) cannot be read: %s", tag >> 16,
                               tag & 0xffffU, done.text());
         }
     }
     const DcmVR vr(DcmVR(element.getVR()).getValidEVR());
-    return dicom_elements_set(to, tag, vr.getVRName(), value.data(), size, err);
+    return dicom_attributes_set(to, tag, vr.getVRName(), value.data(), size, err);
 }
 
-int copy_from(struct dicom_elements *to, DcmItem &item, std::uint32_t tag, struct sctd_error *err)
+int copy_from(struct dicom_attributes *to, DcmItem &item, std::uint32_t tag, struct sctd_error *err)
 {
     DcmElement *element = nullptr;
     const DcmTagKey key(static_cast<Uint16>(tag >> 16), static_cast<Uint16>(tag & 0xffffU));
@@ -129,13 +131,13 @@ void sct_source_close(struct sct_source *source)
     delete source;
 }
 
-int sct_source_copy(struct dicom_elements *to, const struct sct_source *source, std::uint32_t tag,
+int sct_source_copy(struct dicom_attributes *to, const struct sct_source *source, std::uint32_t tag,
                     struct sctd_error *err)
 {
     return dicom_guard(err, [&] { return copy_from(to, *source->file->getDataset(), tag, err); });
 }
 
-int sct_source_copy_group(struct dicom_elements *to, const struct sct_source *source,
+int sct_source_copy_group(struct dicom_attributes *to, const struct sct_source *source,
                           std::uint32_t group, struct sctd_error *err)
 {
     return dicom_guard(err, [&] {
@@ -152,7 +154,7 @@ int sct_source_copy_group(struct dicom_elements *to, const struct sct_source *so
     });
 }
 
-int sct_source_copy_of_frame(struct dicom_elements *to, const struct sct_source *source,
+int sct_source_copy_of_frame(struct dicom_attributes *to, const struct sct_source *source,
                              std::int32_t frame, std::uint32_t sequence, std::uint32_t tag,
                              struct sctd_error *err)
 {

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "dicom/elements.h"
+#include "dicom/attributes.h"
 #include "engine/base/error.h"
 
 #ifdef __cplusplus
@@ -37,17 +37,18 @@ enum { SCT_SOURCE_ABSENT = 1 };
 
 /* Copy an element of the data set itself.  Returns 0 or SCT_SOURCE_ABSENT.
  * Errors of these: SCTD_EDATA (a value that cannot be read), SCTD_ENOMEM. */
-SCTD_NODISCARD int sct_source_copy(struct dicom_elements *to, const struct sct_source *source,
+SCTD_NODISCARD int sct_source_copy(struct dicom_attributes *to, const struct sct_source *source,
                                    uint32_t tag, struct sctd_error *err);
 /* Copy all elements of a group. */
-SCTD_NODISCARD int sct_source_copy_group(struct dicom_elements *to, const struct sct_source *source,
-                                         uint32_t group, struct sctd_error *err);
+SCTD_NODISCARD int sct_source_copy_group(struct dicom_attributes *to,
+                                         const struct sct_source *source, uint32_t group,
+                                         struct sctd_error *err);
 
 /*
  * Copy an element from the functional group `sequence` of a frame, its own before the shared one; in an
  * instance without functional groups from the data set itself.  Returns 0 or SCT_SOURCE_ABSENT.
  */
-SCTD_NODISCARD int sct_source_copy_of_frame(struct dicom_elements *to,
+SCTD_NODISCARD int sct_source_copy_of_frame(struct dicom_attributes *to,
                                             const struct sct_source *source, int32_t frame,
                                             uint32_t sequence, uint32_t tag,
                                             struct sctd_error *err);

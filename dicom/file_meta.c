@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dicom/p10.h"
+#include "dicom/file_meta.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dicom/elements.h"
+#include "dicom/attributes.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 
@@ -13,24 +13,22 @@ static const char explicit_little_endian[] = "1.2.840.10008.1.2.1";
 static int encode_meta(struct sctd_buf *buf, const char *sop_class_uid,
                        const char *sop_instance_uid, struct sctd_error *err)
 {
-    const struct {
-        uint32_t tag;
-        const char *vr, *text;
-    } texts[] = {{0x00020002U, "UI", sop_class_uid},
-                 {0x00020003U, "UI", sop_instance_uid},
-                 {0x00020010U, "UI", explicit_little_endian},
-                 {0x00020012U, "UI", DICOM_IMPLEMENTATION_CLASS_UID},
-                 {0x00020013U, "SH", DICOM_IMPLEMENTATION_VERSION_NAME}};
-    sctd_auto(dicom_elements_fini) struct dicom_elements meta = {0};
-    int r = dicom_elements_set(&meta, 0x00020001U, "OB", "\0\1", 2, err);
-    for (size_t i = 0; r == 0 && i < sizeof texts / sizeof *texts; i++) {
-        r = dicom_elements_set_text(&meta, texts[i].tag, texts[i].vr, texts[i].text, err);
+    const struct dicom_text_attribute texts[] = {
+        {0x00020002U, "UI", sop_class_uid},
+        {0x00020003U, "UI", sop_instance_uid},
+        {0x00020010U, "UI", explicit_little_endian},
+        {0x00020012U, "UI", DICOM_IMPLEMENTATION_CLASS_UID},
+        {0x00020013U, "SH", DICOM_IMPLEMENTATION_VERSION_NAME}};
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes meta = {0};
+    int r = dicom_attributes_set(&meta, 0x00020001U, "OB", "\0\1", 2, err);
+    if (r == 0) {
+        r = dicom_attributes_set_texts(&meta, texts, sizeof texts / sizeof *texts, err);
     }
-    return r < 0 ? r : dicom_elements_encode(buf, &meta, NULL, err);
+    return r < 0 ? r : dicom_attributes_encode(buf, &meta, NULL, err);
 }
 
-int dicom_p10_start(struct sctd_buf *buf, const char *sop_class_uid, const char *sop_instance_uid,
-                    struct sctd_error *err)
+int dicom_file_meta_start(struct sctd_buf *buf, const char *sop_class_uid,
+                          const char *sop_instance_uid, struct sctd_error *err)
 {
     static const char preamble[128] = {0};
     sctd_auto(sctd_buf_fini) struct sctd_buf meta = sctd_buf_make(1024);
@@ -46,7 +44,7 @@ int dicom_p10_start(struct sctd_buf *buf, const char *sop_class_uid, const char 
         r = sctd_buf_text(buf, "DICM", err);
     }
     if (r == 0) {
-        r = dicom_elements_add_header(buf, 0x00020000U, "UL", sizeof length, err);
+        r = dicom_attributes_add_header(buf, 0x00020000U, "UL", sizeof length, err);
     }
     if (r == 0) {
         r = sctd_buf_append(buf, length, sizeof length, err);

@@ -1,5 +1,5 @@
 /*
- * p10.h - the start of a DICOM file of ours (PS3.10 7.1), and the UIDs that say who wrote it.
+ * file_meta.h - the start of a DICOM file of ours (PS3.10 7.1), and the UIDs that say who wrote it.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
@@ -16,8 +16,8 @@ extern "C" {
 #define DICOM_IMPLEMENTATION_VERSION_NAME "SCTD_1"
 
 /* Append a preamble of zeros and the meta information of a data set in explicit VR little endian. */
-SCTD_NODISCARD int dicom_p10_start(struct sctd_buf *buf, const char *sop_class_uid,
-                                   const char *sop_instance_uid, struct sctd_error *err);
+SCTD_NODISCARD int dicom_file_meta_start(struct sctd_buf *buf, const char *sop_class_uid,
+                                         const char *sop_instance_uid, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/sct_inherit.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "dicom/attributes.h"
+#include "dicom/sct_source.h"
+#include "dicom/tags.h"
+#include "engine/base/error.h"
+
+enum need { IF_THERE, MAY_BE_EMPTY, MUST_BE_THERE };
+
+static const struct {
+    uint32_t tag;
+    char vr[3]; /* of the empty value that stands in */
+    enum need need;
+} inherited[] = {
+    {TAG_SPECIFIC_CHARACTER_SET, "CS", IF_THERE},
+    /* Patient (C.7.1.1) beyond group 0010 */
+    {TAG_PATIENT_NAME, "PN", MAY_BE_EMPTY},
+    {TAG_PATIENT_ID, "LO", MAY_BE_EMPTY},
+    {TAG_PATIENT_BIRTH_DATE, "DA", MAY_BE_EMPTY},
+    {TAG_PATIENT_SEX, "CS", MAY_BE_EMPTY},
+    {TAG_REFERENCED_PATIENT_SEQUENCE, "SQ", IF_THERE},
+    /* General Study (C.7.2.1) */
+    {TAG_STUDY_INSTANCE_UID, "UI", MUST_BE_THERE},
+    {TAG_STUDY_DATE, "DA", MAY_BE_EMPTY},
+    {TAG_STUDY_TIME, "TM", MAY_BE_EMPTY},
+    {TAG_STUDY_ID, "SH", MAY_BE_EMPTY},
+    {TAG_ACCESSION_NUMBER, "SH", MAY_BE_EMPTY},
+    {TAG_ISSUER_OF_ACCESSION_NUMBER_SEQUENCE, "SQ", IF_THERE},
+    {TAG_REFERRING_PHYSICIAN_NAME, "PN", MAY_BE_EMPTY},
+    {TAG_REFERRING_PHYSICIAN_IDENTIFICATION_SEQUENCE, "SQ", IF_THERE},
+    {TAG_CONSULTING_PHYSICIAN_NAME, "PN", IF_THERE},
+    {TAG_CONSULTING_PHYSICIAN_IDENTIFICATION_SEQUENCE, "SQ", IF_THERE},
+    {TAG_STUDY_DESCRIPTION, "LO", IF_THERE},
+    {TAG_PROCEDURE_CODE_SEQUENCE, "SQ", IF_THERE},
+    {TAG_PHYSICIANS_OF_RECORD, "PN", IF_THERE},
+    {TAG_PHYSICIANS_OF_RECORD_IDENTIFICATION_SEQUENCE, "SQ", IF_THERE},
+    {TAG_NAME_OF_PHYSICIANS_READING_STUDY, "PN", IF_THERE},
+    {TAG_PHYSICIANS_READING_STUDY_IDENTIFICATION_SEQUENCE, "SQ", IF_THERE},
+    {TAG_REFERENCED_STUDY_SEQUENCE, "SQ", IF_THERE},
+    {TAG_REQUESTING_SERVICE, "LO", IF_THERE},
+    {TAG_REQUESTING_SERVICE_CODE_SEQUENCE, "SQ", IF_THERE},
+    {TAG_REASON_FOR_PERFORMED_PROCEDURE_CODE_SEQUENCE, "SQ", IF_THERE},
+    /* Patient Study (C.7.2.2) beyond group 0010 */
+    {TAG_ADMITTING_DIAGNOSES_DESCRIPTION, "LO", IF_THERE},
+    {TAG_ADMITTING_DIAGNOSES_CODE_SEQUENCE, "SQ", IF_THERE},
+    {TAG_REASON_FOR_VISIT, "UT", IF_THERE},
+    {TAG_REASON_FOR_VISIT_CODE_SEQUENCE, "SQ", IF_THERE},
+    {TAG_ADMISSION_ID, "LO", IF_THERE},
+    {TAG_ISSUER_OF_ADMISSION_ID_SEQUENCE, "SQ", IF_THERE},
+    {TAG_SERVICE_EPISODE_ID, "LO", IF_THERE},
+    {TAG_SERVICE_EPISODE_DESCRIPTION, "LO", IF_THERE},
+    {TAG_ISSUER_OF_SERVICE_EPISODE_ID_SEQUENCE, "SQ", IF_THERE},
+    {TAG_PATIENT_STATE, "LO", IF_THERE},
+    /* Frame of Reference (C.7.4.1) */
+    {TAG_FRAME_OF_REFERENCE_UID, "UI", MUST_BE_THERE},
+    {TAG_POSITION_REFERENCE_INDICATOR, "LO", MAY_BE_EMPTY},
+    /* how the patient lay, what was examined and for which request (C.7.3.1) */
+    {TAG_PATIENT_POSITION, "CS", MAY_BE_EMPTY},
+    {TAG_BODY_PART_EXAMINED, "CS", IF_THERE},
+    {TAG_LATERALITY, "CS", IF_THERE},
+    {TAG_REQUEST_ATTRIBUTES_SEQUENCE, "SQ", IF_THERE},
+    /* what holds for all dates of the object, those of the study included (C.12.1) */
+    {TAG_TIMEZONE_OFFSET_FROM_UTC, "SH", IF_THERE},
+    {TAG_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", IF_THERE},
+    /* a face that can be recognised, or was removed, is so in the sCT (C.7.6.1) */
+    {TAG_RECOGNIZABLE_VISUAL_FEATURES, "CS", IF_THERE},
+};
+
+/* Groups whose elements all describe the patient, or the patient's and study's part in a trial ... */
+static const uint32_t groups[] = {0x0010, 0x0012};
+/* ... but for those of an acquisition or of the series (C.7.3.2). */
+static const uint32_t not_inherited[] = {
+    TAG_EXAMINED_BODY_THICKNESS, TAG_CLINICAL_TRIAL_COORDINATING_CENTER_NAME,
+    TAG_CLINICAL_TRIAL_SERIES_ID, TAG_CLINICAL_TRIAL_SERIES_DESCRIPTION,
+    TAG_ISSUER_OF_CLINICAL_TRIAL_SERIES_ID};
+
+/* What tells one patient, study or frame of reference from another. */
+static const uint32_t identity[] = {
+    TAG_SPECIFIC_CHARACTER_SET, TAG_PATIENT_NAME,          TAG_PATIENT_ID,
+    TAG_ISSUER_OF_PATIENT_ID,   TAG_PATIENT_BIRTH_DATE,    TAG_PATIENT_SEX,
+    TAG_STUDY_INSTANCE_UID,     TAG_FRAME_OF_REFERENCE_UID};
+
+static int inherit_row(struct dicom_attributes *to, const struct sct_source *source, size_t row,
+                       struct sctd_error *err)
+{
+    const uint32_t tag = inherited[row].tag;
+    int r = sct_source_copy(to, source, tag, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct dicom_attribute *copy = dicom_attributes_find(to, tag);
+    if (inherited[row].need == MUST_BE_THERE && (copy == NULL || copy->size == 0)) {
+        return sctd_error(err, SCTD_EDATA,
+                          "the source has no (%04x,%04x): an sCT needs its study and its frame of "
+                          "reference",
+                          tag >> 16, tag & 0xffffU);
+    }
+    if (inherited[row].need == MAY_BE_EMPTY && copy == NULL) {
+        return dicom_attributes_set(to, tag, inherited[row].vr, "", 0, err);
+    }
+    return 0;
+}
+
+/* Only data that say they are made up have this attribute's YES, and what is derived from them (C.12.1.1):
+ * an sCT of a patient shows a patient. */
+static int inherit_synthetic(struct dicom_attributes *to, const struct sct_source *source,
+                             struct sctd_error *err)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes one = {0};
+    int r = sct_source_copy(&one, source, TAG_SYNTHETIC_DATA, err);
+    if (r != 0) {
+        return r < 0 ? r : 0;
+    }
+    const struct dicom_attribute *says = dicom_attributes_find(&one, TAG_SYNTHETIC_DATA);
+    if (strncmp(says->value, "YES", 3) != 0) {
+        return 0;
+    }
+    return dicom_attributes_set_text(to, TAG_SYNTHETIC_DATA, "CS", "YES", err);
+}
+
+int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *source,
+                     struct sctd_error *err)
+{
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+        int r = sct_source_copy_group(to, source, groups[i], err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    for (size_t i = 0; i < sizeof not_inherited / sizeof *not_inherited; i++) {
+        dicom_attributes_remove(to, not_inherited[i]);
+    }
+    for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++) {
+        int r = inherit_row(to, source, i, err);
+        if (r < 0) {
+            return r;
+        }
+    }
+    return inherit_synthetic(to, source, err);
+}
+
+/* Without the padding at the end; nothing if there is no element. */
+static size_t get_text_size(const struct dicom_attribute *e)
+{
+    size_t size = e == NULL ? 0 : e->size;
+    while (size > 0 && (e->value[size - 1] == ' ' || e->value[size - 1] == '\0')) {
+        size--;
+    }
+    return size;
+}
+
+static bool is_same_text(const struct dicom_attribute *a, const struct dicom_attribute *b)
+{
+    const size_t size = get_text_size(a);
+    return size == get_text_size(b) && (size == 0 || memcmp(a->value, b->value, size) == 0);
+}
+
+int sct_inherit_check(const struct dicom_attributes *from_first, const struct sct_source *other,
+                      struct sctd_error *err)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes own = {0};
+    for (size_t i = 0; i < sizeof identity / sizeof *identity; i++) {
+        const uint32_t tag = identity[i];
+        int r = sct_source_copy(&own, other, tag, err);
+        if (r < 0) {
+            return r;
+        }
+        if (!is_same_text(dicom_attributes_find(from_first, tag),
+                          dicom_attributes_find(&own, tag))) {
+            return sctd_error(err, SCTD_EDATA,
+                              "the source's instances differ in (%04x,%04x): they are not of one "
+                              "patient, study and frame of reference",
+                              tag >> 16, tag & 0xffffU);
+        }
+    }
+    return 0;
+}
