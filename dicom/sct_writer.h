@@ -22,6 +22,9 @@
 extern "C" {
 #endif
 
+/* Manufacturer and Manufacturer's Model Name of what is written: how an sCT of ours is known. */
+#define SCT_MANUFACTURER "sctd"
+
 struct sct_options {
     const char *series_description; /* UTF-8; NULL: "sCT " and the source's */
     int32_t series_number_offset;   /* added to the source's Series Number; 0: 1000 */

@@ -169,7 +169,12 @@ static int sync_parent(const char *path, struct sctd_error *err)
     return sctd_dir_sync(folder, err);
 }
 
-int sctd_file_commit(struct sctd_file *file, struct sctd_error *err)
+void sctd_file_start_sync(const struct sctd_file *file)
+{
+    (void)sync_file_range(file->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
+int sctd_file_install(struct sctd_file *file, struct sctd_error *err)
 {
     if (fsync(file->fd) != 0) {
         const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, why());
@@ -183,7 +188,13 @@ int sctd_file_commit(struct sctd_file *file, struct sctd_error *err)
         (void)unlink(file->temporary);
         return r;
     }
-    return sync_parent(file->path, err);
+    return 0;
+}
+
+int sctd_file_commit(struct sctd_file *file, struct sctd_error *err)
+{
+    int r = sctd_file_install(file, err);
+    return r < 0 ? r : sync_parent(file->path, err);
 }
 
 int sctd_file_replace(const char *path, const void *bytes, size_t size, struct sctd_error *err)

@@ -44,6 +44,10 @@ SCTD_NODISCARD int sctd_file_write(struct sctd_file *file, const void *bytes, si
                                    struct sctd_error *err);
 /* fsync, close, rename, fsync of the folder.  On failure the temporary file is gone. */
 SCTD_NODISCARD int sctd_file_commit(struct sctd_file *file, struct sctd_error *err);
+/* The same without the folder, which is then the caller's to sync, once for several files. */
+SCTD_NODISCARD int sctd_file_install(struct sctd_file *file, struct sctd_error *err);
+/* Let the disk begin with what was written so far, so that syncing it waits less; best effort. */
+void sctd_file_start_sync(const struct sctd_file *file);
 void sctd_file_abort(struct sctd_file *file); /* after a commit: a no-op */
 
 /* All of it at once. */

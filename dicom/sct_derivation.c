@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/sct_derivation.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "dicom/attributes.h"
+#include "dicom/sct_text.h"
+#include "dicom/sct_writer.h"
+#include "dicom/source.h"
+#include "dicom/tags.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+
+enum { MAX_SHORT_TEXT = 1024 /* characters of VR ST */ };
+
+/*
+ * CID 7203 is extensible and has no code for what a network does to an image; of its codes the one that
+ * holds is that slices were resampled, to the network's matrix and back.
+ */
+static const struct dicom_code derivations[] = {
+    {"SYNTHETIC_CT", "99SCTD", "Synthetic CT by neural network"},
+    {"113085", "DCM", "Spatial resampling"}};
+static const struct dicom_code purpose = {"121322", "DCM",
+                                          "Source image for image processing operation"};
+
+int sct_derivation_describe(struct dicom_attributes *to, const struct sct_model *model,
+                            const char *charset, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(4UL * MAX_SHORT_TEXT);
+    sctd_auto(sctd_buf_fini) struct sctd_buf items = sctd_buf_make(4UL * MAX_SHORT_TEXT);
+    int r =
+        sctd_buf_printf(&text, err,
+                        "Synthetic CT computed by a neural network, model %s version %s, weights "
+                        "SHA-256 %s, with %s",
+                        model->name, model->version, model->sha256, model->software);
+    if (r < 0) {
+        return r;
+    }
+    const struct dicom_text_attribute description = {TAG_DERIVATION_DESCRIPTION, "ST",
+                                                     sctd_buf_get_text(&text)};
+    r = sct_text_set(to, &description, MAX_SHORT_TEXT, charset, err);
+    for (size_t i = 0; r == 0 && i < sizeof derivations / sizeof *derivations; i++) {
+        r = dicom_attributes_add_code_item(&items, &derivations[i], err);
+    }
+    return r < 0 ? r : dicom_attributes_set_items(to, TAG_DERIVATION_CODE_SEQUENCE, &items, err);
+}
+
+int sct_derivation_add_scheme(struct dicom_attributes *to, struct sctd_error *err)
+{
+    static const struct dicom_text_attribute texts[] = {
+        {TAG_CODING_SCHEME_DESIGNATOR, "SH", "99SCTD"}, {TAG_CODING_SCHEME_NAME, "ST", "sctd"}};
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
+    int r = dicom_attributes_set_texts(&item, texts, sizeof texts / sizeof *texts, err);
+    return r < 0 ? r
+                 : dicom_attributes_set_item(to, TAG_CODING_SCHEME_IDENTIFICATION_SEQUENCE, &item,
+                                             err);
+}
+
+static int set_reference(struct dicom_attributes *to, const struct dicom_source *slice,
+                         struct sctd_error *err)
+{
+    const struct dicom_text_attribute texts[] = {
+        {TAG_REFERENCED_SOP_CLASS_UID, "UI", slice->sop_class_uid},
+        {TAG_REFERENCED_SOP_INSTANCE_UID, "UI", slice->sop_instance_uid}};
+    return dicom_attributes_set_texts(to, texts, sizeof texts / sizeof *texts, err);
+}
+
+int sct_derivation_add_source(struct dicom_attributes *to,
+                              const struct sct_derivation_source *source, struct sctd_error *err)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
+    int r = set_reference(&item, source->slice, err);
+    if (r == 0 && source->is_enhanced) {
+        char number[16];
+        (void)snprintf(number, sizeof number, "%d", (int)source->slice->frame + 1);
+        r = dicom_attributes_set_text(&item, TAG_REFERENCED_FRAME_NUMBER, "IS", number, err);
+    }
+    if (r == 0) {
+        r = dicom_attributes_set_text(&item, TAG_SPATIAL_LOCATIONS_PRESERVED, "CS",
+                                      source->is_same_grid ? "YES" : "NO", err);
+    }
+    if (r == 0) {
+        r = dicom_attributes_set_code(&item, TAG_PURPOSE_OF_REFERENCE_CODE_SEQUENCE, &purpose, err);
+    }
+    return r < 0 ? r : dicom_attributes_set_item(to, TAG_SOURCE_IMAGE_SEQUENCE, &item, err);
+}
+
+int sct_derivation_add_instance(struct sctd_buf *items, const struct dicom_source *slice,
+                                struct sctd_error *err)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
+    int r = set_reference(&item, slice, err);
+    return r < 0 ? r : dicom_attributes_add_item(items, &item, err);
+}
+
+int sct_derivation_add_series(struct dicom_attributes *to, const struct dicom_attribute *series_uid,
+                              const struct sctd_buf *instances, struct sctd_error *err)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
+    int r = dicom_attributes_copy(&item, series_uid, err);
+    if (r == 0) {
+        r = dicom_attributes_set_items(&item, TAG_REFERENCED_INSTANCE_SEQUENCE, instances, err);
+    }
+    return r < 0 ? r : dicom_attributes_set_item(to, TAG_REFERENCED_SERIES_SEQUENCE, &item, err);
+}
