@@ -341,24 +341,26 @@ static int make_temporary(char *ret_folder, const struct conversion *c, struct s
     return 0;
 }
 
+static void print_size(char *text, size_t size, const char *name, const struct volume_grid *g)
+{
+    (void)snprintf(text, size, "%s: %d x %d x %d voxels of %.4g x %.4g x %.4g mm", name, g->dim[0],
+                   g->dim[1], g->dim[2], g->step[0], g->step[1], g->step[2]);
+}
+
+/* UIDs tell which series they are and not whose. */
 static int write_preview(const struct conversion *c, struct sctd_error *err)
 {
     const struct manifest *m = c->job->network->manifest;
-    const struct volume_grid *g = &c->plan.source;
-    const struct volume_grid *s = result_grid(c);
     char model[2 * MANIFEST_NAME_MAX + 64];
-    char source[DICOM_UID_SIZE + 128];
-    char sct[DICOM_UID_SIZE + 128];
+    char source[256];
+    char sct[256];
     (void)snprintf(model, sizeof model, "sctd %s, model %s@%s%s", SCTD_VERSION, m->name, m->version,
                    m->research_only ? ", for research only" : "");
-    (void)snprintf(source, sizeof source, "%s %s: %d x %d x %d, %.3g x %.3g x %.3g mm",
-                   dicom_series_get_modality(c->series), c->facts->series_instance_uid, g->dim[0],
-                   g->dim[1], g->dim[2], g->step[0], g->step[1], g->step[2]);
-    (void)snprintf(sct, sizeof sct, "sCT %s: %d x %d x %d, %.3g x %.3g x %.3g mm",
-                   c->result.series_uid, s->dim[0], s->dim[1], s->dim[2], s->step[0], s->step[1],
-                   s->step[2]);
-    const char *const title[3] = {model, source, sct};
-    return preview_write(c->preview, c->job->preview, title, 3, err);
+    print_size(source, sizeof source, dicom_series_get_modality(c->series), &c->plan.source);
+    print_size(sct, sizeof sct, "sCT", result_grid(c));
+    const char *const title[] = {model, source, c->facts->series_instance_uid, sct,
+                                 c->result.series_uid};
+    return preview_write(c->preview, c->job->preview, title, sizeof title / sizeof title[0], err);
 }
 
 static int write_result(struct conversion *c, struct sctd_error *err)

@@ -17,10 +17,11 @@
 
 enum {
     PLANES = 3,
-    LONGEST = 320, /* pixels of the longest side of the source */
-    MARGIN = 26,   /* around a plane, for its letters */
-    SCALE = 2,     /* of the letters */
-    LINE = 20,     /* from one line of text to the next */
+    LONGEST = 320,  /* pixels of the longest side of the source */
+    MARGIN = 26,    /* around a plane, for its letters */
+    SCALE = 2,      /* of the letters */
+    TITLE_MAX = 80, /* letters of a line that the picture grows for */
+    LINE = 20,      /* from one line of text to the next */
     WHITE = 255,
     GREY = 150,
 };
@@ -261,15 +262,21 @@ struct layout {
     int32_t x[PLANES], width, top, row_height, height;
 };
 
-static void lay_out(struct layout *ret_layout, const struct preview *preview, int32_t lines)
+static void lay_out(struct layout *ret_layout, const struct preview *preview,
+                    const char *const *title, size_t n)
 {
-    struct layout l = {.top = MARGIN / 2 + lines * LINE};
+    struct layout l = {.top = MARGIN / 2 + (int32_t)n * LINE};
     for (int v = 0; v < PLANES; v++) {
         const int32_t *dim = preview->plane[v].dim;
         const int32_t name = (int32_t)strlen(views[v].name) * FONT_ADVANCE * SCALE;
         l.x[v] = l.width + MARGIN;
         l.width += (dim[0] > name ? dim[0] : name) + 2 * MARGIN;
         l.row_height = dim[1] > l.row_height ? dim[1] : l.row_height;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const int32_t length = (int32_t)strnlen(title[i], TITLE_MAX);
+        const int32_t width = length * FONT_ADVANCE * SCALE + MARGIN;
+        l.width = width > l.width ? width : l.width;
     }
     l.row_height += LINE + 2 * MARGIN;
     l.height = l.top + LINE + PLANES * l.row_height;
@@ -301,7 +308,7 @@ int preview_draw(struct preview_image *ret_image, const struct preview *preview,
         return r;
     }
     struct layout l;
-    lay_out(&l, preview, (int32_t)n);
+    lay_out(&l, preview, title, n);
     sctd_auto(preview_image_fini) struct preview_image image = {.width = l.width,
                                                                 .height = l.height};
     image.pixel = calloc((size_t)l.width * (size_t)l.height, 1);

@@ -46,7 +46,7 @@ struct preview_image {
 };
 void preview_image_fini(struct preview_image *image);
 
-/* title[n]: lines of printable ASCII above the planes, cut off where they are too long.
+/* title[n]: lines of printable ASCII above the planes, cut off where they are longer than 80.
  * Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int preview_draw(struct preview_image *ret_image, const struct preview *preview,
                                 const char *const *title, size_t n, struct sctd_error *err);

@@ -106,7 +106,8 @@ class Geometry(unittest.TestCase):
         self.work = pathlib.Path(folder.name)
 
     def convert(self, source, *more):
-        done = subprocess.run([TOOL, '--input', source, '--output', self.work / 'out', *map(str, more)],
+        out = self.work / f'sct of {source.name}'
+        done = subprocess.run([TOOL, '--input', source, '--output', out, *map(str, more)],
                               capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
         (series,) = json.loads(done.stdout)['series']
@@ -177,11 +178,7 @@ class Geometry(unittest.TestCase):
                             'shuffled': rng.permutation(36)}.items():
             with self.subTest(name):
                 made = make_series(self.work / name, grid, voxels, renumber=order)
-                self.addCleanup(lambda: None)
-                out = self.work / ('out ' + name)
-                done = subprocess.run([TOOL, '--input', self.work / name, '--output', out], capture_output=True,
-                                      text=True, check=True)
-                (series,) = json.loads(done.stdout)['series']
+                series = self.convert(self.work / name)
                 self.assert_planes_are_the_sources(read_sct(series['folder'])[2], made, voxels)
 
     def test_computed_tomography_keeps_its_hu(self):
