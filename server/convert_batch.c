@@ -15,7 +15,7 @@
 #include "server/convert.h"
 #include "server/progress.h"
 
-const char *convert_outcome_name(enum convert_outcome outcome)
+const char *convert_batch_outcome_name(enum convert_outcome outcome)
 {
     static const char *const names[] = {
         [CONVERT_OUTCOME_CONVERTED] = "converted",
@@ -142,8 +142,9 @@ size_t convert_batch_run(struct convert_row *rows, const struct convert_batch *b
         row->seconds = sctd_now_s() - start_s;
         const char *reason = find_reason(row);
         without += reason != NULL ? 1 : 0;
-        progress_say(progress, "%s: %s in %.1f s%s%s", job, convert_outcome_name(row->outcome),
-                     row->seconds, reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+        progress_say(progress, "%s: %s in %.1f s%s%s", job,
+                     convert_batch_outcome_name(row->outcome), row->seconds,
+                     reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
     }
     return without;
 }
@@ -175,7 +176,7 @@ static void print_row(const struct convert_row *row, size_t number, FILE *out)
     const char *code = find_code(row);
     (void)fprintf(out, "%6zu  %-8s  %9d  %8.1f  %-22s  %s\n", number, make_plain(modality),
                   row->facts.instances, row->seconds,
-                  *code == '\0' ? convert_outcome_name(row->outcome) : code,
+                  *code == '\0' ? convert_batch_outcome_name(row->outcome) : code,
                   make_plain(description));
 }
 
@@ -228,7 +229,7 @@ static void write_row(const struct convert_row *row, struct json_writer *w)
     json_write_string(w, "modality", row->facts.modality);
     json_write_string(w, "description", row->facts.series_description);
     json_write_int(w, "instances", row->facts.instances);
-    json_write_string(w, "outcome", convert_outcome_name(row->outcome));
+    json_write_string(w, "outcome", convert_batch_outcome_name(row->outcome));
     if (find_reason(row) != NULL) {
         json_write_string(w, "code", find_code(row));
         json_write_string(w, "reason", find_reason(row));

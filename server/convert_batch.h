@@ -55,7 +55,7 @@ size_t convert_batch_run(struct convert_row *rows, const struct convert_batch *b
                          struct progress *progress);
 
 /* "converted", "there", "refused", "failed". */
-const char *convert_outcome_name(enum convert_outcome outcome);
+const char *convert_batch_outcome_name(enum convert_outcome outcome);
 
 /* A table for people, and below it what each row is, in a line. */
 void convert_batch_print(const struct convert_row *rows, size_t n, FILE *out);

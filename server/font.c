@@ -107,6 +107,6 @@ static const unsigned char rows[LAST - FIRST + 1][FONT_HEIGHT] = {
 bool font_has_dot(char letter, int column, int row)
 {
     const bool is_there = column >= 0 && column < FONT_WIDTH && row >= 0 && row < FONT_HEIGHT;
-    const char known = letter < FIRST || letter > LAST ? '?' : letter;
+    const int known = letter < FIRST || letter > LAST ? '?' : letter;
     return is_there && (rows[known - FIRST][row] >> (FONT_WIDTH - 1 - column) & 1) != 0;
 }

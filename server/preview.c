@@ -172,11 +172,12 @@ static void draw_dot(struct preview_image *image, int32_t x, int32_t y, unsigned
 static void draw_letter(struct preview_image *image, int32_t x, int32_t y, char letter,
                         unsigned char value)
 {
-    for (int32_t row = 0; row < FONT_HEIGHT * SCALE; row++) {
-        for (int32_t column = 0; column < FONT_WIDTH * SCALE; column++) {
-            if (font_has_dot(letter, column / SCALE, row / SCALE)) {
-                draw_dot(image, x + column, y + row, value);
-            }
+    enum { WIDTH = FONT_WIDTH * SCALE, HEIGHT = FONT_HEIGHT * SCALE };
+    for (int32_t i = 0; i < WIDTH * HEIGHT; i++) {
+        const int32_t column = i % WIDTH;
+        const int32_t row = i / WIDTH;
+        if (font_has_dot(letter, column / SCALE, row / SCALE)) {
+            draw_dot(image, x + column, y + row, value);
         }
     }
 }
@@ -337,8 +338,8 @@ static int encode(void **ret_bytes, size_t *ret_size, const struct preview_image
                   struct sctd_error *err)
 {
     png_image png = {.version = PNG_IMAGE_VERSION,
-                     .width = (png_uint_32)image->width,
-                     .height = (png_uint_32)image->height,
+                     .width = (uint32_t)image->width,
+                     .height = (uint32_t)image->height,
                      .format = PNG_FORMAT_GRAY};
     size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
     void *bytes = malloc(size);

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
-#include "engine/base/error.h"
 
 enum { BAR = 30 };
 

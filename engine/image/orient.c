@@ -144,14 +144,12 @@ static void make_axial(struct volume_grid *ret_grid, const struct orient_plan *p
 /* Whether a grid in the plan's order can pass for an axial one as it is. */
 static bool is_axial(const struct volume_grid *grid)
 {
+    double off = 0.0;
     for (int a = 0; a < 3; a++) {
-        for (int x = 0; x < 3; x++) {
-            if (a != x && fabs(grid->axis[a][x]) > 1e-4) {
-                return false;
-            }
-        }
+        off = fmax(off, fabs(grid->axis[a][(a + 1) % 3]));
+        off = fmax(off, fabs(grid->axis[a][(a + 2) % 3]));
     }
-    return fabs(grid->step[0] - grid->step[1]) <= 1e-3 * grid->step[0];
+    return off <= 1e-4 && fabs(grid->step[0] - grid->step[1]) <= 1e-3 * grid->step[0];
 }
 
 static int check_grid(const struct volume_grid *grid, struct sctd_error *err)
@@ -241,13 +239,14 @@ static struct walk make_walk(const struct orient_plan *plan, bool to_network)
 
 static void reorder(struct volume *out, const float *in, const struct walk *walk)
 {
+    const int32_t *dim = out->grid.dim;
     float *to = out->voxel;
-    for (int32_t k = 0; k < out->grid.dim[2]; k++) {
-        for (int32_t j = 0; j < out->grid.dim[1]; j++) {
-            const float *from = in + walk->first + k * walk->step[2] + j * walk->step[1];
-            for (int32_t i = 0; i < out->grid.dim[0]; i++) {
-                *to++ = from[i * walk->step[0]];
-            }
+    for (int64_t row = 0; row < (int64_t)dim[1] * dim[2]; row++) {
+        const int64_t j = row % dim[1];
+        const int64_t k = row / dim[1];
+        const float *from = in + walk->first + k * walk->step[2] + j * walk->step[1];
+        for (int32_t i = 0; i < dim[0]; i++) {
+            *to++ = from[i * walk->step[0]];
         }
     }
 }

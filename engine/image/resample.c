@@ -77,17 +77,16 @@ int resample_run(float *out, const struct volume_grid *grid, const struct volume
     const double along_row[3] = {grid->step[0] * grid->axis[0][0], grid->step[0] * grid->axis[0][1],
                                  grid->step[0] * grid->axis[0][2]};
     grid_turn_vector(step, &inverse, along_row);
-    for (int32_t k = 0; k < grid->dim[2]; k++) {
-        for (int32_t j = 0; j < grid->dim[1]; j++) {
-            const double start_of_row[3] = {0.0, (double)j, (double)k};
-            double start[3];
-            grid_find_position(start, grid, start_of_row);
-            grid_find_index(start, &inverse, start);
-            for (int32_t i = 0; i < grid->dim[0]; i++) {
-                const double index[3] = {start[0] + i * step[0], start[1] + i * step[1],
-                                         start[2] + i * step[2]};
-                *out++ = sample(in, index, outside);
-            }
+    for (int64_t row = 0; row < (int64_t)grid->dim[1] * grid->dim[2]; row++) {
+        const int32_t j = (int32_t)(row % grid->dim[1]);
+        const int32_t k = (int32_t)(row / grid->dim[1]);
+        double start[3] = {0.0, j, k};
+        grid_find_position(start, grid, start);
+        grid_find_index(start, &inverse, start);
+        for (int32_t i = 0; i < grid->dim[0]; i++) {
+            const double index[3] = {start[0] + i * step[0], start[1] + i * step[1],
+                                     start[2] + i * step[2]};
+            *out++ = sample(in, index, outside);
         }
     }
     return 0;

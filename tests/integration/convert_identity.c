@@ -36,9 +36,9 @@ static struct manifest manifest = {
 
 static int see(void *arg, const struct volume *source, struct sctd_error *err)
 {
-    const char *mode = arg;
+    const struct identity_args *args = arg;
     (void)source;
-    return strcmp(mode, "refuse") == 0 ? sctd_error(err, SCTD_EDATA, "no contrast") : 0;
+    return strcmp(args->mode, "refuse") == 0 ? sctd_error(err, SCTD_EDATA, "no contrast") : 0;
 }
 
 /* Rows run to the left, columns to the back, slices to the head: within the tilt allowed. */
@@ -51,23 +51,21 @@ static bool is_axial(const struct volume_grid *grid)
 static int pass(void *arg, struct volume *slices, const struct engine_volume_options *progress,
                 struct sctd_error *err)
 {
-    const char *mode = arg;
+    const struct identity_args *args = arg;
     if (!is_axial(&slices->grid)) {
         return sctd_error(err, SCTD_EINVAL, "the network was given slices that are not axial");
     }
     for (int64_t k = 0; k < slices->grid.dim[2]; k++) {
         progress->on_slices(progress->arg, k + 1, slices->grid.dim[2]);
     }
-    return strcmp(mode, "lost") == 0 ? sctd_error(err, SCTD_EDEVICE, "the device is lost") : 0;
+    return strcmp(args->mode, "lost") == 0 ? sctd_error(err, SCTD_EDEVICE, "the device is lost")
+                                           : 0;
 }
 
-static int convert(const struct identity_args *args, struct sctd_error *err)
+static int convert(struct identity_args *args, struct sctd_error *err)
 {
-    const struct convert_network network = {.manifest = &manifest,
-                                            .arithmetic = "identity",
-                                            .prepare = see,
-                                            .run = pass,
-                                            .arg = (void *)(uintptr_t)args->mode};
+    const struct convert_network network = {
+        .manifest = &manifest, .arithmetic = "identity", .prepare = see, .run = pass, .arg = args};
     const struct convert_options options = {
         .grid = strcmp(args->grid, "axial") == 0 ? CONVERT_GRID_AXIAL : CONVERT_GRID_SOURCE};
     sctd_auto(dicom_scan_freep) struct dicom_scan *scan = NULL;

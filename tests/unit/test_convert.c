@@ -2,7 +2,9 @@
 /* What files become is tested by tests/integration/convert_*.py. */
 #undef NDEBUG
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "engine/base/buf.h"
@@ -44,40 +46,69 @@ static bool differs(const struct sctd_buf *before)
     return strcmp(before->data, now.data) != 0;
 }
 
-#define ASSERT_DECIDES(field, value)                                                               \
-    do {                                                                                           \
-        __typeof__(field) old_ = field;                                                            \
-        field = value;                                                                             \
-        assert(differs(&before));                                                                  \
-        field = old_;                                                                              \
-        assert(!differs(&before));                                                                 \
-    } while (0)
+static void assert_flags_decide(const struct sctd_buf *before)
+{
+    options.grid = CONVERT_GRID_AXIAL;
+    assert(differs(before));
+    options.grid = CONVERT_GRID_SOURCE;
+    options.sct.enhanced = true;
+    assert(differs(before));
+    options.sct.enhanced = false;
+    manifest.research_only = false;
+    assert(differs(before));
+    manifest.research_only = true;
+    manifest.recipe.clip = RECIPE_CLIP_FIXED;
+    assert(differs(before));
+    manifest.recipe.clip = RECIPE_CLIP_PERCENTILE;
+}
+
+static void assert_texts_decide(const struct sctd_buf *before)
+{
+    const char **const texts[] = {&network.arithmetic, &options.sct.series_description};
+    for (size_t i = 0; i < 2; i++) {
+        const char *old = *texts[i];
+        *texts[i] = "-";
+        assert(differs(before));
+        *texts[i] = old;
+    }
+    options.sct.series_description = "";
+    assert(differs(before));
+    options.sct.series_description = NULL;
+    char *const letters[] = {manifest.name, manifest.version, manifest.recipe.modality};
+    for (size_t i = 0; i < 3; i++) {
+        letters[i][0]++;
+        assert(differs(before));
+        letters[i][0]--;
+    }
+}
+
+static void assert_numbers_decide(const struct sctd_buf *before)
+{
+    struct recipe *r = &manifest.recipe;
+    double *const numbers[] = {&r->clip_low, &r->clip_high, &r->cnn_low, &r->cnn_high,
+                               &r->dino_low, &r->dino_high, &r->hu_low,  &r->hu_high};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const double old = *numbers[i];
+        *numbers[i] = old + 1e-12; /* every digit counts */
+        assert(differs(before));
+        *numbers[i] = old;
+    }
+    int32_t *const whole[] = {&manifest.height, &manifest.width, &options.sct.series_number_offset,
+                              &options.sct.rescale_intercept};
+    for (size_t i = 0; i < sizeof whole / sizeof whole[0]; i++) {
+        ++*whole[i];
+        assert(differs(before));
+        --*whole[i];
+    }
+}
 
 static void whatever_changes_the_objects_changes_the_work(void)
 {
     sctd_auto(sctd_buf_fini) struct sctd_buf before = described();
-    ASSERT_DECIDES(network.arithmetic, "cpu bf16 amx");
-    ASSERT_DECIDES(options.grid, CONVERT_GRID_AXIAL);
-    ASSERT_DECIDES(options.sct.rescale_intercept, -1024);
-    ASSERT_DECIDES(options.sct.enhanced, true);
-    ASSERT_DECIDES(options.sct.series_number_offset, 5);
-    ASSERT_DECIDES(options.sct.series_description, "-");
-    ASSERT_DECIDES(options.sct.series_description, "");
-    ASSERT_DECIDES(manifest.height, 128);
-    ASSERT_DECIDES(manifest.width, 128);
-    ASSERT_DECIDES(manifest.research_only, false);
-    ASSERT_DECIDES(manifest.name[0], 'l');
-    ASSERT_DECIDES(manifest.version[0], '2');
-    ASSERT_DECIDES(manifest.recipe.modality[0], 'C');
-    ASSERT_DECIDES(manifest.recipe.clip, RECIPE_CLIP_FIXED);
-    ASSERT_DECIDES(manifest.recipe.clip_low, 1.0000000000000002);
-    ASSERT_DECIDES(manifest.recipe.clip_high, 98.0);
-    ASSERT_DECIDES(manifest.recipe.cnn_low, 0.0);
-    ASSERT_DECIDES(manifest.recipe.cnn_high, 2.0);
-    ASSERT_DECIDES(manifest.recipe.dino_low, -1.0);
-    ASSERT_DECIDES(manifest.recipe.dino_high, 1.0);
-    ASSERT_DECIDES(manifest.recipe.hu_low, -1000.0);
-    ASSERT_DECIDES(manifest.recipe.hu_high, 1999.0);
+    assert_flags_decide(&before);
+    assert_texts_decide(&before);
+    assert_numbers_decide(&before);
+    assert(!differs(&before));
 }
 
 static void what_only_picks_or_refuses_does_not(void)

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "dicom/series.h"
+#include "dicom/source.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "server/convert.h"
 #include "server/convert_batch.h"
 
 static struct convert_row rows[4];
@@ -39,9 +43,10 @@ static void table_says_what_came_of_each_series(void)
     static char text[65536];
     assert(out != NULL);
     convert_batch_print(rows, 4, out);
-    rewind(out);
-    text[fread(text, 1, sizeof text - 1, out)] = '\0';
-    (void)fclose(out);
+    assert(fseek(out, 0, SEEK_SET) == 0);
+    const size_t size = fread(text, 1, sizeof text - 1, out);
+    text[size] = '\0';
+    assert(fclose(out) == 0);
     static const char expected[] =
         "series  modality  instances   seconds  result                  description\n"
         "     1  MR               30       0.0  converted               "
@@ -64,7 +69,13 @@ static const char *text_of(const struct json *json, const struct json_node *row,
     return json_get_string(&text, json, row, key, &err) == 0 ? text : "";
 }
 
-static void json_has_the_same_facts(void)
+static bool has_text(const struct json *json, const struct json_node *row, const char *key,
+                     const char *text)
+{
+    return strcmp(text_of(json, row, key), text) == 0;
+}
+
+static struct json *written(void)
 {
     struct sctd_error err = {0};
     sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(1 << 20);
@@ -72,33 +83,48 @@ static void json_has_the_same_facts(void)
     json_write_object_begin(&w, NULL);
     convert_batch_write(rows, 4, &w);
     json_write_object_end(&w);
-    assert(json_writer_finish(&w) == 0);
-    sctd_auto(json_freep) struct json *json = NULL;
-    assert(json_parse(&json, buf.data, buf.size, &err) == 0);
-    const struct json_node *list = NULL;
-    assert(json_get_array(&list, json, json_get_root(json), "series", &err) == 0);
-    assert(list->count == 4);
+    struct json *json = NULL;
+    assert(json_writer_finish(&w) == 0 && json_parse(&json, buf.data, buf.size, &err) == 0);
+    return json;
+}
 
-    const struct json_node *row = json_first(json, list);
-    assert(strcmp(text_of(json, row, "outcome"), "converted") == 0);
-    assert(strcmp(text_of(json, row, "folder"), "out/2.25.0") == 0);
-    assert(strcmp(text_of(json, row, "sct_series_instance_uid"), "2.25.0") == 0);
-    assert(strcmp(text_of(json, row, "preview"), "look.png") == 0);
-    assert(json_find(json, row, "code") == NULL);
+static const struct json_node *row_of(const struct json *json, int i)
+{
+    const struct json_node *row = json_first(json, json_find(json, json_get_root(json), "series"));
+    for (; i > 0; i--) {
+        row = json_next(json, row);
+    }
+    return row;
+}
+
+static void json_has_the_same_facts(void)
+{
+    struct sctd_error err = {0};
+    sctd_auto(json_freep) struct json *json = written();
+    const struct json_node *row = row_of(json, 0);
+    assert(has_text(json, row, "outcome", "converted"));
+    assert(has_text(json, row, "folder", "out/2.25.0"));
+    assert(has_text(json, row, "sct_series_instance_uid", "2.25.0"));
+    assert(has_text(json, row, "preview", "look.png"));
     double network = 0.0;
-    assert(json_get_number(&network, json, json_find(json, row, "stage_seconds"), "network",
-                           &err) == 0);
+    const struct json_node *stages = json_find(json, row, "stage_seconds");
+    assert(json_get_number(&network, json, stages, "network", &err) == 0);
     assert(network > 0.49 && network < 0.51);
-    row = json_next(json, row);
-    assert(strcmp(text_of(json, row, "outcome"), "there") == 0);
-    row = json_next(json, row);
-    assert(strcmp(text_of(json, row, "outcome"), "refused") == 0);
-    assert(strcmp(text_of(json, row, "code"), "missing-slice") == 0);
-    assert(strcmp(text_of(json, row, "reason"), "no slice between 3 and 9 mm") == 0);
+    assert(has_text(json, row_of(json, 1), "outcome", "there"));
+    assert(json_next(json, row_of(json, 3)) == NULL);
+}
+
+static void json_says_why_there_is_no_result(void)
+{
+    sctd_auto(json_freep) struct json *json = written();
+    const struct json_node *row = row_of(json, 2);
+    assert(has_text(json, row, "outcome", "refused"));
+    assert(has_text(json, row, "code", "missing-slice"));
+    assert(has_text(json, row, "reason", "no slice between 3 and 9 mm"));
     assert(json_find(json, row, "folder") == NULL);
-    row = json_next(json, row);
-    assert(strcmp(text_of(json, row, "outcome"), "failed") == 0);
-    assert(strcmp(text_of(json, row, "code"), "io") == 0);
+    row = row_of(json, 3);
+    assert(has_text(json, row, "outcome", "failed"));
+    assert(has_text(json, row, "code", "io"));
     assert(json_find(json, row, "stage_seconds") == NULL);
 }
 
@@ -107,5 +133,6 @@ int main(void)
     fill();
     table_says_what_came_of_each_series();
     json_has_the_same_facts();
+    json_says_why_there_is_no_result();
     return 0;
 }

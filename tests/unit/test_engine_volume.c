@@ -2,7 +2,7 @@
 /* The recipe over a volume, batch by batch, with a model of random weights. */
 #undef NDEBUG
 #include <assert.h>
-#include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +16,11 @@
 enum { SLICES = 7, ROWS = 20, COLUMNS = 24, VOXELS = SLICES * ROWS * COLUMNS };
 
 static const int64_t dims[3] = {SLICES, ROWS, COLUMNS};
+
+static bool same_bytes(const void *a, const void *b, size_t size)
+{
+    return memcmp(a, b, size) == 0;
+}
 
 static struct engine *opened(const char *dir, int32_t batch)
 {
@@ -47,7 +52,7 @@ static void batches_do_not_change_the_result(const char *dir)
         struct engine_volume_result result = {.hu = hu[i]};
         assert(engine_run_volume(engine, volume, dims, NULL, &result, &err) == 0);
     }
-    assert(memcmp(one, three, sizeof one) == 0);
+    assert(same_bytes(one, three, sizeof one));
 }
 
 static void result_may_replace_the_volume(const char *dir)
@@ -61,7 +66,7 @@ static void result_may_replace_the_volume(const char *dir)
     assert(engine_run_volume(engine, volume, dims, NULL, &result, &err) == 0);
     result.hu = volume;
     assert(engine_run_volume(engine, volume, dims, NULL, &result, &err) == 0);
-    assert(memcmp(volume, apart, sizeof volume) == 0);
+    assert(same_bytes(volume, apart, sizeof volume));
 }
 
 static void given_clip_limits_stand_for_those_of_the_volume(const char *dir)
@@ -76,16 +81,16 @@ static void given_clip_limits_stand_for_those_of_the_volume(const char *dir)
     assert(engine_find_clip(engine, clip, volume, VOXELS, &err) == 0);
     struct engine_volume_result result = {.hu = own};
     assert(engine_run_volume(engine, volume, dims, NULL, &result, &err) == 0);
-    assert(memcmp(result.clip, clip, sizeof clip) == 0);
+    assert(same_bytes(result.clip, clip, sizeof clip));
 
     /* a border of zeros moves the percentiles, but not the limits that are given */
     memset(volume, 0, VOXELS / 2 * sizeof *volume);
     struct engine_volume_options options = {.clip = clip};
     struct engine_volume_result other = {.hu = given};
     assert(engine_run_volume(engine, volume, dims, &options, &other, &err) == 0);
-    assert(memcmp(other.clip, clip, sizeof clip) == 0);
+    assert(same_bytes(other.clip, clip, sizeof clip));
     const size_t last = (size_t)(SLICES - 1) * ROWS * COLUMNS;
-    assert(memcmp(given + last, own + last, (VOXELS - last) * sizeof *own) == 0);
+    assert(same_bytes(given + last, own + last, (VOXELS - last) * sizeof *own));
     double moved[2];
     assert(engine_find_clip(engine, moved, volume, VOXELS, &err) == 0);
     assert(moved[0] < clip[0]);

@@ -28,26 +28,41 @@ static void place(double ret_mm[3], const struct volume_grid *g, double i, doubl
     }
 }
 
-static float *voxel_at(const struct volume *v, int i, int j, int k)
+static int count_voxels(const struct volume_grid *g)
 {
-    return &v->voxel[((size_t)k * (size_t)v->grid.dim[1] + (size_t)j) * (size_t)v->grid.dim[0] +
-                     (size_t)i];
+    return g->dim[0] * g->dim[1] * g->dim[2];
+}
+
+/* The position of voxel n, in the order of memory. */
+static void place_voxel(double ret_mm[3], const struct volume_grid *g, int n)
+{
+    const int i = n % g->dim[0];
+    const int row = n / g->dim[0];
+    const int j = row % g->dim[1];
+    const int k = row / g->dim[1];
+    place(ret_mm, g, i, j, k);
+}
+
+static bool holds_truth(const struct volume *v, int n)
+{
+    double mm[3];
+    place_voxel(mm, &v->grid, n);
+    return fabs((double)v->voxel[n] - truth(mm)) < 1e-3;
 }
 
 /* How many voxels hold the truth of where their grid says they are. */
 static int count_true(const struct volume *v)
 {
-    int n = 0;
-    for (int k = 0; k < v->grid.dim[2]; k++) {
-        for (int j = 0; j < v->grid.dim[1]; j++) {
-            for (int i = 0; i < v->grid.dim[0]; i++) {
-                double mm[3];
-                place(mm, &v->grid, i, j, k);
-                n += fabs((double)*voxel_at(v, i, j, k) - truth(mm)) < 1e-3;
-            }
-        }
+    int found = 0;
+    for (int n = 0; n < count_voxels(&v->grid); n++) {
+        found += holds_truth(v, n) ? 1 : 0;
     }
-    return n;
+    return found;
+}
+
+static bool same_bytes(const void *a, const void *b, size_t size)
+{
+    return memcmp(a, b, size) == 0;
 }
 
 /* How far a position is beyond the outermost voxel centres of a grid, in voxels; 0: not at all. */
@@ -74,24 +89,17 @@ static void assert_resampled(const struct volume *v, const struct volume_grid *s
 {
     int inside = 0;
     int out = 0;
-    for (int n = 0; n < v->grid.dim[0] * v->grid.dim[1] * v->grid.dim[2]; n++) {
-        const int i = n % v->grid.dim[0];
-        const int j = n / v->grid.dim[0] % v->grid.dim[1];
-        const int k = n / v->grid.dim[0] / v->grid.dim[1];
+    for (int n = 0; n < count_voxels(&v->grid); n++) {
         double mm[3];
-        place(mm, &v->grid, i, j, k);
+        place_voxel(mm, &v->grid, n);
         const double far = beyond(mm, source);
-        if (far < 1e-9) {
-            assert(fabs((double)v->voxel[n] - truth(mm)) < 1e-3);
-            inside++;
-        } else if (far > 0.5 + 1e-6) {
-            assert(v->voxel[n] == outside);
-            out++;
-        } else {
-            assert(v->voxel[n] != outside);
-        }
+        assert(far > 1e-9 || holds_truth(v, n));
+        assert(far < 0.5 + 1e-6 || v->voxel[n] == outside);
+        assert(far > 0.5 - 1e-6 || v->voxel[n] != outside);
+        inside += far < 1e-9;
+        out += far > 0.5;
     }
-    assert(inside > 20 && out < v->grid.dim[0] * v->grid.dim[1] * v->grid.dim[2] * 3 / 4);
+    assert(inside > 20 && out < count_voxels(&v->grid) * 3 / 4);
 }
 
 static struct volume *made(const struct volume_grid *grid)
@@ -99,14 +107,10 @@ static struct volume *made(const struct volume_grid *grid)
     struct sctd_error err = {0};
     struct volume *v = NULL;
     assert(volume_new(&v, grid, &err) == 0);
-    for (int k = 0; k < grid->dim[2]; k++) {
-        for (int j = 0; j < grid->dim[1]; j++) {
-            for (int i = 0; i < grid->dim[0]; i++) {
-                double mm[3];
-                place(mm, grid, i, j, k);
-                *voxel_at(v, i, j, k) = (float)truth(mm);
-            }
-        }
+    for (int n = 0; n < count_voxels(grid); n++) {
+        double mm[3];
+        place_voxel(mm, grid, n);
+        v->voxel[n] = (float)truth(mm);
     }
     return v;
 }
@@ -164,40 +168,55 @@ static void every_orientation_is_reordered_without_loss(void)
         assert(!plan.resampled);
         assert_near_axial(&plan.network, 7.0);
         assert(orient_to_network(&v, &plan, -1.0F, &err) == 0);
-        assert(memcmp(&v->grid, &plan.network, sizeof v->grid) == 0);
+        assert(same_bytes(&v->grid, &plan.network, sizeof v->grid));
         assert(count_true(v) == 7 * 9 * 5);
         assert(orient_to_source(&v, &plan, -1.0F, &err) == 0);
-        assert(memcmp(&v->grid, &grid, sizeof grid) == 0);
-        assert(memcmp(v->voxel, original->voxel, 7 * 9 * 5 * sizeof *v->voxel) == 0);
+        assert(same_bytes(&v->grid, &grid, sizeof grid));
+        assert(same_bytes(v->voxel, original->voxel, sizeof(float[7 * 9 * 5])));
     }
     assert(tried == 24);
 }
 
-static void tilted_source_is_resampled_onto_an_axial_grid_and_back(void)
+static void go_there_and_back(const struct volume_grid *grid)
 {
     struct sctd_error err = {0};
+    struct orient_plan plan;
+    sctd_auto(volume_freep) struct volume *v = made(grid);
+    assert(orient_plan_make(&plan, grid, ORIENT_MAX_TILT, &err) == 0);
+    assert(plan.resampled && plan.axial_is_network);
+    assert(fabs(plan.tilt_degrees - 25.0) < 5.0);
+    assert_near_axial(&plan.network, 0.0);
+    assert(orient_to_network(&v, &plan, -1e6F, &err) == 0);
+    assert_resampled(v, grid, -1e6F);
+    for (int n = 0; n < count_voxels(&v->grid); n++) {
+        v->voxel[n] = v->voxel[n] == -1e6F ? 5e5F : v->voxel[n];
+    }
+    assert(orient_to_source(&v, &plan, -1e6F, &err) == 0);
+    assert(same_bytes(&v->grid, grid, sizeof *grid));
+    for (int n = 0; n < count_voxels(grid); n++) {
+        assert(v->voxel[n] != -1e6F); /* the axial grid covers each source voxel's centre */
+    }
+}
+
+static void tilted_source_is_resampled_onto_an_axial_grid_and_back(void)
+{
     for (int which = 0; which < 48; which++) {
         struct volume_grid grid;
-        struct orient_plan plan;
-        if (!make_grid(&grid, which, 25.0)) {
-            continue;
-        }
-        sctd_auto(volume_freep) struct volume *v = made(&grid);
-        assert(orient_plan_make(&plan, &grid, ORIENT_MAX_TILT, &err) == 0);
-        assert(plan.resampled && plan.axial_is_network);
-        assert(fabs(plan.tilt_degrees - 25.0) < 5.0);
-        assert_near_axial(&plan.network, 0.0);
-        assert(orient_to_network(&v, &plan, -1e6F, &err) == 0);
-        assert_resampled(v, &grid, -1e6F);
-        for (int i = 0; i < v->grid.dim[0] * v->grid.dim[1] * v->grid.dim[2]; i++) {
-            v->voxel[i] = v->voxel[i] == -1e6F ? 5e5F : v->voxel[i];
-        }
-        assert(orient_to_source(&v, &plan, -1e6F, &err) == 0);
-        assert(memcmp(&v->grid, &grid, sizeof grid) == 0);
-        for (int i = 0; i < 7 * 9 * 5; i++) {
-            assert(v->voxel[i] != -1e6F); /* the axial grid covers each source voxel's centre */
+        if (make_grid(&grid, which, 25.0)) {
+            go_there_and_back(&grid);
         }
     }
+}
+
+static int find_marker(const struct volume *v)
+{
+    int found = -1;
+    for (int n = 0; n < count_voxels(&v->grid); n++) {
+        assert(v->voxel[n] == 0.0F || found < 0);
+        found = v->voxel[n] == 1000.0F ? n : found;
+    }
+    assert(found >= 0);
+    return found;
 }
 
 static void marker_keeps_its_coordinate(void)
@@ -211,56 +230,57 @@ static void marker_keeps_its_coordinate(void)
         }
         sctd_auto(volume_freep) struct volume *v = NULL;
         assert(volume_new(&v, &grid, &err) == 0);
-        *voxel_at(v, 2, 7, 1) = 1000.0F;
-        double expected[3];
-        place(expected, &grid, 2, 7, 1);
+        v->voxel[(1 * 9 + 7) * 7 + 2] = 1000.0F;
         assert(orient_plan_make(&plan, &grid, ORIENT_MAX_TILT, &err) == 0);
         assert(orient_to_network(&v, &plan, 0.0F, &err) == 0);
-        int found = 0;
-        for (int i = 0; i < 7 * 9 * 5; i++) {
-            if (v->voxel[i] == 1000.0F) {
-                const int *d = v->grid.dim;
-                double mm[3];
-                place(mm, &v->grid, i % d[0], i / d[0] % d[1], i / d[0] / d[1]);
-                for (int x = 0; x < 3; x++) {
-                    assert(fabs(mm[x] - expected[x]) < 1e-9);
-                }
-                found++;
-            }
-        }
-        assert(found == 1);
+        double expected[3];
+        double found[3];
+        place(expected, &grid, 2, 7, 1);
+        place_voxel(found, &v->grid, find_marker(v));
+        assert(hypot(hypot(found[0] - expected[0], found[1] - expected[1]),
+                     found[2] - expected[2]) < 1e-9);
+    }
+}
+
+/* Its outermost voxel centres enclose a corner of the source. */
+static void assert_encloses(const struct volume_grid *a, const struct volume_grid *source,
+                            int corner)
+{
+    double mm[3];
+    place(mm, source, (corner & 1) != 0 ? source->dim[0] - 1 : 0,
+          (corner & 2) != 0 ? source->dim[1] - 1 : 0, (corner & 4) != 0 ? source->dim[2] - 1 : 0);
+    for (int x = 0; x < 3; x++) {
+        assert(a->axis[x][x] == 1.0 && a->axis[x][(x + 1) % 3] == 0.0);
+        assert(mm[x] > a->origin[x] - 1e-6);
+        assert(mm[x] < a->origin[x] + (a->dim[x] - 1) * a->step[x] + 1e-6);
+    }
+}
+
+static void check_axial(const struct volume_grid *grid)
+{
+    struct sctd_error err = {0};
+    struct orient_plan plan;
+    sctd_auto(volume_freep) struct volume *v = made(grid);
+    assert(orient_plan_make(&plan, grid, ORIENT_MAX_TILT, &err) == 0);
+    assert(fabs(plan.axial.step[0] - plan.axial.step[1]) < 1e-12);
+    for (int corner = 0; corner < 8; corner++) {
+        assert_encloses(&plan.axial, grid, corner);
+    }
+    assert(count_voxels(&plan.axial) <= 3 * count_voxels(grid));
+    assert(orient_to_network(&v, &plan, -1e6F, &err) == 0);
+    assert(orient_to_axial(&v, &plan, -1e6F, &err) == 0);
+    assert(same_bytes(&v->grid, &plan.axial, sizeof plan.axial));
+    if (!plan.axial_is_network) {
+        assert_resampled(v, grid, -1e6F);
     }
 }
 
 static void axial_grid_is_straight_square_and_covers_the_source(void)
 {
-    struct sctd_error err = {0};
     for (int which = 0; which < 48; which++) {
         struct volume_grid grid;
-        struct orient_plan plan;
-        if (!make_grid(&grid, which, (which % 5) * 4.0)) {
-            continue;
-        }
-        sctd_auto(volume_freep) struct volume *v = made(&grid);
-        assert(orient_plan_make(&plan, &grid, ORIENT_MAX_TILT, &err) == 0);
-        const struct volume_grid *a = &plan.axial;
-        assert(fabs(a->step[0] - a->step[1]) < 1e-12);
-        for (int corner = 0; corner < 8; corner++) {
-            double mm[3];
-            place(mm, &grid, (corner & 1) != 0 ? 6 : 0, (corner & 2) != 0 ? 8 : 0,
-                  (corner & 4) != 0 ? 4 : 0);
-            for (int x = 0; x < 3; x++) {
-                assert(a->axis[x][x] == 1.0 && a->axis[x][(x + 1) % 3] == 0.0);
-                assert(mm[x] > a->origin[x] - 1e-6);
-                assert(mm[x] < a->origin[x] + (a->dim[x] - 1) * a->step[x] + 1e-6);
-            }
-        }
-        assert((double)a->dim[0] * a->dim[1] * a->dim[2] <= 3.0 * 7 * 9 * 5);
-        assert(orient_to_network(&v, &plan, -1e6F, &err) == 0);
-        assert(orient_to_axial(&v, &plan, -1e6F, &err) == 0);
-        assert(memcmp(&v->grid, a, sizeof *a) == 0);
-        if (!plan.axial_is_network) {
-            assert_resampled(v, &grid, -1e6F);
+        if (make_grid(&grid, which, (which % 5) * 4.0)) {
+            check_axial(&grid);
         }
     }
 }
@@ -273,7 +293,7 @@ static void straight_square_source_is_its_own_axial_grid(void)
     assert(make_grid(&grid, 0, 0.0));
     grid.step[1] = grid.step[0];
     assert(orient_plan_make(&plan, &grid, ORIENT_MAX_TILT, &err) == 0);
-    assert(plan.axial_is_network && memcmp(&plan.axial, &grid, sizeof grid) == 0);
+    assert(plan.axial_is_network && same_bytes(&plan.axial, &grid, sizeof grid));
     sctd_auto(volume_freep) struct volume *v = made(&grid);
     const float *voxel = v->voxel;
     assert(orient_to_network(&v, &plan, 0.0F, &err) == 0);

@@ -22,6 +22,23 @@ static const struct volume_grid axial = {
     .axis = {{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}},
 };
 
+/* Whether voxel n lies between two corners. */
+static bool lies_within(const struct volume_grid *grid, int n, const double low[3],
+                        const double high[3])
+{
+    const int row = n / grid->dim[0];
+    const int index[3] = {n % grid->dim[0], row % grid->dim[1], row / grid->dim[1]};
+    bool in = true;
+    for (int x = 0; x < 3; x++) {
+        double mm = grid->origin[x];
+        for (int a = 0; a < 3; a++) {
+            mm += index[a] * grid->step[a] * grid->axis[a][x];
+        }
+        in = in && mm > low[x] && mm < high[x];
+    }
+    return in;
+}
+
 /* HU -1000, but for a box of the patient: the shade MARK in the window of soft tissue. */
 static struct volume *made(const struct volume_grid *grid, const double low[3],
                            const double high[3])
@@ -30,17 +47,8 @@ static struct volume *made(const struct volume_grid *grid, const double low[3],
     struct volume *v = NULL;
     assert(volume_new(&v, grid, &err) == 0);
     for (int n = 0; n < grid->dim[0] * grid->dim[1] * grid->dim[2]; n++) {
-        const int index[3] = {n % grid->dim[0], n / grid->dim[0] % grid->dim[1],
-                              n / grid->dim[0] / grid->dim[1]};
-        bool in = true;
-        for (int x = 0; x < 3; x++) {
-            double mm = grid->origin[x];
-            for (int a = 0; a < 3; a++) {
-                mm += index[a] * grid->step[a] * grid->axis[a][x];
-            }
-            in = in && mm > low[x] && mm < high[x];
-        }
-        v->voxel[n] = in ? -160.0F + 400.0F * (float)MARK / 255.0F : -1000.0F;
+        v->voxel[n] =
+            lies_within(grid, n, low, high) ? -160.0F + 400.0F * (float)MARK / 255.0F : -1000.0F;
     }
     return v;
 }
@@ -49,19 +57,24 @@ struct box {
     int left, right, top, bottom, pixels;
 };
 
-/* Where the marker's shade is within a part of the image. */
-static struct box find(const struct preview_image *image, int x0, int x1, int y0, int y1)
+static void add(struct box *box, int x, int y)
 {
-    struct box box = {.left = image->width, .top = image->height};
-    for (int y = y0; y < y1; y++) {
-        for (int x = x0; x < x1; x++) {
-            if (image->pixel[y * image->width + x] == MARK) {
-                box.left = x < box.left ? x : box.left;
-                box.right = x > box.right ? x : box.right;
-                box.top = y < box.top ? y : box.top;
-                box.bottom = y > box.bottom ? y : box.bottom;
-                box.pixels++;
-            }
+    box->left = x < box->left ? x : box->left;
+    box->right = x > box->right ? x : box->right;
+    box->top = y < box->top ? y : box->top;
+    box->bottom = y > box->bottom ? y : box->bottom;
+    box->pixels++;
+}
+
+/* Where the marker's shade is within the w x h pixels at x0, y0; from there. */
+static struct box find(const struct preview_image *image, int x0, int y0, int w, int h)
+{
+    struct box box = {.left = w, .top = h};
+    for (int n = 0; n < w * h; n++) {
+        const int x = n % w;
+        const int y = n / w;
+        if (image->pixel[(y0 + y) * image->width + x0 + x] == MARK) {
+            add(&box, x, y);
         }
     }
     return box;
@@ -82,11 +95,9 @@ static const int height_of[3] = {240, 160, 160};
 static void check(const struct preview_image *image, int plane, const double expected[4])
 {
     const int y0 = Y0 + (240 - height_of[plane]) / 2;
-    const struct box box =
-        find(image, left_of[plane], left_of[plane] + width_of[plane], y0, y0 + height_of[plane]);
+    const struct box box = find(image, left_of[plane], y0, width_of[plane], height_of[plane]);
     assert(box.pixels > 0);
-    const int found[4] = {box.left - left_of[plane], box.right + 1 - left_of[plane], box.top - y0,
-                          box.bottom + 1 - y0};
+    const int found[4] = {box.left, box.right + 1, box.top, box.bottom + 1};
     for (int i = 0; i < 4; i++) {
         const double mm = found[i] / 8.0;
         assert(mm > expected[i] - 1.1 && mm < expected[i] + 1.1); /* a voxel's slope */
@@ -149,33 +160,49 @@ static int32_t big_endian(const unsigned char *b)
     return b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
 }
 
+/* The PNG specification, 5.2 and 11.2.2: signature, header; the last chunk. */
+static void check_png(const char *path, int32_t width, int32_t height)
+{
+    static unsigned char bytes[1 << 20];
+    FILE *file = fopen(path, "rb");
+    assert(file != NULL);
+    const size_t n = fread(bytes, 1, sizeof bytes, file);
+    assert(fclose(file) == 0 && n > 57);
+    assert(memcmp(bytes, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16) == 0);
+    assert(big_endian(bytes + 16) == width && big_endian(bytes + 20) == height);
+    assert(memcmp(bytes + 24, "\x08\0\0\0\0", 5) == 0); /* eight bits of grey */
+    assert(memcmp(bytes + n - 8, "IEND", 4) == 0);
+}
+
 static void picture_is_a_png_of_the_size_drawn(void)
 {
     struct sctd_error err = {0};
     char path[] = "/tmp/sctd-preview-XXXXXX";
     const int fd = mkstemp(path);
     assert(fd >= 0 && close(fd) == 0);
-    const char *const title[2] = {"model head@1", "a line that is much longer than the picture is "
-                                                  "wide, and so has to be cut off somewhere near "
-                                                  "its end, wherever that may be"};
+    const char *const title[1] = {"model head@1"};
     sctd_auto(preview_freep) struct preview *preview = NULL;
     sctd_auto(preview_image_fini) struct preview_image image = {0};
     assert(preview_new(&preview, &axial, &err) == 0);
-    assert(preview_draw(&image, preview, title, 2, &err) == 0);
-    assert(preview_write(preview, path, title, 2, &err) == 0);
-
-    FILE *file = fopen(path, "rb");
-    assert(file != NULL);
-    static unsigned char bytes[1 << 20];
-    const size_t n = fread(bytes, 1, sizeof bytes, file);
-    assert(fclose(file) == 0 && n > 57);
-    /* the PNG specification, 5.2 and 11.2.2: signature, header; its last chunk */
-    assert(memcmp(bytes, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16) == 0);
-    assert(big_endian(bytes + 16) == image.width && big_endian(bytes + 20) == image.height);
-    assert(memcmp(bytes + 24, "\x08\0\0\0\0", 5) == 0); /* eight bits of grey */
-    assert(memcmp(bytes + n - 8, "IEND", 4) == 0);
+    assert(preview_draw(&image, preview, title, 1, &err) == 0);
+    assert(preview_write(preview, path, title, 1, &err) == 0);
+    check_png(path, image.width, image.height);
     assert(unlink(path) == 0);
-    assert(preview_write(preview, "/nowhere/at/all.png", title, 2, &err) == SCTD_EIO);
+    assert(preview_write(preview, "/nowhere/at/all.png", title, 1, &err) == SCTD_EIO);
+}
+
+static void picture_grows_for_a_long_title_and_not_without_end(void)
+{
+    struct sctd_error err = {0};
+    char line[200];
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = '\0';
+    const char *const title[1] = {line};
+    sctd_auto(preview_freep) struct preview *preview = NULL;
+    sctd_auto(preview_image_fini) struct preview_image image = {0};
+    assert(preview_new(&preview, &axial, &err) == 0);
+    assert(preview_draw(&image, preview, title, 1, &err) == 0);
+    assert(image.width >= 80 * 12 && image.width < 90 * 12 + 320);
 }
 
 int main(void)
@@ -184,5 +211,6 @@ int main(void)
     planes_do_not_depend_on_how_the_source_is_stored();
     source_without_contrast_is_drawn();
     picture_is_a_png_of_the_size_drawn();
+    picture_grows_for_a_long_title_and_not_without_end();
     return 0;
 }

@@ -25,7 +25,7 @@ static void run(char text[TEXT_MAX], bool terminal)
     progress_report(&p, "write", 0, 3);
     progress_say(&p, "series 1 of 2: %s", "converted");
     progress_clear(&p);
-    rewind(out);
+    assert(fseek(out, 0, SEEK_SET) == 0);
     text[fread(text, 1, TEXT_MAX - 1, out)] = '\0';
     (void)fclose(out);
 }
