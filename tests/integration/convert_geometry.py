@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Where the voxels of an sCT lie.  A blob of known patient coordinate goes through convert_identity, whose network
+"""Where the voxels of an sCT lie.  A blob of known patient coordinate goes through identity_tool, whose network
 changes no value, and is found again by pydicom.  usage: convert_geometry.py /path/to/sctd [unittest options]"""
 import json
 import pathlib
@@ -193,5 +193,5 @@ class Geometry(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    TOOL = pathlib.Path(sys.argv.pop(1)).resolve().parents[1] / 'tests' / 'integration' / 'convert_identity'
+    TOOL = pathlib.Path(sys.argv.pop(1)).resolve().parents[1] / 'tests' / 'integration' / 'identity_tool'
     unittest.main()

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
          .target = (void *)&args.mode,
          .choices = "pass|refuse|lost"},
     };
-    const struct options options = {.command = "convert_identity",
+    const struct options options = {.command = "identity_tool",
                                     .summary = "Convert without changing a value.",
                                     .option = table,
                                     .n = sizeof table / sizeof table[0]};
@@ -126,5 +126,5 @@ int main(int argc, char **argv)
                        args.modality);
         r = convert(&args, &err);
     }
-    return r < 0 ? cmd_fail("convert_identity", &err) : CMD_OK;
+    return r < 0 ? cmd_fail("identity_tool", &err) : CMD_OK;
 }
