@@ -53,7 +53,9 @@ static void millimetres_come_back_to_a_millionth(void)
 {
     struct sctd_rng rng = {3};
     for (int i = 0; i < 20000; i++) {
-        const double value = ((double)sctd_rng_uniform(&rng) - 0.5 + (double)sctd_rng_uniform(&rng) / 16777216.0) * 4000.0;
+        const double value =
+            ((double)sctd_rng_uniform(&rng) - 0.5 + (double)sctd_rng_uniform(&rng) / 16777216.0) *
+            4000.0;
         char text[DICOM_DS_SIZE];
         struct sctd_error err = {0};
         double back = 0;
@@ -69,9 +71,9 @@ static void every_spelling_of_the_standard_is_read(void)
     static const struct {
         const char *text;
         double value;
-    } cases[] = {{"1", 1},          {"+1.5", 1.5},   {".5", 0.5},     {"-.5", -0.5}, {"5.", 5},
-                 {"+5.e1", 50},     {" 2 ", 2},      {"2\0", 2},      {"1E2", 100},  {"-1e-2", -0.01},
-                 {"000012.50", 12.5}};
+    } cases[] = {{"1", 1},     {"+1.5", 1.5},    {".5", 0.5},        {"-.5", -0.5},
+                 {"5.", 5},    {"+5.e1", 50},    {" 2 ", 2},         {"2\0", 2},
+                 {"1E2", 100}, {"-1e-2", -0.01}, {"000012.50", 12.5}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double value = -1;
         struct sctd_error err = {0};
@@ -82,7 +84,7 @@ static void every_spelling_of_the_standard_is_read(void)
 
 static void what_is_no_number_is_refused(void)
 {
-    static const char *const texts[] = {"",  " ",   ".",     "+",   "1,5", "1 2", "nan",
+    static const char *const texts[] = {"",  " ",   ".",     "+",   "1,5", "1 2",  "nan",
                                         "e", "inf", "1e999", "0x1", "--1", "1..2", "+-1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         double value = -1;
