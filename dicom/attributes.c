@@ -11,7 +11,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 
-enum { MAX_ELEMENTS = 4096, FIRST_CAPACITY = 64 };
+enum { MAX_ELEMENTS = 4096, FIRST_CAPACITY = 64, MAX_NUMBERS = 8 };
 static const uint32_t item_tag = 0xfffee000U;
 
 void dicom_attributes_fini(struct dicom_attributes *set)
@@ -150,6 +150,29 @@ int dicom_attributes_set_u16(struct dicom_attributes *set, uint32_t tag, uint16_
 {
     const unsigned char bytes[2] = {(unsigned char)(value & 0xffU), (unsigned char)(value >> 8)};
     return dicom_attributes_set(set, tag, "US", bytes, sizeof bytes, err);
+}
+
+int dicom_attributes_set_u32(struct dicom_attributes *set, uint32_t tag, const uint32_t *value,
+                             size_t n, struct sctd_error *err)
+{
+    unsigned char bytes[4 * MAX_NUMBERS];
+    if (n > MAX_NUMBERS) {
+        return sctd_error(err, SCTD_EINVAL, "%zu numbers: at most %d are written", n,
+                          (int)MAX_NUMBERS);
+    }
+    for (size_t i = 0; i < 4 * n; i++) {
+        bytes[i] = (unsigned char)(value[i / 4] >> 8 * (i % 4) & 0xffU);
+    }
+    return dicom_attributes_set(set, tag, "UL", bytes, 4 * n, err);
+}
+
+int dicom_attributes_set_tag(struct dicom_attributes *set, uint32_t tag, uint32_t value,
+                             struct sctd_error *err)
+{
+    const unsigned char bytes[4] = {(unsigned char)(value >> 16 & 0xffU),
+                                    (unsigned char)(value >> 24), (unsigned char)(value & 0xffU),
+                                    (unsigned char)(value >> 8 & 0xffU)};
+    return dicom_attributes_set(set, tag, "AT", bytes, sizeof bytes, err);
 }
 
 int dicom_attributes_set_items(struct dicom_attributes *set, uint32_t tag,

@@ -61,6 +61,13 @@ SCTD_NODISCARD int dicom_attributes_set_texts(struct dicom_attributes *set,
                                               struct sctd_error *err);
 SCTD_NODISCARD int dicom_attributes_set_u16(struct dicom_attributes *set, uint32_t tag,
                                             uint16_t value, struct sctd_error *err);
+/* n values of VR UL. */
+SCTD_NODISCARD int dicom_attributes_set_u32(struct dicom_attributes *set, uint32_t tag,
+                                            const uint32_t *value, size_t n,
+                                            struct sctd_error *err);
+/* A value of VR AT: a tag. */
+SCTD_NODISCARD int dicom_attributes_set_tag(struct dicom_attributes *set, uint32_t tag,
+                                            uint32_t value, struct sctd_error *err);
 /* A coded entry (PS3.3 8.8). */
 struct dicom_code {
     const char *value, *scheme, *meaning;

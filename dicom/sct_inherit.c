@@ -86,6 +86,39 @@ static const uint32_t identity[] = {
     TAG_ISSUER_OF_PATIENT_ID,   TAG_PATIENT_BIRTH_DATE,    TAG_PATIENT_SEX,
     TAG_STUDY_INSTANCE_UID,     TAG_FRAME_OF_REFERENCE_UID};
 
+/* Without the padding at the end; nothing if there is no element. */
+static size_t get_text_size(const struct dicom_attribute *e)
+{
+    size_t size = e == NULL ? 0 : e->size;
+    while (size > 0 && (e->value[size - 1] == ' ' || e->value[size - 1] == '\0')) {
+        size--;
+    }
+    return size;
+}
+
+/* Body parts of which there are two (PS3.16 annex L), as Body Part Examined names them. */
+static const char *const paired[] = {
+    "ACJOINT",  "ANKLE",      "ARM",   "BREAST",  "CALCANEUS",   "CALF",    "CAROTID",
+    "CLAVICLE", "EAR",        "ELBOW", "EYE",     "FEMUR",       "FINGER",  "FOOT",
+    "FOREARM",  "HAND",       "HIP",   "HUMERUS", "KIDNEY",      "KNEE",    "LEG",
+    "LOWERLEG", "OPTICCANAL", "ORBIT", "PATELLA", "RADIUS",      "SCAPULA", "SCJOINT",
+    "SHOULDER", "SIJOINT",    "THIGH", "THUMB",   "TIBIAFIBULA", "TMJ",     "TOE",
+    "ULNA",     "UPPERARM",   "WRIST", "ZYGOMA"};
+
+/* Laterality must be there, if only empty, unless it is known that the part has no second one (C.7.3.1). */
+static int complete_laterality(struct dicom_attributes *to, struct sctd_error *err)
+{
+    const struct dicom_attribute *part = dicom_attributes_find(to, TAG_BODY_PART_EXAMINED);
+    const size_t size = get_text_size(part);
+    bool needed = size == 0;
+    for (size_t i = 0; !needed && i < sizeof paired / sizeof *paired; i++) {
+        needed = strlen(paired[i]) == size && memcmp(paired[i], part->value, size) == 0;
+    }
+    return needed && dicom_attributes_find(to, TAG_LATERALITY) == NULL
+               ? dicom_attributes_set(to, TAG_LATERALITY, "CS", "", 0, err)
+               : 0;
+}
+
 static int inherit_row(struct dicom_attributes *to, const struct sct_source *source, size_t row,
                        struct sctd_error *err)
 {
@@ -124,6 +157,22 @@ static int inherit_synthetic(struct dicom_attributes *to, const struct sct_sourc
     return dicom_attributes_set_text(to, TAG_SYNTHETIC_DATA, "CS", "YES", err);
 }
 
+/* Nothing, or nnnD, nnnW, nnnM, nnnY (PS3.5 6.2, VR AS). */
+static bool is_age(const struct dicom_attribute *age)
+{
+    return age->size == 0 || (age->size == 4 && strspn(age->value, "0123456789") == 3 &&
+                              strchr("DWMY", age->value[3]) != NULL);
+}
+
+/* A strict reader refuses the whole object for an age that is none, and nobody may guess what it means. */
+static void drop_bad_age(struct dicom_attributes *to)
+{
+    const struct dicom_attribute *age = dicom_attributes_find(to, TAG_PATIENT_AGE);
+    if (age != NULL && !is_age(age)) {
+        dicom_attributes_remove(to, TAG_PATIENT_AGE);
+    }
+}
+
 int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *source,
                      struct sctd_error *err)
 {
@@ -136,23 +185,15 @@ int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *sourc
     for (size_t i = 0; i < sizeof not_inherited / sizeof *not_inherited; i++) {
         dicom_attributes_remove(to, not_inherited[i]);
     }
+    drop_bad_age(to);
     for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++) {
         int r = inherit_row(to, source, i, err);
         if (r < 0) {
             return r;
         }
     }
-    return inherit_synthetic(to, source, err);
-}
-
-/* Without the padding at the end; nothing if there is no element. */
-static size_t get_text_size(const struct dicom_attribute *e)
-{
-    size_t size = e == NULL ? 0 : e->size;
-    while (size > 0 && (e->value[size - 1] == ' ' || e->value[size - 1] == '\0')) {
-        size--;
-    }
-    return size;
+    int r = complete_laterality(to, err);
+    return r < 0 ? r : inherit_synthetic(to, source, err);
 }
 
 static bool is_same_text(const struct dicom_attribute *a, const struct dicom_attribute *b)

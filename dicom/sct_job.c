@@ -76,6 +76,10 @@ static int start(struct sct_job *job, const struct sct_source *first, struct sct
     if (r != 0) {
         return r < 0 ? r : sctd_error(err, SCTD_EDATA, "the source has no Series Instance UID");
     }
+    r = sct_source_copy(&job->of_source, first, TAG_IRRADIATION_EVENT_UID, err);
+    if (r < 0) {
+        return r;
+    }
     get_text(job->charset, sizeof job->charset,
              dicom_attributes_find(&job->shared, TAG_SPECIFIC_CHARACTER_SET));
     get_text(offset, sizeof offset,

@@ -23,7 +23,7 @@ enum { SCT_CHARSET_SIZE = 256 };
 struct sct_job {
     const struct sct_request *request; /* borrowed */
     struct dicom_attributes shared;    /* of every instance */
-    struct dicom_attributes of_source; /* Series Instance UID */
+    struct dicom_attributes of_source; /* Series Instance UID, Irradiation Event UID */
     char charset[SCT_CHARSET_SIZE];    /* Specific Character Set, "" if the source has none */
     struct sct_plane *plane;           /* owned; [dim[2]] */
     bool is_enhanced_source;           /* its slices are frames */
@@ -46,6 +46,10 @@ const struct dicom_source *sct_job_get_source(const struct sct_job *job, int32_t
 /* One CT Image Storage instance a slice.  Errors: SCTD_EINVAL (NaN), SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int sct_job_write_slices(const struct sct_job *job, struct sct_files *files,
                                         struct sctd_error *err);
+
+/* One Enhanced CT instance of all slices.  Errors: the same, and SCTD_EINVAL (4 GiB of pixels or more). */
+SCTD_NODISCARD int sct_job_write_enhanced(const struct sct_job *job, struct sct_files *files,
+                                          struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -72,7 +72,9 @@ static int add_to_one(struct dicom_attributes *to, const struct sct_job *job, in
     if (r == 0) {
         r = sct_derivation_add_instance(&instances, source.slice, err);
     }
-    return r < 0 ? r : sct_derivation_add_series(to, &job->of_source.attribute[0], &instances, err);
+    const struct dicom_attribute *series =
+        dicom_attributes_find(&job->of_source, TAG_SERIES_INSTANCE_UID);
+    return r < 0 ? r : sct_derivation_add_series(to, series, &instances, err);
 }
 
 /* The file up to the value of Pixel Data, which is its last element. */

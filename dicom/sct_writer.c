@@ -67,7 +67,8 @@ int sct_write_series(const struct sct_request *request, const char *folder,
         r = sct_files_new(&files, folder, err);
     }
     if (r == 0) {
-        r = sct_job_write_slices(&job, files, err);
+        r = request->options->enhanced ? sct_job_write_enhanced(&job, files, err)
+                                       : sct_job_write_slices(&job, files, err);
     }
     return r < 0 ? r : sct_files_finish(files, err);
 }

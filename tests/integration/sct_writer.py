@@ -27,6 +27,11 @@ EXPECTED_WARNINGS = [
     # our own code for the derivation, and a fourth value that is ours to define (PS3.3 C.8.2.1.1.1)
     r'Unrecognized defined term <99SCTD> for value 1 of attribute <Coding Scheme Designator>',
     r'Unrecognized defined term <SYNTHETIC> for value 4 of attribute <Image Type>',
+    # explanations are for people
+    r'Unrecognized defined term <(Soft tissue|Bone)> for value . of attribute <Window Center & Width Explanation>',
+    # what the source lacks, and does not say to be unpaired
+    r'Missing attribute or value that would be needed to build DICOMDIR - Study (Time|ID)',
+    r'is only permitted to be empty when actually unknown; .* attribute <Laterality>',
 ]
 
 
@@ -121,6 +126,239 @@ class Writer(unittest.TestCase):
 
     def test_a_ct_series_becomes_a_ct_series(self):
         self.check_single(self.source(kind='ct'), rescale_intercept=-1024)
+
+    def test_frames_of_an_enhanced_source_become_slices(self):
+        for kind in ('enhanced-mr', 'enhanced-ct'):
+            with self.subTest(kind):
+                folder = self.work / self.id() / kind
+                series = sources.make_enhanced(folder / 'in', kind)
+                written = Written(folder / 'out', series)
+                self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                self.validate_alone(written)
+                self.check_voxels(written)
+                for k, path in enumerate(written.paths):
+                    d = pydicom.dcmread(path)
+                    self.assertEqual([float(v) for v in d.ImagePositionPatient], list(series.grid.position(k)))
+                    self.assertEqual(d.SourceImageSequence[0].ReferencedFrameNumber, series.grid.dim[2] - k)
+                    self.assertEqual([float(v) for v in d.PixelSpacing], [1.5, 1.25])
+
+    def test_an_enhanced_sct_is_one_instance_of_all_slices(self):
+        for intercept in (0, -1024):
+            with self.subTest(intercept):
+                folder = self.work / self.id() / str(intercept)
+                series = sources.make_single(folder / 'in')
+                written = Written(folder / 'out', series, enhanced=1, rescale_intercept=intercept)
+                self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                self.assertEqual([p.name for p in written.paths], ['0001.dcm'])
+                self.validate(series, written)
+                before, after = sources.read_raw(series.slices[0]['path']), sources.read_raw(written.paths[0])
+                for tag in PATIENT:
+                    self.assertEqual(after[tag].value, before[tag].value, f'{tag:08x}')
+                self.check_enhanced(series, written, intercept)
+
+    def check_enhanced(self, series, written, intercept):
+        d = pydicom.dcmread(written.paths[0])
+        self.assertEqual((d.SOPInstanceUID, d.SeriesInstanceUID), (written.instance_uids[0], written.series_uid))
+        self.assertEqual(d.NumberOfFrames, series.grid.dim[2])
+        want = np.clip(np.rint(written.hu.astype('f8')), -32768 + intercept, 32767 + intercept)
+        np.testing.assert_array_equal(d.pixel_array.astype('i4') + intercept, want.astype('i4'))
+        shared = d.SharedFunctionalGroupsSequence[0]
+        self.assertEqual(shared.PixelValueTransformationSequence[0].RescaleIntercept, intercept)
+        self.assertEqual([float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing], [1.5, 1.25])
+        self.assertEqual([float(v) for v in shared.PlaneOrientationSequence[0].ImageOrientationPatient],
+                         [1, 0, 0, 0, 1, 0])
+        self.assertEqual(len(d.PerFrameFunctionalGroupsSequence), series.grid.dim[2])
+        for k, frame in enumerate(d.PerFrameFunctionalGroupsSequence):
+            position = frame.PlanePositionSequence[0].ImagePositionPatient
+            self.assertEqual([float(v) for v in position], list(series.grid.position(k)))
+            self.assertEqual(list(frame.FrameContentSequence[0].DimensionIndexValues), [1, k + 1])
+            source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+            self.assertEqual(source.ReferencedSOPInstanceUID, series.slices[k]['sop_instance_uid'])
+
+    def validate_alone(self, written):
+        for path in written.paths:
+            text = run('dciodvfy', path).stderr
+            self.assertEqual([line for line in text.splitlines() if line.startswith('Error')], [], path)
+
+    def test_character_sets_are_kept_byte_for_byte(self):
+        names = {'ISO_IR 100': 'Müller^Jürgen', 'ISO_IR 192': '山田^太郎', 'GB18030': '王^小东',
+                 'ISO_IR 144': 'Люкceмбypг^Анна'}
+        raw = {charset: name.encode({'ISO_IR 100': 'latin1', 'ISO_IR 192': 'utf8', 'GB18030': 'gb18030',
+                                     'ISO_IR 144': 'iso8859_5'}[charset]) for charset, name in names.items()}
+        # PS3.5 H.3.1
+        raw['\\ISO 2022 IR 87'] = b'Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B'
+        for charset, name in raw.items():
+            with self.subTest(charset):
+                folder = self.work / self.id() / charset.strip('\\').replace(' ', '_')
+                name += b' ' * (len(name) % 2)
+
+                def change(dataset, _):
+                    sources.set_raw(dataset, 0x00080005, 'CS', charset.encode() + b' ' * (len(charset) % 2))
+                    sources.set_raw(dataset, 0x00100010, 'PN', name)
+
+                series = sources.make_single(folder / 'in', change=change)
+                written = Written(folder / 'out', series, series_description='sCT Kopf')
+                self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                self.check_inherited(series, written, [0x00080005] + PATIENT)
+                self.validate(series, written)
+
+    def test_a_description_takes_the_character_set_of_the_source(self):
+        for charset, want in (('ISO_IR 100', b'sCT Sch\xe4del ??'), ('ISO_IR 192', 'sCT Schädel 山田'.encode()),
+                              ('ISO_IR 144', b'sCT Schadel ??')):
+            with self.subTest(charset):
+                def change(dataset, _, charset=charset):
+                    dataset.SpecificCharacterSet = charset
+
+                folder = self.work / self.id() / charset.replace(' ', '_')
+                series = sources.make_single(folder / 'in', change=change)
+                written = Written(folder / 'out', series, series_description='sCT Schädel 山田')
+                self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                self.assertEqual(sources.read_raw(written.paths[0])[0x0008103e].value.rstrip(b' '), want)
+
+    def test_overlong_decimals_come_out_valid_and_within_a_hundredth_of_a_millimetre(self):
+        exact = ['-91.44958643319087', '0.123456789012345678', '-142.505487236053']
+
+        def change(dataset, k):
+            text = '\\'.join([*exact[:2], repr(float(exact[2]) + 2.5 * k)])
+            sources.set_raw(dataset, 0x00200032, 'DS', text.encode() + b' ' * (len(text) % 2))
+
+        grid = sources.Grid(origin=[float(v) for v in exact])
+        series = self.source(grid=grid, change=change)
+        written = self.write(series)
+        self.validate(series, written)
+        for k, path in enumerate(written.paths):
+            raw = sources.read_raw(path)[0x00200032].value.decode()
+            self.assertTrue(all(len(v.strip()) <= 16 for v in raw.split('\\')), raw)
+            np.testing.assert_allclose([float(v) for v in raw.split('\\')], grid.position(k), atol=1e-8)
+
+    def test_a_grid_of_its_own_is_written_with_its_own_geometry(self):
+        series = self.source()
+        turned = sources.Grid(origin=(1, 2, 3), orientation=((0.8, 0.6, 0), (-0.6, 0.8, 0)), spacing=(2, 3), step=4,
+                              dim=(7, 5, 3))
+        written = self.write(series, grid=turned, nearest=[0, 2, 4])
+        self.validate(series, written)
+        self.check_voxels(written)
+        for k, path in enumerate(written.paths):
+            d = pydicom.dcmread(path)
+            np.testing.assert_allclose([float(v) for v in d.ImagePositionPatient], turned.position(k), atol=1e-9)
+            np.testing.assert_allclose([float(v) for v in d.ImageOrientationPatient], turned.axis[:2].ravel(),
+                                       atol=1e-9)
+            self.assertEqual([float(v) for v in d.PixelSpacing], [2, 3])
+            self.assertEqual((float(d.SliceThickness), float(d.SpacingBetweenSlices)), (4, 4))
+            self.assertEqual(d.SourceImageSequence[0].ReferencedSOPInstanceUID,
+                             series.slices[[0, 2, 4][k]]['sop_instance_uid'])
+
+    def test_what_was_lossy_stays_lossy(self):
+        def change(dataset, _):
+            dataset.LossyImageCompression = '01'
+            dataset.LossyImageCompressionRatio = '10'
+            dataset.LossyImageCompressionMethod = 'ISO_10918_1'
+
+        series = self.source(change=change)
+        written = self.write(series)
+        self.validate(series, written)
+        self.check_inherited(series, written, [0x00282110, 0x00282112, 0x00282114])
+
+    def test_attributes_that_must_be_there_are_empty_where_the_source_has_none(self):
+        def change(dataset, _):
+            for keyword in ('PatientBirthDate', 'PatientSex', 'StudyID', 'AccessionNumber', 'ReferringPhysicianName',
+                            'StudyTime', 'BodyPartExamined'):
+                del dataset[keyword]
+
+        series = self.source(change=change)
+        written = self.write(series)
+        self.validate_alone(written)
+        d = pydicom.dcmread(written.paths[0])
+        self.assertEqual((d.PatientBirthDate, d.StudyID, str(d.ReferringPhysicianName)), ('', '', ''))
+
+    def test_laterality_is_empty_where_nobody_knows_it(self):
+        for part, want in (('KNEE', b''), (None, b''), ('PELVIS', None), ('HEAD', None)):
+            with self.subTest(part):
+                def change(dataset, _, part=part):
+                    dataset.BodyPartExamined = part
+                    if part is None:
+                        del dataset.BodyPartExamined
+
+                folder = self.work / self.id() / str(part)
+                series = sources.make_single(folder / 'in', change=change)
+                written = Written(folder / 'out', series)
+                self.validate(series, written)
+                element = sources.read_raw(written.paths[0]).get(0x00200060)
+                self.assertEqual(want, None if element is None else element.value or b'')
+
+    def test_an_age_that_is_none_is_left_out(self):
+        def change(dataset, _):
+            sources.set_raw(dataset, 0x00101010, 'AS', b'42')
+
+        series = self.source(change=change)
+        written = self.write(series)
+        for path in written.paths:
+            self.assertNotIn(0x00101010, sources.read_raw(path))
+        self.validate_alone(written)
+
+    def test_what_makes_it_a_synthetic_ct_is_said(self):
+        series = self.source()
+        d = pydicom.dcmread(self.write(series).paths[1])
+        self.assertEqual(list(d.ImageType), ['DERIVED', 'SECONDARY', 'AXIAL', 'SYNTHETIC'])
+        self.assertEqual((d.Modality, d.Manufacturer, d.ManufacturerModelName), ('CT', 'sctd', 'sctd'))
+        self.assertEqual((d.KVP, d.ContentQualification, d.BurnedInAnnotation), (None, 'RESEARCH', 'NO'))
+        self.assertEqual((d.SeriesNumber, d.SeriesDescription), (1004, 'sCT t2 tse'))
+        self.assertEqual(d.LossyImageCompression, '00')
+        self.assertIn(MODEL['sha256'], d.DerivationDescription)
+        self.assertEqual([float(v) for v in d.WindowCenter], [40, 500])
+        scanner, ours = d.ContributingEquipmentSequence
+        self.assertEqual((scanner.Manufacturer, scanner.ManufacturerModelName), ('ACME', 'Scanner 3'))
+        self.assertIn(MODEL['sha256'], ours.ContributionDescription)
+        self.assertEqual(d.SourceImageSequence[0].ReferencedSOPInstanceUID, series.slices[1]['sop_instance_uid'])
+        self.assertNotIn(0x00291001, d)
+        self.assertNotIn('SyntheticData', d)
+
+    def test_made_up_sources_stay_made_up(self):
+        def change(dataset, _):
+            dataset.add_new(0x0008001c, 'CS', 'YES')
+
+        d = pydicom.dcmread(self.write(self.source(change=change)).paths[0])
+        self.assertEqual(d[0x0008001c].value, 'YES')
+
+    def test_sources_of_two_patients_are_refused_and_nothing_is_left(self):
+        for keyword, value in (('PatientID', 'P-2'), ('PatientName', 'Doe^John'), ('StudyInstanceUID', '1.2.3'),
+                               ('FrameOfReferenceUID', '1.2.4')):
+            with self.subTest(keyword):
+                def change(dataset, k, keyword=keyword, value=value):
+                    if k == 3:
+                        setattr(dataset, keyword, value)
+
+                folder = self.work / self.id() / keyword
+                written = Written(folder / 'out', sources.make_single(folder / 'in', change=change))
+                self.assertEqual(written.done.returncode, 1)
+                self.assertIn('not of one patient, study and frame of reference', written.done.stderr)
+                self.assertNotIn('Doe', written.done.stderr)
+                self.assertEqual(written.paths, [])
+
+    def test_values_that_are_no_numbers_are_refused_and_nothing_is_left(self):
+        series = self.source()
+        dim = series.grid.dim
+        for enhanced in (0, 1):
+            hu = np.zeros((dim[2], dim[1], dim[0]), 'f4')
+            hu[3, 2, 1] = np.nan
+            written = Written(self.work / self.id() / f'out{enhanced}', series, hu=hu, enhanced=enhanced)
+            self.assertEqual(written.done.returncode, 1)
+            self.assertEqual(written.paths, [])
+
+    def test_infinite_and_huge_values_are_clamped(self):
+        series = self.source()
+        dim = series.grid.dim
+        hu = np.zeros((dim[2], dim[1], dim[0]), 'f4')
+        hu[0, 0, :4] = [np.inf, -np.inf, 1e9, -1e9]
+        d = pydicom.dcmread(self.write(series, hu=hu).paths[0])
+        self.assertEqual(list(d.pixel_array[0, :4]), [32767, -32768, 32767, -32768])
+
+    def test_a_source_that_changed_meanwhile_is_refused(self):
+        series = self.source()
+        series.slices[2]['sop_instance_uid'] = '1.2.3.4'
+        written = Written(self.work / self.id() / 'out', series)
+        self.assertEqual(written.done.returncode, 1)
+        self.assertIn('is not the instance it was', written.done.stderr)
 
 
 if __name__ == '__main__':

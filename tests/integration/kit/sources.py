@@ -174,3 +174,49 @@ def read_raw(path):
     pydicom.filereader._read_file_meta_info(stream)
     items = pydicom.filereader.data_element_generator(stream, False, True)
     return {int(e.tag): e for e in items}
+
+
+def add_enhanced(dataset, kind):
+    """What an Enhanced MR or CT Image has and a single-frame one does not."""
+    dataset.SOPClassUID = CLASSES[kind]
+    dataset.SOPInstanceUID = uid(kind)
+    dataset.InstanceNumber = 1
+    dataset.NumberOfFrames = 0
+    dataset.ImageType = ['ORIGINAL', 'PRIMARY', 'VOLUME', 'NONE']
+    dataset.PixelPresentation, dataset.VolumetricProperties = 'MONOCHROME', 'VOLUME'
+    dataset.VolumeBasedCalculationTechnique = 'NONE'
+    dataset.PresentationLUTShape, dataset.BurnedInAnnotation, dataset.LossyImageCompression = 'IDENTITY', 'NO', '00'
+    dataset.ContentQualification = 'PRODUCT'
+    dataset.AcquisitionDateTime, dataset.AcquisitionDuration = '20240102102030', 60.0
+    dataset.AcquisitionContextSequence = Sequence([])
+
+
+def make_enhanced(folder, kind='enhanced-mr', grid=None, change=None):
+    """One instance; frames in reverse order of the volume.  Geometry is all that the writer asks of its functional
+    groups, so others that the standard wants are left out."""
+    grid = grid or Grid()
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = Dataset()
+    add_common(dataset, grid)
+    dataset.Modality = kind[-2:].upper()
+    add_enhanced(dataset, kind)
+    dataset.SharedFunctionalGroupsSequence = sequence(
+        PixelMeasuresSequence=sequence(PixelSpacing=ds([grid.step[1], grid.step[0]]),
+                                       SliceThickness=ds([grid.step[2]])[0]),
+        PlaneOrientationSequence=sequence(ImageOrientationPatient=ds(grid.axis[:2].ravel())))
+    frames = Sequence([])
+    n = grid.dim[2]
+    for frame in range(n):
+        item = Dataset()
+        item.PlanePositionSequence = sequence(ImagePositionPatient=ds(grid.position(n - 1 - frame)))
+        frames.append(item)
+    dataset.PerFrameFunctionalGroupsSequence = frames
+    dataset.NumberOfFrames = n
+    dataset.PixelData = np.zeros((n, grid.dim[1], grid.dim[0]), '<u2').tobytes()
+    if change is not None:
+        change(dataset)
+    path = save(folder / 'enhanced.dcm', dataset)
+    series = Series(grid)
+    for k in range(n):
+        series.add(path, n - 1 - k, dataset)
+    return series
