@@ -31,7 +31,7 @@ struct convert_args {
     const char *description, *intercept, *tolerance;
     struct option_list input, select;
     int64_t threads, batch, number_offset, min_slices;
-    bool json;
+    bool enhanced, json;
 };
 
 /* What the words mean, and what came of them. */
@@ -102,7 +102,8 @@ static int read_words(struct convert_run *run, struct sctd_error *err)
         .grid = strcmp(args->grid, "axial") == 0 ? CONVERT_GRID_AXIAL : CONVERT_GRID_SOURCE,
         .sct = {.series_description = args->description,
                 .series_number_offset = (int32_t)args->number_offset,
-                .rescale_intercept = strcmp(args->intercept, "-1024") == 0 ? -1024 : 0},
+                .rescale_intercept = strcmp(args->intercept, "-1024") == 0 ? -1024 : 0,
+                .enhanced = args->enhanced},
     };
     return r;
 }
@@ -277,6 +278,10 @@ static size_t add_sct_options(struct option *table, struct convert_args *args)
          .argument = "N",
          .help = "0 (default) or -1024",
          .choices = "0|-1024"},
+        {.name = "enhanced",
+         .kind = OPTION_FLAG,
+         .target = &args->enhanced,
+         .help = "write one Enhanced CT instance instead of one CT Image a slice"},
     };
     memcpy(table, rows, sizeof rows);
     return sizeof rows / sizeof rows[0];

@@ -338,6 +338,16 @@ class Head(Case):
             np.testing.assert_array_equal(d.pixel_array, source.pixel_array)
         self.assertEqual(positions, {})
 
+    def test_enhanced_is_one_instance(self):
+        make(self.source, 'first')
+        (plain,) = self.convert()['series']
+        (series,) = self.convert('--enhanced')['series']
+        (path,) = pathlib.Path(series['folder']).iterdir()
+        d = pydicom.dcmread(path)
+        self.assertEqual((d.SOPClassUID, d.NumberOfFrames, series['sct_instances']),
+                         ('1.2.840.10008.5.1.4.1.1.2.1', 10, 1))
+        np.testing.assert_array_equal(d.pixel_array, read_hu(plain['folder']))
+
 
 if __name__ == '__main__':
     SCTD = pathlib.Path(sys.argv.pop(1)).resolve()
