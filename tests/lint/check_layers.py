@@ -32,6 +32,7 @@ HOMES = [
     (r'dcmtk/', r'dicom/.*\.(cc|hh)$'),
     (r'openjp', r'dicom/'),
     (r'png\.h', r'server/'),
+    (r'cyaml/', r'server/'),
     (r'(cuda|cudnn|cublas)', r'engine/backend/cuda/'),
     (r'(dnnl|oneapi/)', r'engine/backend/cpu/'),
     (r'(uv\.h|uv/)', r'server/'),

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#undef NDEBUG
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "server/config.h"
+
+static struct config *load(const char *text)
+{
+    struct sctd_error err = {0};
+    struct config *config = NULL;
+    if (config_parse(&config, "sctd.yaml", text, strlen(text), &err) < 0) {
+        (void)fprintf(stderr, "%s\n", err.text);
+    }
+    assert(config != NULL);
+    return config;
+}
+
+static void what_is_left_out_takes_its_default(void)
+{
+    struct config *c = load("ae_title: NODE\n");
+    assert(strcmp(c->ae_title, "NODE") == 0);
+    assert(strcmp(c->state_dir, "/var/lib/sctd") == 0);
+    assert(strcmp(c->models_dir, "/var/lib/sctd/models") == 0);
+    assert(strcmp(c->listen.address, "0.0.0.0") == 0 && c->listen.port == 11112);
+    assert(c->listen.associations == 64 && c->listen.per_peer == 8);
+    assert(c->completion.quiet_s == 60 && c->completion.closed_quiet_s == 5);
+    assert(c->workers.slots == 1 && strcmp(c->workers.precision, "auto") == 0);
+    assert(c->rules_count == 0 && c->destinations_count == 0 && c->peers_count == 0);
+    config_free(c);
+}
+
+static void everything_is_read(void)
+{
+    struct config *c =
+        load("ae_title: SCTD\n"
+             "state_dir: /srv/sctd\n"
+             "listen: {address: '::', port: 104, associations: 10, per_peer: 2}\n"
+             "peers:\n"
+             "  - {ae_title: MR*, address: 10.1.0.0/16, compressed: true}\n"
+             "destinations:\n"
+             "  - {name: pacs, ae_title: ORTHANC, host: 127.0.0.1, port: 4242}\n"
+             "  - {name: tps, ae_title: TPS, host: tps, port: 104, no_storage_commitment: true}\n"
+             "rules:\n"
+             "  - name: localisers\n"
+             "    match: {modality: MR, image_type: ['*', '*', LOCALIZER]}\n"
+             "    ignore: true\n"
+             "  - name: head\n"
+             "    match:\n"
+             "      modality: MR\n"
+             "      series_description: '^t1.*(head|brain)'\n"
+             "      min_slices: 20\n"
+             "    model: head@1\n"
+             "    select: [echo=1]\n"
+             "    destinations: [pacs, tps]\n"
+             "    grid: axial\n"
+             "    rescale_intercept: -1024\n"
+             "    priority: 5\n"
+             "log_format: json\n");
+    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && c->listen.port == 104);
+    assert(c->peers_count == 1 && c->peers[0].compressed);
+    assert(config_find_destination(c, "tps")->no_storage_commitment);
+    assert(config_find_destination(c, "tpx") == NULL);
+    assert(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
+    const struct config_rule *head = &c->rules[1];
+    assert(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
+    assert(head->rescale_intercept == -1024 && head->priority == 5);
+    assert(head->series_number_offset == 1000 && head->match.min_slices == 20);
+    assert(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
+    assert(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
+    assert(c->log_format == CONFIG_LOG_JSON);
+    config_free(c);
+}
+
+static void mistakes_are_named_with_their_place(void)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"ae_title: SCTD\nlisen: {port: 104}\n",
+         "sctd.yaml, line 2: Unexpected key: lisen: did you mean \"listen\"?"},
+        {"listen:\n  port: many\n", "line 2: Invalid uint64_t value: 'many'"},
+        {"listen:\n  port: 70000\n", "line 2: "},
+        {"listen:\n  associations: x1\n", "line 2: Invalid INT value: 'x1'"},
+        {"listen: {associations: 5000}\n", "listen.associations is 5000: it must be 1 to 1024"},
+        {"rules:\n  - match: {modality: MR}\n", "line 2: Missing required mapping field: name"},
+        {"rules:\n  - {name: a, model: m, grid: oblique}\n", "line 2: Invalid ENUM value: oblique"},
+        {"rules:\n  - {name: a}\n", "rule \"a\": give either a model or ignore: true"},
+        {"rules: [{name: a, model: m, ignore: true}]\n", "give either a model or ignore"},
+        {"rules: [{name: a, ignore: true}, {name: a, ignore: true}]\n", "\"a\" is there twice"},
+        {"rules: [{name: a, model: m, destinations: [x]}]\n", "there is no destination \"x\""},
+        {"rules: [{name: a, model: m, rescale_intercept: 5}]\n", "rescale_intercept: 0 or -1024"},
+        {"rules: [{name: a, model: m, priority: 101}]\n", "priority: -100 to 100"},
+        {"rules: [{name: a, model: m, match: {min_slices: 9, max_slices: 3}}]\n", "do not fit"},
+        {"ae_title: SEVENTEEN_LETTERS\n", "ae_title: up to 16 characters"},
+        {"ae_title: 'A\\B'\n", "ae_title: up to 16 characters"},
+        {"destinations: [{name: a, ae_title: A, host: h, port: 0}]\n", "port: 1 to 65535"},
+        {"destinations: [{name: a, ae_title: A, host: h, port: 1},"
+         " {name: a, ae_title: A, host: h, port: 1}]\n",
+         "destination \"a\" is there twice"},
+        {"ae_title: a\nlisten:\n  address: x\n\n  prot: 5\n",
+         "line 5: Unexpected key: prot: did you mean \"port\""},
+        {"a: &x 1\nb: *x\n", "sctd.yaml"},
+        {"{", "sctd.yaml"},
+        {"- 1\n", "sctd.yaml: Expecting MAPPING"},
+        {"\n", "sctd.yaml: it is empty"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sctd_error err = {0};
+        struct config *config = NULL;
+        const int r =
+            config_parse(&config, "sctd.yaml", cases[i].text, strlen(cases[i].text), &err);
+        if (r != SCTD_EDATA || strstr(err.text, cases[i].expected) == NULL) {
+            (void)fprintf(stderr, "%s -> %d %s\n", cases[i].text, r, err.text);
+        }
+        assert(r == SCTD_EDATA && config == NULL);
+        assert(strstr(err.text, cases[i].expected) != NULL);
+    }
+}
+
+static void missing_file_is_an_error(void)
+{
+    struct sctd_error err = {0};
+    struct config *config = NULL;
+    assert(config_load(&config, "/nonexistent/sctd.yaml", &err) == SCTD_EIO);
+    assert(strstr(err.text, "/nonexistent/sctd.yaml") != NULL);
+}
+
+int main(void)
+{
+    what_is_left_out_takes_its_default();
+    everything_is_read();
+    mistakes_are_named_with_their_place();
+    missing_file_is_an_error();
+    return 0;
+}
