@@ -78,6 +78,8 @@ struct dicom_instance {
     char character_set[DICOM_LABEL_SIZE];
     char series_description[257]; /* as in the file */
     char manufacturer[257];       /* as in the file */
+    char station_name[65];        /* as in the file */
+    char body_part_examined[65];
     struct dicom_identity patient_id, patient_name, patient_birth_date;
     struct dicom_pixel_format format;
     enum dicom_compression compression;

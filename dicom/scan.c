@@ -383,6 +383,14 @@ void dicom_scan_get_series(const struct dicom_scan *scan, size_t series,
                           first->series_description, first->character_set);
     dicom_charset_to_utf8(facts.manufacturer, sizeof facts.manufacturer, first->manufacturer,
                           first->character_set);
+    dicom_charset_to_utf8(facts.station_name, sizeof facts.station_name, first->station_name,
+                          first->character_set);
+    dicom_charset_to_utf8(facts.body_part_examined, sizeof facts.body_part_examined,
+                          first->body_part_examined, "");
+    if (first->n_frames > 0) {
+        dicom_charset_to_utf8(facts.image_type, sizeof facts.image_type, first->frame[0].image_type,
+                              "");
+    }
     for (size_t i = 0; i < n; i++) {
         facts.frames += dicom_scan_get_instance(scan, series, i)->instance.n_frames;
     }

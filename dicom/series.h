@@ -102,6 +102,9 @@ struct dicom_series_facts {
     char modality[17];
     char series_description[257];
     char manufacturer[257];
+    char station_name[257];
+    char body_part_examined[65];
+    char image_type[257]; /* values by backslash, of the first instance */
     int32_t instances, frames;
 };
 void dicom_scan_get_series(const struct dicom_scan *scan, size_t series,

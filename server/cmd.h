@@ -31,6 +31,7 @@ int cmd_bench(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_rules(int argc, char **argv);
 
 /*
  * Run the command of `table`, which a row of NULL ends, that argv[1] names.  Without a word or with

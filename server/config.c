@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/series.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/parse.h"
 #include "server/config_schema.h"
+#include "server/rules.h"
 
 enum { MAX_FILE = 1024 * 1024, MAX_SLICES = 100000, DAY_MAX = 36500 };
 
@@ -192,6 +194,45 @@ static int check_destinations(const struct config *c, const char *path, struct s
     return 0;
 }
 
+static int check_rule_values(const struct config_rule *rule, const char *path,
+                             struct sctd_error *err)
+{
+    if (rule->rescale_intercept != 0 && rule->rescale_intercept != -1024) {
+        return sctd_error(err, SCTD_EDATA, "%.100s: rule \"%.64s\": rescale_intercept: 0 or -1024",
+                          path, rule->name);
+    }
+    if (rule->priority < -100 || rule->priority > 100) {
+        return sctd_error(err, SCTD_EDATA, "%.100s: rule \"%.64s\": priority: -100 to 100", path,
+                          rule->name);
+    }
+    const struct config_match *m = &rule->match;
+    if (m->series_description != NULL && !rules_is_pattern(m->series_description)) {
+        return sctd_error(err, SCTD_EDATA,
+                          "%.100s: rule \"%.64s\": series_description is no regular expression",
+                          path, rule->name);
+    }
+    if (m->min_slices < 0 || m->max_slices < 0 || m->min_slices > MAX_SLICES ||
+        (m->max_slices > 0 && m->max_slices < m->min_slices)) {
+        return sctd_error(err, SCTD_EDATA,
+                          "%.100s: rule \"%.64s\": min_slices and max_slices do not fit", path,
+                          rule->name);
+    }
+    return 0;
+}
+
+static int check_selectors(const struct config_rule *rule, const char *path, struct sctd_error *err)
+{
+    for (uint32_t i = 0; i < rule->select_count; i++) {
+        struct dicom_selector selector;
+        int r = dicom_selector_parse(&selector, rule->select[i], err);
+        if (r < 0) {
+            sctd_error_prefix(err, "%.60s: rule \"%.40s\"", path, rule->name);
+            return r == SCTD_EINVAL ? SCTD_EDATA : r;
+        }
+    }
+    return 0;
+}
+
 static int check_rule(const struct config *c, uint32_t i, const char *path, struct sctd_error *err)
 {
     const struct config_rule *rule = &c->rules[i];
@@ -213,22 +254,8 @@ static int check_rule(const struct config *c, uint32_t i, const char *path, stru
                               rule->name, rule->destinations[k]);
         }
     }
-    if (rule->rescale_intercept != 0 && rule->rescale_intercept != -1024) {
-        return sctd_error(err, SCTD_EDATA, "%.100s: rule \"%.64s\": rescale_intercept: 0 or -1024",
-                          path, rule->name);
-    }
-    if (rule->priority < -100 || rule->priority > 100) {
-        return sctd_error(err, SCTD_EDATA, "%.100s: rule \"%.64s\": priority: -100 to 100", path,
-                          rule->name);
-    }
-    const struct config_match *m = &rule->match;
-    if (m->min_slices < 0 || m->max_slices < 0 || m->min_slices > MAX_SLICES ||
-        (m->max_slices > 0 && m->max_slices < m->min_slices)) {
-        return sctd_error(err, SCTD_EDATA,
-                          "%.100s: rule \"%.64s\": min_slices and max_slices do not fit", path,
-                          rule->name);
-    }
-    return 0;
+    int r = check_selectors(rule, path, err);
+    return r < 0 ? r : check_rule_values(rule, path, err);
 }
 
 static int check(const struct config *c, const char *path, struct sctd_error *err)

@@ -9,6 +9,7 @@ static const struct cmd commands[] = {
     {"convert", cmd_convert, "turn DICOM series in files into synthetic CT series"},
     {"infer", cmd_infer, "run a model on tensors in a file"},
     {"bench", cmd_bench, "measure the engine's speed"},
+    {"rules", cmd_rules, "check the configuration, and try its rules on files"},
     {NULL, NULL, NULL},
 };
 

@@ -95,6 +95,7 @@ static void mistakes_are_named_with_their_place(void)
         {"rules: [{name: a, model: m, rescale_intercept: 5}]\n", "rescale_intercept: 0 or -1024"},
         {"rules: [{name: a, model: m, priority: 101}]\n", "priority: -100 to 100"},
         {"rules: [{name: a, model: m, match: {min_slices: 9, max_slices: 3}}]\n", "do not fit"},
+        {"rules: [{name: a, model: m, select: [ecko=1]}]\n", "rule \"a\": "},
         {"ae_title: SEVENTEEN_LETTERS\n", "ae_title: up to 16 characters"},
         {"ae_title: 'A\\B'\n", "ae_title: up to 16 characters"},
         {"destinations: [{name: a, ae_title: A, host: h, port: 0}]\n", "port: 1 to 65535"},
