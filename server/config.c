@@ -224,10 +224,10 @@ static int check_selectors(const struct config_rule *rule, const char *path, str
 {
     for (uint32_t i = 0; i < rule->select_count; i++) {
         struct dicom_selector selector;
-        int r = dicom_selector_parse(&selector, rule->select[i], err);
-        if (r < 0) {
-            sctd_error_prefix(err, "%.60s: rule \"%.40s\"", path, rule->name);
-            return r == SCTD_EINVAL ? SCTD_EDATA : r;
+        struct sctd_error why = {.code = SCTD_OK};
+        if (dicom_selector_parse(&selector, rule->select[i], &why) < 0) {
+            return sctd_error(err, SCTD_EDATA, "%.60s: rule \"%.40s\": %s", path, rule->name,
+                              why.text);
         }
     }
     return 0;
