@@ -9,6 +9,8 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cpu/plan.h"
 
+enum { LEAST_GROUP = 4 }; /* slices, where the batch has them */
+
 static void cpu_free(struct backend_plan *base)
 {
     if (base == NULL) {
@@ -83,8 +85,10 @@ static int set_up(struct cpu_plan *plan, const struct graph *g, const struct bac
         return r;
     }
     const int32_t threads = pool_get_threads(plan->pool);
-    /* Deep levels have only four strips: more threads need more slices at a time. */
-    plan->group = (threads + 3) / 4 < o->max_batch ? (threads + 3) / 4 : o->max_batch;
+    /* Slices that follow each other share a piece's weights in the cache; and deep levels have only
+     * four strips, so that more threads need more slices at a time. */
+    const int32_t group = threads > 4 * LEAST_GROUP ? (threads + 3) / 4 : LEAST_GROUP;
+    plan->group = group < o->max_batch ? group : o->max_batch;
     onednn_enter_thread();
     r = onednn_open(&plan->onednn, threads, err);
     if (r < 0) {
@@ -130,13 +134,14 @@ static int cpu_compile(struct backend_plan **ret_plan, const struct graph *g,
 struct step_run {
     struct cpu_plan *plan;
     const struct step *step;
+    int32_t slices;
 };
 
 static void run_piece(void *arg, int32_t item, int32_t worker)
 {
     const struct step_run *run = arg;
     const struct step *s = run->step;
-    if (!s->run(run->plan, s->layer, item / s->items, item % s->items, worker)) {
+    if (!s->run(run->plan, s->layer, item % run->slices, item / run->slices, worker)) {
         __atomic_store_n(&run->plan->failed, true, __ATOMIC_RELAXED);
     }
 }
@@ -175,7 +180,7 @@ static int cpu_run(struct backend_plan *base, const struct backend_io *io, struc
         const int32_t left = io->n - plan->slice0;
         const int32_t slices = left < plan->group ? left : plan->group;
         for (int32_t i = 0; i < plan->n_steps; i++) {
-            struct step_run run = {.plan = plan, .step = &plan->step[i]};
+            struct step_run run = {.plan = plan, .step = &plan->step[i], .slices = slices};
             const double start = now_ms();
             pool_run(plan->pool, slices * run.step->items, run_piece, &run);
             plan->stage_ms[run.step->stage] += now_ms() - start;
