@@ -3,77 +3,15 @@
 #include "engine/backend/cpu/kernels.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "engine/backend/cpu/simd.h"
+#include "engine/backend/cpu/kernels_math.h"
+
+#define ALWAYS_INLINE __attribute__((always_inline)) static inline
 
 extern const struct kernels KERNELS_TABLE;
-
-/*
- * GELU by erf: x Phi(x) = max(x, 0) - g(|x|), g(t) = t erfc(t / sqrt 2) / 2.  g is a polynomial of
- * degree 5 in each of 16 intervals of [0, 6), Chebyshev-fitted in the distance from the interval's
- * middle, in intervals; beyond 6, g < 6e-9.  Largest error 2.6e-8 (measured over 400,000 points).
- */
-static const float gelu_table[6][SIMD_WIDTH] = {
-    {0.0798064247F, 0.161374331F, 0.163360044F, 0.124261923F, 0.0772092491F, 0.0403839126F,
-     0.0180243514F, 0.00691284519F, 0.00228716549F, 0.000654324307F, 0.000162097102F,
-     3.48060712e-05F, 6.4819892e-06F, 1.04743197e-06F, 1.46907055e-07F, 1.78877837e-08F},
-    {0.132051006F, 0.0357444175F, -0.0250335261F, -0.047476057F, -0.0436313115F, -0.0294374358F,
-     -0.0159220435F, -0.00713884737F, -0.00269671949F, -0.000866082148F, -0.000237801709F,
-     -5.60262706e-05F, -1.13550313e-05F, -1.98333896e-06F, -2.98956053e-07F, -3.89287962e-08F},
-    {-0.0541538894F, -0.0403154455F, -0.020264864F, -0.00328831631F, 0.00572507642F, 0.00753632141F,
-     0.00566824526F, 0.00317607028F, 0.00142364542F, 0.000526097487F, 0.000162828786F,
-     4.26056395e-05F, 9.48218349e-06F, 1.80246514e-06F, 2.93526256e-07F, 4.1041325e-08F},
-    {0.00256111845F, 0.00620193454F, 0.00661107898F, 0.0044290931F, 0.00164188561F,
-     -0.000218821602F, -0.000850657234F, -0.000738726521F, -0.000428213534F, -0.000190460123F,
-     -6.82783939e-05F, -2.02024021e-05F, -5.00068973e-06F, -1.04440858e-06F, -1.85114075e-07F,
-     -2.79598051e-08F},
-    {0.00120370567F, 0.000527346856F, -0.000286684604F, -0.000700546021F, -0.00061645807F,
-     -0.000301912194F, -4.06497238e-05F, 6.91904643e-05F, 7.3447969e-05F, 4.40554577e-05F,
-     1.93587093e-05F, 6.70684358e-06F, 1.89249772e-06F, 4.42706863e-07F, 8.67961489e-08F,
-     1.43667451e-08F},
-    {-7.92385836e-05F, -0.000171595835F, -0.000134833332F, -2.79552478e-05F, 5.14810636e-05F,
-     6.44111715e-05F, 3.71549359e-05F, 8.73392946e-06F, -4.50268362e-06F, -6.04451498e-06F,
-     -3.67133293e-06F, -1.56219119e-06F, -5.13846885e-07F, -1.36051639e-07F, -2.96212477e-08F,
-     -5.37201794e-09F}};
-
-static inline v16f gelu(v16f x)
-{
-    const v16f t = simd_min(simd_abs(x), simd_set(5.999999F)) * (16.0F / 6.0F);
-    const v16i i = simd_to_int(t);
-    const v16f u = t - simd_to_float(i) - 0.5F;
-    v16f g = simd_lookup(gelu_table[5], i);
-    for (int k = 4; k >= 0; k--) {
-        g = simd_fma(g, u, simd_lookup(gelu_table[k], i));
-    }
-    return simd_max(x, simd_set(0.0F)) - g;
-}
-
-/* e^x for x <= 88: 2^n e^r, |r| <= ln 2 / 2, by its Taylor series to the 7th power (2e-8). */
-static inline v16f exponential(v16f x)
-{
-    x = simd_min(simd_max(x, simd_set(-87.0F)), simd_set(88.0F));
-    const v16f magic = simd_set(12582912.0F); /* 1.5 * 2^23 rounds to an integer */
-    const v16f n = (x * 1.44269504F + magic) - magic;
-    v16f r = simd_fma(n, simd_set(-0.693145752F), x);
-    r = simd_fma(n, simd_set(-1.42860677e-6F), r);
-    v16f p = simd_set(1.0F / 5040.0F);
-    p = simd_fma(p, r, simd_set(1.0F / 720.0F));
-    p = simd_fma(p, r, simd_set(1.0F / 120.0F));
-    p = simd_fma(p, r, simd_set(1.0F / 24.0F));
-    p = simd_fma(p, r, simd_set(1.0F / 6.0F));
-    p = simd_fma(p, r, simd_set(0.5F));
-    p = simd_fma(p, r, simd_set(1.0F));
-    p = simd_fma(p, r, simd_set(1.0F));
-    const v16i exponent = (v16i)(n + magic) << 23; /* the low bits of n + magic are n */
-    return (v16f)((v16i)p + exponent);
-}
-
-static inline v16f sigmoid(v16f x)
-{
-    return 1.0F / (1.0F + exponential(-x));
-}
 
 static inline v16f apply(enum graph_act act, v16f x)
 {
@@ -83,7 +21,7 @@ static inline v16f apply(enum graph_act act, v16f x)
     case GRAPH_ACT_SIGMOID:
         return sigmoid(x);
     case GRAPH_ACT_TANH:
-        return 1.0F - 2.0F / (exponential(2.0F * x) + 1.0F);
+        return hyperbolic_tangent(x);
     case GRAPH_ACT_NONE:
         break;
     }
@@ -124,51 +62,75 @@ static inline size_t lanes(size_t c, size_t channels)
     return channels - c < SIMD_WIDTH ? channels - c : SIMD_WIDTH;
 }
 
-__attribute__((always_inline)) static inline void epilogue_lanes(const struct epilogue *e,
-                                                                 enum graph_act act,
-                                                                 const struct operand *out,
-                                                                 size_t p, size_t c)
+/* What is known of an epilogue when its inner loop is compiled. */
+struct epilogue_kind {
+    enum graph_act act;
+    enum format format;
+    bool adds;
+};
+
+ALWAYS_INLINE void epilogue_lanes(const struct epilogue *e, struct epilogue_kind kind, size_t p,
+                                  size_t c, size_t n)
 {
-    const size_t n = lanes(c, e->channels);
     v16f v = simd_load(e->acc + p * e->acc_stride + c, n);
     if (e->bias != NULL) {
         v += simd_load(e->bias + c, n);
     }
-    v = apply(act, v);
-    for (int i = 0; i < 2; i++) {
+    v = apply(kind.act, v);
+    for (int i = 0; kind.adds && i < 2; i++) {
         if (e->add[i].data != NULL) {
             v += load(&e->add[i], p, c, n);
         }
     }
-    store(out, p, c, v, n);
+    struct operand out = e->out;
+    out.format = kind.format;
+    store(&out, p, c, v, n);
 }
 
-__attribute__((always_inline)) static inline void
-epilogue_as(const struct epilogue *e, enum graph_act act, enum format format)
+ALWAYS_INLINE void epilogue_as(const struct epilogue *of, struct epilogue_kind kind)
 {
-    struct operand out = e->out;
-    out.format = format;
-    for (size_t p = 0; p < e->pixels; p++) {
-        for (size_t c = 0; c < e->channels; c += SIMD_WIDTH) {
-            epilogue_lanes(e, act, &out, p, c);
+    const struct epilogue e = *of; /* a copy that no store can change */
+    const size_t whole = e.channels / SIMD_WIDTH * SIMD_WIDTH;
+    for (size_t p = 0; p < e.pixels; p++) {
+        for (size_t c = 0; c < whole; c += SIMD_WIDTH) {
+            epilogue_lanes(&e, kind, p, c, SIMD_WIDTH);
         }
+        if (whole < e.channels) {
+            epilogue_lanes(&e, kind, p, whole, e.channels - whole);
+        }
+    }
+}
+
+ALWAYS_INLINE void epilogue_to(const struct epilogue *e, enum graph_act act, bool adds)
+{
+    switch (e->out.format) {
+    case FORMAT_F32:
+        epilogue_as(e, (struct epilogue_kind){act, FORMAT_F32, adds});
+        break;
+    case FORMAT_BF16:
+        epilogue_as(e, (struct epilogue_kind){act, FORMAT_BF16, adds});
+        break;
+    case FORMAT_SPLIT:
+        epilogue_as(e, (struct epilogue_kind){act, FORMAT_SPLIT, adds});
+        break;
+    case FORMAT_PAIR:
+        epilogue_as(e, (struct epilogue_kind){act, FORMAT_PAIR, adds});
+        break;
     }
 }
 
 /* The common cases are compiled apart, so that the inner loop does not choose. */
 static void epilogue(const struct epilogue *e)
 {
-    const enum format f = e->out.format;
-    if (e->act == GRAPH_ACT_GELU && f == FORMAT_F32) {
-        epilogue_as(e, GRAPH_ACT_GELU, FORMAT_F32);
-    } else if (e->act == GRAPH_ACT_GELU && f == FORMAT_BF16) {
-        epilogue_as(e, GRAPH_ACT_GELU, FORMAT_BF16);
-    } else if (e->act == GRAPH_ACT_GELU && f == FORMAT_SPLIT) {
-        epilogue_as(e, GRAPH_ACT_GELU, FORMAT_SPLIT);
-    } else if (e->act == GRAPH_ACT_NONE && f == FORMAT_F32) {
-        epilogue_as(e, GRAPH_ACT_NONE, FORMAT_F32);
+    const bool adds = e->add[0].data != NULL || e->add[1].data != NULL;
+    if (e->act == GRAPH_ACT_GELU && !adds) {
+        epilogue_to(e, GRAPH_ACT_GELU, false);
+    } else if (e->act == GRAPH_ACT_NONE && !adds) {
+        epilogue_to(e, GRAPH_ACT_NONE, false);
+    } else if (e->act == GRAPH_ACT_NONE) {
+        epilogue_to(e, GRAPH_ACT_NONE, true);
     } else {
-        epilogue_as(e, e->act, f);
+        epilogue_as(e, (struct epilogue_kind){e->act, e->out.format, true});
     }
 }
 
@@ -243,15 +205,6 @@ static void add_scaled(float *acc, const float *x, float w, size_t n)
     }
 }
 
-/* The lanes from n on become zero. */
-static inline v16f keep_lanes(v16f v, size_t n)
-{
-    for (size_t i = n; i < SIMD_WIDTH; i++) {
-        v[i] = 0.0F;
-    }
-    return v;
-}
-
 static inline float mean_of(const float *in, size_t channels)
 {
     v16f sum = {0};
@@ -266,7 +219,7 @@ static inline float variance_of(const float *in, size_t channels, float mean)
     v16f squares = {0};
     for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
         const size_t n = lanes(c, channels);
-        const v16f d = keep_lanes(simd_load(in + c, n) - mean, n);
+        const v16f d = simd_keep(simd_load(in + c, n) - mean, n);
         squares = simd_fma(d, d, squares);
     }
     return simd_sum(squares) / (float)channels;
@@ -287,31 +240,96 @@ static void layer_norm(const struct norm *n)
     }
 }
 
-/* values = e^(scale (values - their maximum)); returns their sum. */
-static inline float exponentials(float *values, size_t n, float scale)
+/* Rows of q or k of one head, turned: x cos + [-x2, x1] sin of the halves x1, x2. */
+ALWAYS_INLINE void turn_row(const struct head_rows *h, const struct operand *out, size_t row)
 {
-    float largest = values[0];
-    for (size_t c = 1; c < n; c++) {
-        largest = values[c] > largest ? values[c] : largest;
+    const float *x = h->in + row * h->in_stride;
+    const float *cos = h->cos + (row - h->prefix) * h->channels;
+    const float *sin = h->sin + (row - h->prefix) * h->channels;
+    const size_t half = h->channels / 2;
+    for (size_t c = 0; c < half; c += SIMD_WIDTH) {
+        const size_t n = lanes(c, half);
+        const v16f a = simd_load(x + c, n);
+        const v16f b = simd_load(x + half + c, n);
+        store(out, row, c, a * simd_load(cos + c, n) - b * simd_load(sin + c, n), n);
+        store(out, row, half + c,
+              b * simd_load(cos + half + c, n) + a * simd_load(sin + half + c, n), n);
     }
-    v16f total = {0};
-    for (size_t c = 0; c < n; c += SIMD_WIDTH) {
-        const size_t m = lanes(c, n);
-        const v16f e = keep_lanes(exponential((simd_load(values + c, m) - largest) * scale), m);
-        total += e;
-        simd_store(values + c, e, m);
-    }
-    return simd_sum(total);
 }
 
-static void softmax(float *scores, size_t rows, size_t columns, float scale, struct operand out)
+static void head_rows(const struct head_rows *of)
+{
+    const struct head_rows h = *of;
+    const size_t straight = h.cos == NULL ? h.rows : h.prefix;
+    for (size_t row = 0; row < straight; row++) {
+        for (size_t c = 0; c < h.channels; c += SIMD_WIDTH) {
+            const size_t n = lanes(c, h.channels);
+            store(&h.out, row, c, simd_load(h.in + row * h.in_stride + c, n), n);
+        }
+    }
+    for (size_t row = straight; row < h.rows; row++) {
+        turn_row(&h, &h.out, row);
+    }
+}
+
+static inline float largest_of(const float *values, size_t n)
+{
+    v16f largest = simd_set(values[0]);
+    size_t c = 0;
+    for (; c + SIMD_WIDTH <= n; c += SIMD_WIDTH) {
+        largest = simd_max(largest, simd_load(values + c, SIMD_WIDTH));
+    }
+    float most = simd_largest(largest);
+    for (; c < n; c++) {
+        most = values[c] > most ? values[c] : most;
+    }
+    return most;
+}
+
+ALWAYS_INLINE void softmax_as(const struct softmax *of, enum format format)
+{
+    const struct softmax s = *of;
+    struct operand out = s.out;
+    out.format = format;
+    for (size_t row = 0; row < s.rows; row++) {
+        const float *in = s.scores + row * s.columns;
+        const float largest = largest_of(in, s.columns);
+        v16f total = {0};
+        size_t c = 0;
+        for (; c + SIMD_WIDTH <= s.columns; c += SIMD_WIDTH) {
+            const v16f e = exponential((simd_load(in + c, SIMD_WIDTH) - largest) * s.scale);
+            total += e;
+            store(&out, row, c, e, SIMD_WIDTH);
+        }
+        if (c < s.columns) {
+            const size_t n = s.columns - c;
+            const v16f e = simd_keep(exponential((simd_load(in + c, n) - largest) * s.scale), n);
+            total += e;
+            store(&out, row, c, e, n);
+        }
+        s.ret_sums[row] = simd_sum(total);
+    }
+}
+
+static void softmax(const struct softmax *s)
+{
+    if (s->out.format == FORMAT_F32) {
+        softmax_as(s, FORMAT_F32);
+    } else if (s->out.format == FORMAT_BF16) {
+        softmax_as(s, FORMAT_BF16);
+    } else {
+        softmax_as(s, s->out.format);
+    }
+}
+
+static void divide_rows(const float *in, const float *by, size_t rows, size_t channels,
+                        struct operand out)
 {
     for (size_t row = 0; row < rows; row++) {
-        float *at = scores + row * columns;
-        const float factor = 1.0F / exponentials(at, columns, scale);
-        for (size_t c = 0; c < columns; c += SIMD_WIDTH) {
-            const size_t n = lanes(c, columns);
-            store(&out, row, c, simd_load(at + c, n) * factor, n);
+        const float factor = 1.0F / by[row];
+        for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+            const size_t n = lanes(c, channels);
+            store(&out, row, c, simd_load(in + row * channels + c, n) * factor, n);
         }
     }
 }
@@ -422,7 +440,9 @@ const struct kernels KERNELS_TABLE = {
     .expand_row = expand_row,
     .add_scaled = add_scaled,
     .layer_norm = layer_norm,
+    .head_rows = head_rows,
     .softmax = softmax,
+    .divide_rows = divide_rows,
     .conv_from_one = conv_from_one,
     .conv_to_one = conv_to_one,
     .max_pool = max_pool,

@@ -68,6 +68,25 @@ struct norm {
     struct operand out;
 };
 
+/* Rows of q, k or v of one attention head, those from `prefix` on turned by RoPE. */
+struct head_rows {
+    size_t rows, channels; /* channels: even */
+    size_t prefix;
+    const float *in;
+    size_t in_stride;
+    const float *cos, *sin; /* [rows - prefix, channels]; NULL: no row is turned */
+    struct operand out;
+};
+
+/* out = e^(scale (scores - the row's largest)), each row's sum apart. */
+struct softmax {
+    size_t rows, columns;
+    const float *scores; /* [rows, columns]; out.data may be the same */
+    float scale;         /* > 0 */
+    struct operand out;
+    float *ret_sums; /* [rows] */
+};
+
 struct small_conv {
     int32_t h, w, channels; /* channels out (conv_from_one) or in (conv_to_one) */
     int32_t row0, row1;     /* output rows wanted */
@@ -78,14 +97,17 @@ struct small_conv {
 };
 
 struct kernels {
-    const char *name; /* "avx512", "avx2", "generic" */
+    const char *name; /* "avx512_bf16", "avx512", "avx2", "generic" */
     void (*epilogue)(const struct epilogue *e);
     void (*expand_row)(const struct expand_row *e);
     /* acc[i] += w * x[i] */
     void (*add_scaled)(float *acc, const float *x, float w, size_t n);
     void (*layer_norm)(const struct norm *n);
-    /* out = softmax(scale * scores) over columns; overwrites the scores [rows, columns]. */
-    void (*softmax)(float *scores, size_t rows, size_t columns, float scale, struct operand out);
+    void (*head_rows)(const struct head_rows *h);
+    void (*softmax)(const struct softmax *s);
+    /* out[row] = in[row] / by[row]; in: [rows, channels] */
+    void (*divide_rows)(const float *in, const float *by, size_t rows, size_t channels,
+                        struct operand out);
     void (*conv_from_one)(const struct small_conv *c); /* 3x3, 1 -> channels, no bias */
     void (*conv_to_one)(const struct small_conv *c);   /* 3x3, channels -> 1, with bias, f32 in */
     /* 2x2 maximum of two rows of `in` into one row of `out`, columns of out. */
@@ -98,4 +120,8 @@ struct kernels {
     void (*load)(const struct operand *in, size_t pixels, size_t channels, float *out);
 };
 
+/* The best kernels that this processor runs. */
 const struct kernels *kernels_get(void);
+
+/* All that it runs, the best as number 0; NULL after the last. */
+const struct kernels *kernels_find(size_t i);

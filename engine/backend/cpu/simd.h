@@ -37,9 +37,13 @@ static inline v16f simd_load(const float *p, size_t n)
     v16f v = {0};
     if (n == SIMD_WIDTH) {
         memcpy(&v, p, sizeof v);
-    } else {
-        memcpy(&v, p, n * sizeof *p);
+        return v;
     }
+#if defined(__AVX512F__)
+    v = (v16f)_mm512_maskz_loadu_ps((__mmask16)((1U << n) - 1U), p);
+#else
+    memcpy(&v, p, n * sizeof *p);
+#endif
     return v;
 }
 
@@ -47,9 +51,13 @@ static inline void simd_store(float *p, v16f v, size_t n)
 {
     if (n == SIMD_WIDTH) {
         memcpy(p, &v, sizeof v);
-    } else {
-        memcpy(p, &v, n * sizeof *p);
+        return;
     }
+#if defined(__AVX512F__)
+    _mm512_mask_storeu_ps(p, (__mmask16)((1U << n) - 1U), (__m512)v);
+#else
+    memcpy(p, &v, n * sizeof *p);
+#endif
 }
 
 static inline v16f simd_fma(v16f a, v16f b, v16f c)
@@ -69,12 +77,20 @@ static inline v16f simd_select(v16i mask, v16f a, v16f b)
 /* A NaN in x stays. */
 static inline v16f simd_max(v16f x, v16f low)
 {
+#if defined(__AVX512F__)
+    return (v16f)_mm512_max_ps((__m512)low, (__m512)x);
+#else
     return simd_select(x < low, low, x);
+#endif
 }
 
 static inline v16f simd_min(v16f x, v16f high)
 {
+#if defined(__AVX512F__)
+    return (v16f)_mm512_min_ps((__m512)high, (__m512)x);
+#else
     return simd_select(x > high, high, x);
+#endif
 }
 
 static inline v16f simd_abs(v16f x)
@@ -82,61 +98,86 @@ static inline v16f simd_abs(v16f x)
     return (v16f)((v16i)x & 0x7fffffff);
 }
 
-/* Towards zero; any value for what does not fit. */
-static inline v16i simd_to_int(v16f x)
+/* table[index & 31] */
+static inline v16f simd_lookup(const float table[2 * SIMD_WIDTH], v16i index)
 {
 #if defined(__AVX512F__)
-    return (v16i)_mm512_cvttps_epi32((__m512)x);
-#else
-    v16i r = {0};
-    for (int i = 0; i < SIMD_WIDTH; i++) {
-        r[i] = x[i] >= 0.0F && x[i] < 256.0F ? (int32_t)x[i] : 0;
-    }
-    return r;
-#endif
-}
-
-static inline v16f simd_to_float(v16i x)
-{
-    return __builtin_convertvector(x, v16f);
-}
-
-/* table[index & 15] */
-static inline v16f simd_lookup(const float table[SIMD_WIDTH], v16i index)
-{
-#if defined(__AVX512F__)
-    return (v16f)_mm512_permutexvar_ps((__m512i)index, _mm512_loadu_ps(table));
+    return (v16f)_mm512_permutex2var_ps(_mm512_loadu_ps(table), (__m512i)index,
+                                        _mm512_loadu_ps(table + SIMD_WIDTH));
 #else
     v16f r = {0};
     for (int i = 0; i < SIMD_WIDTH; i++) {
-        r[i] = table[index[i] & 15];
+        r[i] = table[index[i] & 31];
     }
     return r;
 #endif
 }
 
-static inline float simd_sum(v16f v)
+/* The lanes from n on become zero. */
+static inline v16f simd_keep(v16f v, size_t n)
 {
-    float s = 0.0F;
-    for (int i = 0; i < SIMD_WIDTH; i++) {
-        s += v[i];
-    }
-    return s;
+    const v16i lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return (v16f)((lane < (int32_t)n) & (v16i)v);
 }
 
-/* bf16: the upper half of an f32, rounded to nearest, ties to even.  A NaN stays one. */
+/* Halves onto each other, whatever the instruction set. */
+static inline float simd_sum(v16f v)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_add_ps((__m512)v);
+#else
+    for (int width = SIMD_WIDTH / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            v[i] += v[i + width];
+        }
+    }
+    return v[0];
+#endif
+}
+
+/* A NaN in any lane may be lost. */
+static inline float simd_largest(v16f v)
+{
+#if defined(__AVX512F__)
+    return _mm512_reduce_max_ps((__m512)v);
+#else
+    for (int width = SIMD_WIDTH / 2; width > 0; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            v[i] = v[i] < v[i + width] ? v[i + width] : v[i];
+        }
+    }
+    return v[0];
+#endif
+}
+
+/*
+ * bf16: the upper half of an f32, rounded to nearest, ties to even.  A NaN stays one; what is below
+ * the smallest normal number, 2^-126, becomes zero, as in the processor's own conversion and in its
+ * bf16 products.
+ */
 static inline v16h simd_to_bf16(v16f v)
 {
+#if defined(__AVX512BF16__)
+    return (v16h)_mm512_cvtneps_pbh((__m512)v);
+#else
     const v16u bits = (v16u)v;
     const v16u rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
     const v16u quiet = (bits >> 16) | 0x40U;
-    const v16u nan = (v16u)((bits & 0x7fffffffU) > 0x7f800000U);
-    return __builtin_convertvector((nan & quiet) | (~nan & rounded), v16h);
+    const v16u sign = (bits >> 16) & 0x8000U;
+    const v16u size = bits & 0x7fffffffU;
+    const v16u nan = (v16u)(size > 0x7f800000U);
+    const v16u tiny = (v16u)(size < 0x00800000U);
+    return __builtin_convertvector((nan & quiet) | (tiny & sign) | (~nan & ~tiny & rounded), v16h);
+#endif
 }
 
 static inline v16f simd_from_bf16(v16h h)
 {
+#if defined(__AVX512F__)
+    return (v16f)_mm512_slli_epi32(_mm512_cvtepu16_epi32((__m256i)h), 16);
+#else
     return (v16f)(__builtin_convertvector(h, v16u) << 16);
+#endif
 }
 
 static inline v16f simd_load_bf16(const uint16_t *p, size_t n)

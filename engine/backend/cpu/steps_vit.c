@@ -272,7 +272,7 @@ static int add_rows(struct cpu_plan *plan, const struct graph_op *op, struct sct
 }
 
 /* ATTENTION: a piece is a head.  Scores, softmax and rotation are f32; the two products are bf16 only
- * where the whole plan is. */
+ * where the whole plan is.  The softmax's division comes last, where there is least to divide. */
 struct attention_layer {
     int32_t in, out;
     int32_t tokens, head_dim, prefix;
@@ -298,13 +298,13 @@ static void attention_freep(struct attention_layer **layer)
     attention_free(*layer);
 }
 
-/* Scratch of a head: q, k, v as operands, the scores, the probabilities, the output. */
+/* Scratch of a head: q, k, v as operands, the scores, their exponentials, those sums, the output. */
 struct head {
     void *part[3];
     float *scores;
-    void *probabilities;
+    void *weights;
+    float *sums;
     float *out;
-    float *row;
 };
 
 static size_t head_sizes(const struct attention_layer *l, size_t ret_at[7])
@@ -313,8 +313,8 @@ static size_t head_sizes(const struct attention_layer *l, size_t ret_at[7])
     const size_t d = (size_t)l->head_dim;
     const size_t value = format_bytes(l->format);
     const size_t size[7] = {t * d * value,         t * d * value, t * d * value,
-                            t * t * sizeof(float), t * t * value, t * d * sizeof(float),
-                            d * sizeof(float)};
+                            t * t * sizeof(float), t * t * value, t * sizeof(float),
+                            t * d * sizeof(float)};
     size_t at = 0;
     for (int i = 0; i < 7; i++) {
         ret_at[i] = at;
@@ -323,41 +323,24 @@ static size_t head_sizes(const struct attention_layer *l, size_t ret_at[7])
     return at;
 }
 
-/* to = x cos + rotate_half(x) sin, rotate_half(x) = [-x2, x1] of the halves x1, x2. */
-static void rotate(const float *x, const float *cos, const float *sin, size_t d, float *to)
-{
-    const size_t half = d / 2;
-    for (size_t i = 0; i < half; i++) {
-        to[i] = x[i] * cos[i] - x[i + half] * sin[i];
-        to[i + half] = x[i + half] * cos[i + half] + x[i] * sin[i + half];
-    }
-}
-
-/* Gather q, k or v of one head as [t, d]; q and k of the patches turned. */
+/* q, k or v of one head as [t, d]. */
 static void gather(const struct cpu_plan *plan, const struct attention_layer *l, int32_t part,
                    const float *qkv, const struct head *h)
 {
     const size_t d = (size_t)l->head_dim;
     const size_t dim = (size_t)plan->place[l->out].c;
     const size_t patches = (size_t)(l->tokens - l->prefix);
-    const size_t value = l->format == FORMAT_F32 ? 4 : 2;
-    for (size_t t = 0; t < (size_t)l->tokens; t++) {
-        const float *from = qkv + t * 3 * dim + (size_t)part * dim;
-        struct epilogue e = {.pixels = 1,
-                             .channels = d,
-                             .acc = from,
-                             .acc_stride = d,
-                             .out = {.data = (unsigned char *)h->part[part] + t * d * value,
-                                     .format = l->format,
-                                     .stride = d,
-                                     .plane = d}};
-        if (part < 2 && t >= (size_t)l->prefix) {
-            const float *cos = l->rope + (t - (size_t)l->prefix) * d;
-            rotate(from, cos, cos + patches * d, d, h->row);
-            e.acc = h->row;
-        }
-        plan->kernels->epilogue(&e);
-    }
+    const bool turned = part < 2;
+    const struct head_rows rows = {
+        .rows = (size_t)l->tokens,
+        .channels = d,
+        .prefix = (size_t)l->prefix,
+        .in = qkv + (size_t)part * dim,
+        .in_stride = 3 * dim,
+        .cos = turned ? l->rope : NULL,
+        .sin = turned ? l->rope + patches * d : NULL,
+        .out = {.data = h->part[part], .format = l->format, .stride = d, .plane = d}};
+    plan->kernels->head_rows(&rows);
 }
 
 static bool run_attention(struct cpu_plan *plan, const void *layer, int32_t slice, int32_t item,
@@ -372,9 +355,9 @@ static bool run_attention(struct cpu_plan *plan, const void *layer, int32_t slic
                                     plan_layer_scratch(plan, worker, at[1]),
                                     plan_layer_scratch(plan, worker, at[2])},
                            .scores = plan_layer_scratch(plan, worker, at[3]),
-                           .probabilities = plan_layer_scratch(plan, worker, at[4]),
-                           .out = plan_layer_scratch(plan, worker, at[5]),
-                           .row = plan_layer_scratch(plan, worker, at[6])};
+                           .weights = plan_layer_scratch(plan, worker, at[4]),
+                           .sums = plan_layer_scratch(plan, worker, at[5]),
+                           .out = plan_layer_scratch(plan, worker, at[6])};
     const float *qkv = plan_values(plan, l->in, slice) + (size_t)item * d;
     for (int32_t part = 0; part < 3; part++) {
         gather(plan, l, part, qkv, &h);
@@ -383,18 +366,19 @@ static bool run_attention(struct cpu_plan *plan, const void *layer, int32_t slic
     if (!onednn_run(l->scores, worker, h.part[0], h.part[1], h.scores, scratch)) {
         return false;
     }
-    const struct operand p = {
-        .data = h.probabilities, .format = l->format, .stride = t, .plane = t};
-    plan->kernels->softmax(h.scores, t, t, 1.0F / sqrtf((float)d), p);
-    if (!onednn_run(l->mix, worker, h.probabilities, h.part[2], h.out, scratch)) {
+    const struct softmax s = {
+        .rows = t,
+        .columns = t,
+        .scores = h.scores,
+        .scale = 1.0F / sqrtf((float)d),
+        .out = {.data = h.weights, .format = l->format, .stride = t, .plane = t},
+        .ret_sums = h.sums};
+    plan->kernels->softmax(&s);
+    if (!onednn_run(l->mix, worker, h.weights, h.part[2], h.out, scratch)) {
         return false;
     }
-    const struct epilogue e = {.pixels = t,
-                               .channels = d,
-                               .acc = h.out,
-                               .acc_stride = d,
-                               .out = plan_operand(plan, l->out, slice, 0, (size_t)item * d)};
-    plan->kernels->epilogue(&e);
+    plan->kernels->divide_rows(h.out, h.sums, t, d,
+                               plan_operand(plan, l->out, slice, 0, (size_t)item * d));
     return true;
 }
 
