@@ -13,6 +13,8 @@
 
 extern const struct kernels KERNELS_TABLE;
 
+enum { TO_ONE = 4 }; /* outputs of conv_to_one at a time: sums that do not wait for each other */
+
 static inline v16f apply(enum graph_act act, v16f x)
 {
     switch (act) {
@@ -150,50 +152,113 @@ static inline struct neighbours neighbours_of(int32_t at, int32_t factor, int32_
     return (struct neighbours){first, second, clamped - (float)first};
 }
 
-/* The low-resolution values, and their weights, that make up column x; at most six. */
-struct taps {
-    const float *at[6];
+ALWAYS_INLINE v16f sum_lanes(const struct taps *t, int32_t taps, size_t at, size_t n)
+{
+    v16f v = simd_set(t->weight[0]) * simd_load(t->at[0] + at, n);
+    for (int32_t i = 1; i < taps; i++) {
+        v = simd_fma(simd_set(t->weight[i]), simd_load(t->at[i] + at, n), v);
+    }
+    return v;
+}
+
+ALWAYS_INLINE void sum_taps_of(const struct taps *t, int32_t taps, size_t size, float *out)
+{
+    size_t i = 0;
+    for (; i + SIMD_WIDTH <= size; i += SIMD_WIDTH) {
+        simd_store(out + i, sum_lanes(t, taps, i, SIMD_WIDTH), SIMD_WIDTH);
+    }
+    if (i < size) {
+        simd_store(out + i, sum_lanes(t, taps, i, size - i), size - i);
+    }
+}
+
+/* Six everywhere but at the borders. */
+static inline void sum_taps(const struct taps *t, size_t size, float *out)
+{
+    if (t->n == 6) {
+        const struct taps six = *t;
+        sum_taps_of(&six, 6, size, out);
+    } else {
+        sum_taps_of(t, t->n, size, out);
+    }
+}
+
+/* The values of a low-resolution row, and their weights, that make up column x; zero or six, or four
+ * at the borders. */
+struct column {
+    size_t offset[6];
     float weight[6];
-    int n;
+    int32_t n;
 };
 
-static inline void collect_taps(struct taps *t, const struct expand_row *e, int32_t x)
+static inline void column_of(struct column *column, const struct expand_rows *e, int32_t x)
 {
     const int32_t width = e->low_w * e->factor;
-    t->n = 0;
+    column->n = 0;
     for (int32_t k = 0; k < 3; k++) {
         const int32_t at = x + k - 1;
         if (at < 0 || at >= width) {
             continue;
         }
         const struct neighbours nb = neighbours_of(at, e->factor, e->low_w);
-        const float *base = e->taps + (size_t)k * e->channels;
-        t->at[t->n] = base + (size_t)nb.first * e->tap_stride;
-        t->weight[t->n++] = 1.0F - nb.weight;
-        t->at[t->n] = base + (size_t)nb.second * e->tap_stride;
-        t->weight[t->n++] = nb.weight;
+        column->offset[column->n] = ((size_t)nb.first * 9 + (size_t)k) * e->channels;
+        column->weight[column->n++] = 1.0F - nb.weight;
+        column->offset[column->n] = ((size_t)nb.second * 9 + (size_t)k) * e->channels;
+        column->weight[column->n++] = nb.weight;
     }
 }
 
-static inline void sum_taps(const struct taps *t, size_t channels, float *out)
+static inline void expand_column_of(const struct column *column, const float *row, size_t channels,
+                                    float *out)
 {
-    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
-        const size_t n = lanes(c, channels);
-        v16f v = {0};
-        for (int i = 0; i < t->n; i++) {
-            v = simd_fma(simd_set(t->weight[i]), simd_load(t->at[i] + c, n), v);
+    struct taps t = {.n = column->n};
+    for (int32_t i = 0; i < t.n; i++) {
+        t.at[i] = row + column->offset[i];
+        t.weight[i] = column->weight[i];
+    }
+    sum_taps(&t, channels, out);
+}
+
+/* Some columns of all rows at a time: where a column comes from is the same in each. */
+static void expand_rows(const struct expand_rows *of)
+{
+    enum { COLUMNS = 16 };
+    const struct expand_rows e = *of;
+    const int32_t width = e.low_w * e.factor;
+    for (int32_t x0 = 0; x0 < width; x0 += COLUMNS) {
+        struct column column[COLUMNS];
+        const int32_t n = width - x0 < COLUMNS ? width - x0 : COLUMNS;
+        for (int32_t i = 0; i < n; i++) {
+            column_of(&column[i], &e, x0 + i);
         }
-        simd_store(out + c, v, n);
+        for (size_t row = 0; row < (size_t)e.rows * 3; row++) {
+            const float *in = e.taps + (row / 3 * (size_t)e.low_w * 9 + row % 3 * 3) * e.channels;
+            float *out = e.out + (row * (size_t)width + (size_t)x0) * e.channels;
+            for (int32_t i = 0; i < n; i++) {
+                expand_column_of(&column[i], in, e.channels, out + (size_t)i * e.channels);
+            }
+        }
     }
 }
 
-static void expand_row(const struct expand_row *e)
+/* As many pixels at a time as leave the sums in the first-level cache. */
+static void expand_column(const struct taps *t, float *scratch, const struct epilogue *to)
 {
-    const int32_t width = e->low_w * e->factor;
-    for (int32_t x = 0; x < width; x++) {
-        struct taps taps;
-        collect_taps(&taps, e, x);
-        sum_taps(&taps, e->channels, e->out + (size_t)x * e->channels);
+    const size_t fitting = 4096 / to->acc_stride;
+    const size_t step = fitting == 0 ? 1 : fitting;
+    for (size_t p = 0; p < to->pixels; p += step) {
+        struct taps part = *t;
+        for (int32_t i = 0; i < part.n; i++) {
+            part.at[i] += p * to->acc_stride;
+        }
+        struct epilogue e = *to;
+        e.pixels = to->pixels - p < step ? to->pixels - p : step;
+        e.acc = scratch;
+        e.out = operand_at(to->out, p, 0);
+        e.add[0] = operand_at(to->add[0], p, 0);
+        e.add[1] = operand_at(to->add[1], p, 0);
+        sum_taps(&part, e.pixels * to->acc_stride, scratch);
+        epilogue(&e);
     }
 }
 
@@ -370,10 +435,12 @@ static void conv_from_one(const struct small_conv *s)
     }
 }
 
-static inline float to_one_pixel(const struct small_conv *s, int32_t y, int32_t x)
+/* `columns` (1 or TO_ONE) outputs of row y from x on, whose windows lie inside the image if TO_ONE. */
+ALWAYS_INLINE void to_one_pixels(const struct small_conv *s, int32_t y, int32_t x, size_t columns,
+                                 float *out)
 {
     const size_t channels = (size_t)s->channels;
-    v16f v = {0};
+    v16f v[TO_ONE] = {0};
     for (int32_t k = 0; k < 9; k++) {
         const int32_t pixel = window_pixel(s, y, x, k);
         if (pixel < 0) {
@@ -383,18 +450,30 @@ static inline float to_one_pixel(const struct small_conv *s, int32_t y, int32_t 
         const float *w = s->weight + (size_t)k * channels;
         for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
             const size_t n = lanes(c, channels);
-            v = simd_fma(simd_load(in + c, n), simd_load(w + c, n), v);
+            const v16f weight = simd_load(w + c, n);
+            for (size_t i = 0; i < columns; i++) {
+                v[i] = simd_fma(simd_load(in + i * channels + c, n), weight, v[i]);
+            }
         }
     }
-    return simd_sum(v) + s->bias;
+    for (size_t i = 0; i < columns; i++) {
+        out[i] = simd_sum(v[i]) + s->bias;
+    }
 }
 
 static void conv_to_one(const struct small_conv *s)
 {
     float *out = s->out;
-    for (int32_t y = s->row0; y < s->row1; y++) {
-        for (int32_t x = 0; x < s->w; x++) {
-            *out++ = to_one_pixel(s, y, x);
+    for (int32_t y = s->row0; y < s->row1; y++, out += s->w) {
+        int32_t x = 0;
+        while (x < s->w) {
+            if (x > 0 && x + TO_ONE < s->w) {
+                to_one_pixels(s, y, x, TO_ONE, out + x);
+                x += TO_ONE;
+            } else {
+                to_one_pixels(s, y, x, 1, out + x);
+                x++;
+            }
         }
     }
 }
@@ -437,7 +516,8 @@ static void load_all(const struct operand *in, size_t pixels, size_t channels, f
 const struct kernels KERNELS_TABLE = {
     .name = KERNELS_NAME,
     .epilogue = epilogue,
-    .expand_row = expand_row,
+    .expand_rows = expand_rows,
+    .expand_column = expand_column,
     .add_scaled = add_scaled,
     .layer_norm = layer_norm,
     .head_rows = head_rows,

@@ -40,6 +40,16 @@ struct operand {
     size_t plane;  /* values from a hi part to its lo part */
 };
 
+/* The same from another pixel and channel on; an operand that is none stays none. */
+static inline struct operand operand_at(struct operand o, size_t pixel, size_t channel)
+{
+    if (o.data != NULL) {
+        const size_t value = o.format == FORMAT_F32 ? sizeof(float) : sizeof(uint16_t);
+        o.data = (unsigned char *)o.data + (pixel * o.stride + channel) * value;
+    }
+    return o;
+}
+
 /* out = act(acc + bias) + add[0] + add[1] */
 struct epilogue {
     size_t pixels, channels;
@@ -51,13 +61,20 @@ struct epilogue {
     struct operand out;
 };
 
-/* One row of expanded taps: h[x, c] = sum over kx of the bilinear row of tap kx at x + kx - 1. */
-struct expand_row {
-    const float *taps; /* [low_w, 3, channels], a pixel every tap_stride values */
-    size_t tap_stride;
+/* Rows of a low-resolution map's nine 1x1 products, brought to full width: each row and each of its
+ * three ky apart, h[x, c] = sum over kx of the bilinear row of tap kx at x + kx - 1. */
+struct expand_rows {
+    const float *taps; /* [rows, low_w, 3 ky, 3 kx, channels] */
     size_t channels;
-    int32_t low_w, factor;
-    float *out; /* [low_w * factor, channels] */
+    int32_t rows, low_w, factor;
+    float *out; /* [rows, 3, low_w * factor, channels] */
+};
+
+/* A sum of values times weights. */
+struct taps {
+    const float *at[6];
+    float weight[6];
+    int32_t n; /* 1 ... 6 */
 };
 
 struct norm {
@@ -99,7 +116,10 @@ struct small_conv {
 struct kernels {
     const char *name; /* "avx512_bf16", "avx512", "avx2", "generic" */
     void (*epilogue)(const struct epilogue *e);
-    void (*expand_row)(const struct expand_row *e);
+    void (*expand_rows)(const struct expand_rows *e);
+    /* Like epilogue, of a sum of taps [pixels, to->acc_stride] instead of to->acc.
+     * scratch: [pixels, acc_stride]. */
+    void (*expand_column)(const struct taps *t, float *scratch, const struct epilogue *to);
     /* acc[i] += w * x[i] */
     void (*add_scaled)(float *acc, const float *x, float w, size_t n);
     void (*layer_norm)(const struct norm *n);

@@ -247,12 +247,11 @@ struct expand_scratch {
     size_t row_size; /* width * channels of the block at hand */
 };
 
-/* Sum the vertical taps of output row y from the horizontally expanded rows. */
-static void expand_column(const struct cpu_plan *plan, const struct expand *x,
-                          const struct expand_scratch *scratch, int32_t y)
+/* The vertical taps of output row y among the horizontally expanded rows. */
+static struct taps column_taps(const struct expand *x, const struct expand_scratch *scratch,
+                               int32_t y)
 {
-    const size_t size = scratch->row_size;
-    memset(scratch->acc, 0, size * sizeof *scratch->acc);
+    struct taps t = {.n = 0};
     for (int32_t k = 0; k < 3; k++) {
         const int32_t at = y + k - 1;
         if (at < 0 || at >= x->low_h * x->factor) {
@@ -261,12 +260,13 @@ static void expand_column(const struct cpu_plan *plan, const struct expand *x,
         float weight = 0.0F;
         const int32_t first = low_row(at, x->factor, &weight);
         const int32_t second = clamp_index(first + 1, x->low_h);
-        const float *tap = scratch->rows + (size_t)k * size;
-        plan->kernels->add_scaled(scratch->acc, tap + (size_t)(first - scratch->low0) * 3 * size,
-                                  1.0F - weight, size);
-        plan->kernels->add_scaled(scratch->acc, tap + (size_t)(second - scratch->low0) * 3 * size,
-                                  weight, size);
+        const float *tap = scratch->rows + (size_t)k * scratch->row_size;
+        t.at[t.n] = tap + (size_t)(first - scratch->low0) * 3 * scratch->row_size;
+        t.weight[t.n++] = 1.0F - weight;
+        t.at[t.n] = tap + (size_t)(second - scratch->low0) * 3 * scratch->row_size;
+        t.weight[t.n++] = weight;
     }
+    return t;
 }
 
 static size_t expand_sizes(const struct expand *x, size_t ret_at[3])
@@ -277,23 +277,6 @@ static size_t expand_sizes(const struct expand *x, size_t ret_at[3])
     ret_at[1] = round_up(low * sizeof(float));
     ret_at[2] = ret_at[1] + round_up((size_t)x->low_rows * 3 * row * sizeof(float));
     return ret_at[2] + round_up(row * sizeof(float));
-}
-
-/* Expand the products in scratch->low over their rows. */
-static void expand_rows(const struct cpu_plan *plan, const struct expand *x,
-                        const struct expand_scratch *scratch, size_t channels)
-{
-    for (int32_t i = 0; i < x->low_rows * 3; i++) {
-        const size_t row = (size_t)(i / 3) * (size_t)x->low_w;
-        const size_t tap = (size_t)(i % 3) * 3;
-        const struct expand_row e = {.taps = scratch->low + (row * 9 + tap) * channels,
-                                     .tap_stride = 9 * channels,
-                                     .channels = channels,
-                                     .low_w = x->low_w,
-                                     .factor = x->factor,
-                                     .out = scratch->rows + (size_t)i * scratch->row_size};
-        plan->kernels->expand_row(&e);
-    }
 }
 
 /* One block of output channels of a strip. */
@@ -315,10 +298,17 @@ static bool expand_block(const struct piece *p, const struct source *s,
     e.bias = e.bias == NULL ? NULL : e.bias + c0;
     e.out.data = (unsigned char *)e.out.data + (size_t)c0 * value;
     scratch->row_size = width * e.channels;
-    expand_rows(p->plan, x, scratch, e.channels);
+    const struct expand_rows rows = {.taps = scratch->low,
+                                     .channels = e.channels,
+                                     .rows = x->low_rows,
+                                     .low_w = x->low_w,
+                                     .factor = x->factor,
+                                     .out = scratch->rows};
+    p->plan->kernels->expand_rows(&rows);
     for (int32_t y = p->strip.row0; y < p->strip.row1; y++) {
-        expand_column(p->plan, x, scratch, y);
-        finish(p, &e, scratch->acc);
+        const struct taps taps = column_taps(x, scratch, y);
+        e.acc_stride = e.channels;
+        p->plan->kernels->expand_column(&taps, scratch->acc, &e);
         e.out.data = (unsigned char *)e.out.data + width * e.out.stride * value;
     }
     return true;
