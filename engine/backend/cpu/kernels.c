@@ -219,25 +219,31 @@ static inline void expand_column_of(const struct column *column, const float *ro
     sum_taps(&t, channels, out);
 }
 
-/* Some columns of all rows at a time: where a column comes from is the same in each. */
+enum { COLUMNS = 16 }; /* that are expanded in all rows before the next */
+
+/* Columns x0 and following; where they come from is the same in each row. */
+static inline void expand_columns(const struct expand_rows *e, int32_t x0)
+{
+    struct column column[COLUMNS];
+    const int32_t width = e->low_w * e->factor;
+    const int32_t n = width - x0 < COLUMNS ? width - x0 : COLUMNS;
+    for (int32_t i = 0; i < n; i++) {
+        column_of(&column[i], e, x0 + i);
+    }
+    for (size_t row = 0; row < (size_t)e->rows * 3; row++) {
+        const float *in = e->taps + (row / 3 * (size_t)e->low_w * 9 + row % 3 * 3) * e->channels;
+        float *out = e->out + (row * (size_t)width + (size_t)x0) * e->channels;
+        for (int32_t i = 0; i < n; i++) {
+            expand_column_of(&column[i], in, e->channels, out + (size_t)i * e->channels);
+        }
+    }
+}
+
 static void expand_rows(const struct expand_rows *of)
 {
-    enum { COLUMNS = 16 };
     const struct expand_rows e = *of;
-    const int32_t width = e.low_w * e.factor;
-    for (int32_t x0 = 0; x0 < width; x0 += COLUMNS) {
-        struct column column[COLUMNS];
-        const int32_t n = width - x0 < COLUMNS ? width - x0 : COLUMNS;
-        for (int32_t i = 0; i < n; i++) {
-            column_of(&column[i], &e, x0 + i);
-        }
-        for (size_t row = 0; row < (size_t)e.rows * 3; row++) {
-            const float *in = e.taps + (row / 3 * (size_t)e.low_w * 9 + row % 3 * 3) * e.channels;
-            float *out = e.out + (row * (size_t)width + (size_t)x0) * e.channels;
-            for (int32_t i = 0; i < n; i++) {
-                expand_column_of(&column[i], in, e.channels, out + (size_t)i * e.channels);
-            }
-        }
+    for (int32_t x = 0; x < e.low_w * e.factor; x += COLUMNS) {
+        expand_columns(&e, x);
     }
 }
 
@@ -435,7 +441,20 @@ static void conv_from_one(const struct small_conv *s)
     }
 }
 
-/* `columns` (1 or TO_ONE) outputs of row y from x on, whose windows lie inside the image if TO_ONE. */
+/* Add one tap's share to `columns` neighbouring outputs. */
+ALWAYS_INLINE void to_one_tap(const float *in, const float *weight, size_t channels, size_t columns,
+                              v16f v[TO_ONE])
+{
+    for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
+        const size_t n = lanes(c, channels);
+        const v16f w = simd_load(weight + c, n);
+        for (size_t i = 0; i < columns; i++) {
+            v[i] = simd_fma(simd_load(in + i * channels + c, n), w, v[i]);
+        }
+    }
+}
+
+/* `columns` (1, or TO_ONE whose windows lie inside the image) outputs of row y from x on. */
 ALWAYS_INLINE void to_one_pixels(const struct small_conv *s, int32_t y, int32_t x, size_t columns,
                                  float *out)
 {
@@ -443,17 +462,9 @@ ALWAYS_INLINE void to_one_pixels(const struct small_conv *s, int32_t y, int32_t 
     v16f v[TO_ONE] = {0};
     for (int32_t k = 0; k < 9; k++) {
         const int32_t pixel = window_pixel(s, y, x, k);
-        if (pixel < 0) {
-            continue;
-        }
-        const float *in = s->in + (size_t)pixel * channels;
-        const float *w = s->weight + (size_t)k * channels;
-        for (size_t c = 0; c < channels; c += SIMD_WIDTH) {
-            const size_t n = lanes(c, channels);
-            const v16f weight = simd_load(w + c, n);
-            for (size_t i = 0; i < columns; i++) {
-                v[i] = simd_fma(simd_load(in + i * channels + c, n), weight, v[i]);
-            }
+        if (pixel >= 0) {
+            to_one_tap(s->in + (size_t)pixel * channels, s->weight + (size_t)k * channels, channels,
+                       columns, v);
         }
     }
     for (size_t i = 0; i < columns; i++) {
@@ -461,20 +472,25 @@ ALWAYS_INLINE void to_one_pixels(const struct small_conv *s, int32_t y, int32_t 
     }
 }
 
+static inline void to_one_row(const struct small_conv *s, int32_t y, float *out)
+{
+    int32_t x = 0;
+    while (x < s->w) {
+        if (x > 0 && x + TO_ONE < s->w) {
+            to_one_pixels(s, y, x, TO_ONE, out + x);
+            x += TO_ONE;
+        } else {
+            to_one_pixels(s, y, x, 1, out + x);
+            x++;
+        }
+    }
+}
+
 static void conv_to_one(const struct small_conv *s)
 {
     float *out = s->out;
     for (int32_t y = s->row0; y < s->row1; y++, out += s->w) {
-        int32_t x = 0;
-        while (x < s->w) {
-            if (x > 0 && x + TO_ONE < s->w) {
-                to_one_pixels(s, y, x, TO_ONE, out + x);
-                x += TO_ONE;
-            } else {
-                to_one_pixels(s, y, x, 1, out + x);
-                x++;
-            }
-        }
+        to_one_row(s, y, out);
     }
 }
 

@@ -144,4 +144,4 @@ struct kernels {
 const struct kernels *kernels_get(void);
 
 /* All that it runs, the best as number 0; NULL after the last. */
-const struct kernels *kernels_find(size_t i);
+const struct kernels *kernels_get_at(size_t i);

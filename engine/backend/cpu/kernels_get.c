@@ -44,7 +44,7 @@ static const struct {
     {&kernels_generic, has_anything},
 };
 
-const struct kernels *kernels_find(size_t i)
+const struct kernels *kernels_get_at(size_t i)
 {
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
         if (tables[t].runs() && i-- == 0) {
@@ -56,5 +56,5 @@ const struct kernels *kernels_find(size_t i)
 
 const struct kernels *kernels_get(void)
 {
-    return kernels_find(0);
+    return kernels_get_at(0);
 }
