@@ -91,12 +91,13 @@ static const struct graph_op *producer_of(const struct lowering *w, int32_t tens
 static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
 {
     return op->kind == GRAPH_CONV && op->kernel == 3 && w->graph->tensor[op->out].c == 1 &&
-           op->in[2] == GRAPH_NONE;
+           op->in[1] == GRAPH_NONE && op->in[2] == GRAPH_NONE;
 }
 
 static bool is_first_conv(const struct lowering *w, const struct graph_op *op)
 {
-    return op->kind == GRAPH_CONV && op->kernel == 3 && w->graph->tensor[op->in[0]].c == 1;
+    return op->kind == GRAPH_CONV && op->kernel == 3 && w->graph->tensor[op->in[0]].c == 1 &&
+           op->in[1] == GRAPH_NONE;
 }
 
 /* conv(upsample(x)) without the upsampled map: only where nobody else wants that. */

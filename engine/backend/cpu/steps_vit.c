@@ -111,12 +111,13 @@ static bool run_linear(struct cpu_plan *plan, const void *layer, int32_t slice, 
         e.add[0] = plan_operand(plan, l->residual, slice, 0, c0);
     }
     plan->kernels->epilogue(&e);
-    if (l->patches) {
-        float *out = plan_values(plan, l->out, slice);
-        for (size_t p = 0; p < (size_t)l->prefix; p++) {
-            const size_t at = p * (size_t)l->n + c0;
-            memcpy(out + at, l->prefix_tokens + at, e.channels * sizeof *out);
-        }
+    if (l->prefix > 0) {
+        const struct epilogue prefix = {.pixels = (size_t)l->prefix,
+                                        .channels = e.channels,
+                                        .acc = l->prefix_tokens + c0,
+                                        .acc_stride = (size_t)l->n,
+                                        .out = plan_operand(plan, l->out, slice, 0, c0)};
+        plan->kernels->epilogue(&prefix);
     }
     return true;
 }
