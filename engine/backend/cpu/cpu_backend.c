@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cpu/amx.h"
 #include "engine/backend/cpu/plan.h"
 
 enum { LEAST_GROUP = 4 }; /* slices, where the batch has them */
@@ -43,6 +44,7 @@ static int choose_arithmetic(struct cpu_plan *plan, enum backend_precision wante
         return sctd_error(err, SCTD_EINVAL,
                           "this processor has no bf16 products: use precision auto or fp32");
     }
+    plan->amx = amx_is_available();
     switch (plan->precision) {
     case BACKEND_BF16:
         plan->format = FORMAT_BF16;

@@ -109,6 +109,34 @@ static const struct graph_op *upsample_before(const struct lowering *w, const st
     return fits ? up : NULL;
 }
 
+/*
+ * Products whose input's rounding shows most in the output for what they cost: the decoder's, and the
+ * first of each encoder level (measured on the golden models, docs/performance.md).
+ */
+static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
+{
+    const struct graph_op *before = producer_of(w, op->in[0]);
+    return op->kind == GRAPH_CONV &&
+           (op->stage == GRAPH_DECODER || (before != NULL && before->kind == GRAPH_MAX_POOL));
+}
+
+/* What an operation's product should work in. */
+static enum format wanted_format(const struct lowering *w, const struct graph_op *op)
+{
+    return is_sensitive(w, op) ? w->plan->sensitive_format : w->plan->format;
+}
+
+/* What it does work in: oneDNN takes its input, `tensor`, as it is stored. */
+static enum format product_format(const struct lowering *w, const struct graph_op *op,
+                                  int32_t tensor)
+{
+    const enum format stored = w->plan->place[tensor].format;
+    if (w->plan->amx) {
+        return wanted_format(w, op);
+    }
+    return stored == FORMAT_PAIR ? FORMAT_BF16 : stored;
+}
+
 /* Mark `op` and its upsample as part of a step and say what the step reads. */
 static struct map_source take_conv(struct lowering *w, const struct graph_op *op)
 {
@@ -119,6 +147,7 @@ static struct map_source take_conv(struct lowering *w, const struct graph_op *op
         w->folded[s.upsample - w->graph->op] = true;
         s.tensor = s.upsample->in[0];
     }
+    s.format = product_format(w, op, s.tensor);
     return s;
 }
 
@@ -145,21 +174,10 @@ static bool is_product_input(const struct lowering *w, const struct graph_op *op
            !is_first_conv(w, op) && !is_last_conv(w, op);
 }
 
-/*
- * Products whose input's rounding shows most in the output for what they cost: the decoder's, and the
- * first of each encoder level (measured on the golden models, docs/performance.md).
- */
-static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
-{
-    const struct graph_op *before = producer_of(w, op->in[0]);
-    return op->kind == GRAPH_CONV &&
-           (op->stage == GRAPH_DECODER || (before != NULL && before->kind == GRAPH_MAX_POOL));
-}
-
 static void want_format(struct lowering *w, int32_t tensor, enum format format)
 {
     struct place *p = &w->plan->place[tensor];
-    if (format > p->format) { /* F32 < BF16 < SPLIT: the finer of what products want */
+    if (format > p->format) { /* F32 < BF16 < SPLIT, PAIR: the finer of what products want */
         p->format = format;
     }
 }
@@ -195,7 +213,7 @@ static int choose_formats(struct lowering *w, struct sctd_error *err)
         const struct graph_op *up = op->kind == GRAPH_CONV ? upsample_before(w, op) : NULL;
         const int32_t in = up != NULL ? up->in[0] : op->in[0];
         products[in]++;
-        want_format(w, in, is_sensitive(w, op) ? w->plan->sensitive_format : w->plan->format);
+        want_format(w, in, plan_stored(w->plan, wanted_format(w, op)));
     }
     keep_rest(w, products);
     free(products);
@@ -275,8 +293,9 @@ static int lower_other(struct lowering *w, const struct graph_op *op, struct sct
     use(w, op->out);
     switch (op->kind) {
     case GRAPH_PATCH_TOKENS:
-    case GRAPH_LAYER_NORM:
     case GRAPH_LINEAR:
+        return steps_linear(w->plan, op, product_format(w, op, op->in[0]), err);
+    case GRAPH_LAYER_NORM:
     case GRAPH_ATTENTION:
     case GRAPH_SWIGLU:
         return steps_vit(w->plan, op, err);

@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { ALIGNMENT = 64 };
+enum {
+    ALIGNMENT = 64,
+    TILE_ROWS = 16, /* of which a product may read some beyond a tensor's last */
+};
 
 static unsigned char *slice_data(const struct cpu_plan *plan, int32_t tensor, int32_t slice)
 {
@@ -119,6 +122,11 @@ static int32_t largest_unplaced(const struct cpu_plan *plan, const bool *placed)
     return best;
 }
 
+static size_t tile_bytes(const struct place *p)
+{
+    return TILE_ROWS * (size_t)p->c * format_bytes(p->format);
+}
+
 int plan_allocate(struct cpu_plan *plan, struct sctd_error *err)
 {
     bool *placed = calloc((size_t)plan->n_tensors, sizeof *placed);
@@ -133,7 +141,8 @@ int plan_allocate(struct cpu_plan *plan, struct sctd_error *err)
         }
         plan->place[t].offset = find_offset(plan, t, placed);
         placed[t] = true;
-        const size_t end = plan->place[t].offset + plan->place[t].bytes * (size_t)plan->group;
+        const size_t end = plan->place[t].offset + plan->place[t].bytes * (size_t)plan->group +
+                           tile_bytes(&plan->place[t]);
         total = end > total ? end : total;
     }
     free(placed);

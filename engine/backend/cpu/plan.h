@@ -52,7 +52,8 @@ struct cpu_plan {
     struct pool *pool;
     struct onednn *onednn;
     enum backend_precision precision; /* BACKEND_AUTO resolved */
-    enum format format;               /* of what goes into most products */
+    bool amx;                         /* bf16 products are ours (amx.h), else oneDNN's */
+    enum format format;               /* of what goes into most products: F32, BF16 or SPLIT */
     enum format sensitive_format;     /* into those whose rounding shows most in the output */
     enum format merge_format;         /* into the 1x1 merges of two maps */
     const char *arithmetic;
@@ -101,10 +102,10 @@ SCTD_NODISCARD int plan_allocate(struct cpu_plan *plan, struct sctd_error *err);
 SCTD_NODISCARD int lower_graph(struct cpu_plan *plan, const struct graph *graph,
                                struct sctd_error *err);
 
-/* What a product sees of a tensor stored as `f`. */
-static inline enum format product_format(enum format f)
+/* How the input of a product in `f` is stored: AMX reads pairs, oneDNN needs the hi parts twice. */
+static inline enum format plan_stored(const struct cpu_plan *plan, enum format f)
 {
-    return f == FORMAT_PAIR ? FORMAT_BF16 : f;
+    return plan->amx && f == FORMAT_SPLIT ? FORMAT_PAIR : f;
 }
 
 static inline size_t round_up(size_t n)

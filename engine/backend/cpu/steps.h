@@ -17,6 +17,7 @@ struct map_source {
     const struct graph_op *conv;     /* 3x3 convolution, or NULL: `tensor` as it is */
     const struct graph_op *upsample; /* before the convolution, or NULL */
     int32_t tensor;                  /* what is read */
+    enum format format;              /* of the convolution's product: F32, BF16 or SPLIT */
 };
 
 /* out = act(conv(source) + bias) + residual + skip; GRAPH_NONE where there is none. */
@@ -36,7 +37,11 @@ SCTD_NODISCARD int steps_last_conv(struct cpu_plan *plan, const struct graph_op 
 SCTD_NODISCARD int steps_elementwise(struct cpu_plan *plan, const struct graph_op *op,
                                      struct sctd_error *err);
 
-/* PATCH_TOKENS, LAYER_NORM, LINEAR, ATTENTION, SWIGLU. */
+/* PATCH_TOKENS and LINEAR; format: of LINEAR's product. */
+SCTD_NODISCARD int steps_linear(struct cpu_plan *plan, const struct graph_op *op,
+                                enum format format, struct sctd_error *err);
+
+/* LAYER_NORM, ATTENTION, SWIGLU. */
 SCTD_NODISCARD int steps_vit(struct cpu_plan *plan, const struct graph_op *op,
                              struct sctd_error *err);
 

@@ -4,23 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/backend/cpu/bf16.h"
 #include "engine/backend/cpu/steps.h"
-
-/* To nearest, ties to even; weights are finite. */
-static uint16_t to_bf16(float x)
-{
-    uint32_t bits = 0;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16);
-}
-
-static float from_bf16(uint16_t x)
-{
-    const uint32_t bits = (uint32_t)x << 16;
-    float value = 0.0F;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* One row of `n` scaled weights. */
 static void fill_row(unsigned char *to, const float *from, double scale, size_t n,
@@ -35,10 +20,10 @@ static void fill_row(unsigned char *to, const float *from, double scale, size_t 
     }
     for (size_t i = 0; i < n; i++) {
         const float w = (float)((double)from[i] * scale);
-        const uint16_t hi = to_bf16(w);
+        const uint16_t hi = bf16_from(w);
         memcpy(to + i * sizeof hi, &hi, sizeof hi);
         if (format == FORMAT_SPLIT) {
-            const uint16_t lo = to_bf16(w - from_bf16(hi));
+            const uint16_t lo = bf16_from(w - bf16_to(hi));
             memcpy(to + (n + i) * sizeof hi, &hi, sizeof hi);
             memcpy(to + (2 * n + i) * sizeof lo, &lo, sizeof lo);
         }
