@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/backend/cpu/kernels_lanes.h"
 #include "engine/backend/cpu/kernels_math.h"
 
 #define ALWAYS_INLINE __attribute__((always_inline)) static inline
@@ -14,50 +15,6 @@
 extern const struct kernels KERNELS_TABLE;
 
 enum { TO_ONE = 4 }; /* outputs of conv_to_one at a time: sums that do not wait for each other */
-
-static inline v16f apply(enum graph_act act, v16f x)
-{
-    switch (act) {
-    case GRAPH_ACT_GELU:
-        return gelu(x);
-    case GRAPH_ACT_SIGMOID:
-        return sigmoid(x);
-    case GRAPH_ACT_TANH:
-        return hyperbolic_tangent(x);
-    case GRAPH_ACT_NONE:
-        break;
-    }
-    return x;
-}
-
-static inline v16f load(const struct operand *o, size_t pixel, size_t c, size_t n)
-{
-    const size_t at = pixel * o->stride + c;
-    if (o->format == FORMAT_F32) {
-        return simd_load((const float *)o->data + at, n);
-    }
-    const uint16_t *hi = (const uint16_t *)o->data + at;
-    const v16f v = simd_load_bf16(hi, n);
-    return o->format == FORMAT_BF16 ? v : v + simd_load_bf16(hi + o->plane, n);
-}
-
-static inline void store(const struct operand *o, size_t pixel, size_t c, v16f v, size_t n)
-{
-    const size_t at = pixel * o->stride + c;
-    if (o->format == FORMAT_F32) {
-        simd_store((float *)o->data + at, v, n);
-        return;
-    }
-    uint16_t *out = (uint16_t *)o->data + at;
-    const v16h hi = simd_to_bf16(v);
-    simd_store_bf16(out, hi, n);
-    if (o->format == FORMAT_SPLIT || o->format == FORMAT_PAIR) {
-        simd_store_bf16(out + o->plane, simd_to_bf16(v - simd_from_bf16(hi)), n);
-    }
-    if (o->format == FORMAT_SPLIT) {
-        simd_store_bf16(out + 2 * o->plane, hi, n);
-    }
-}
 
 static inline size_t lanes(size_t c, size_t channels)
 {
