@@ -39,11 +39,18 @@ struct level {
     bool optional; /* a backend may refuse it */
 };
 
+/*
+ * What a chain of four products may lose, as deep as a case's longest.  A bf16 operand is off by 2^-9
+ * at most, and a term has two; of pairs a term loses lo lo and the two lo parts' rounding, 2^-18 each.
+ */
+#define BF16_BOUND   (4 * 2 * 0x1p-9)
+#define BF16X3_BOUND (4 * 3 * 0x1p-18)
+
 static const struct level levels[] = {
     {"fp32", 2e-6, BACKEND_FP32, false},
-    {"auto", 3e-5, BACKEND_AUTO, false},
-    {"bf16x3", 3e-5, BACKEND_BF16X3, true},
-    {"bf16", 1e-2, BACKEND_BF16, true},
+    {"auto", BF16X3_BOUND, BACKEND_AUTO, false},
+    {"bf16x3", BF16X3_BOUND, BACKEND_BF16X3, true},
+    {"bf16", BF16_BOUND, BACKEND_BF16, true},
 };
 enum { N_LEVELS = sizeof levels / sizeof levels[0] };
 

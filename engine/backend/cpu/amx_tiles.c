@@ -96,7 +96,7 @@ ALWAYS_INLINE void finish_rows(const struct pending *q, size_t row, struct kind 
         _tile_dpbf16ps(3, 5, 7);                                                                   \
     } while (0)
 
-/* Two tiles of rows times a block of columns, into tiles 0 to 3. */
+/* Two tiles of rows times a block of columns, into tiles 0 to 3; and all that is pending. */
 ALWAYS_INLINE void sum_block(const struct amx_product *p, const uint16_t *const a[2],
                              const uint16_t *b, const struct pending *last, struct kind kind)
 {
@@ -171,8 +171,7 @@ static struct part part_of(const struct amx_product *p, const struct amx_tile *t
 struct run {
     const struct amx_product *product;
     struct pending pending;
-    float *sums; /* [2][2 * SUMS]: those pending and the next */
-    int turn;
+    float *sums; /* [2 * SUMS] those pending */
 };
 
 static const float no_bias[AMX_COLUMNS];
@@ -193,11 +192,9 @@ ALWAYS_INLINE void run_tiles(struct run *run, int32_t block, size_t t, struct ki
                    p->sums_stride);
         return;
     }
-    float *sums = run->sums + (size_t)run->turn * 2 * SUMS;
-    run->turn ^= 1;
-    store_sums(sums, sums + SUMS, AMX_COLUMNS);
-    const struct part parts[2] = {part_of(p, first, block, sums),
-                                  part_of(p, second, block, sums + SUMS)};
+    store_sums(run->sums, run->sums + SUMS, AMX_COLUMNS);
+    const struct part parts[2] = {part_of(p, first, block, run->sums),
+                                  part_of(p, second, block, run->sums + SUMS)};
     if (!kind.inline_epilogue) {
         finish_tile(p, &parts[0], block);
         if (two) {
@@ -224,7 +221,7 @@ static int32_t blocks_of_panel(const struct amx_product *p)
 
 ALWAYS_INLINE void run_all(const struct amx_product *p, struct kind kind)
 {
-    _Alignas(ALIGNMENT) float sums[4 * SUMS];
+    _Alignas(ALIGNMENT) float sums[2 * SUMS];
     struct run run = {.product = p, .sums = sums};
     run.pending.adds = p->to.add[0].data != NULL || p->to.add[1].data != NULL;
     const int32_t panel = blocks_of_panel(p);

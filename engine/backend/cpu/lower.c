@@ -18,6 +18,7 @@ struct lowering {
     bool *live;         /* [n_ops] */
     bool *folded;       /* [n_ops] part of another operation's step */
     bool *wanted;       /* [n_tensors] y and taps */
+    int32_t deepest;    /* rows of the encoder's smallest map; 0: no encoder */
 };
 
 static void lowering_fini(struct lowering *w)
@@ -74,6 +75,10 @@ static void survey(struct lowering *w)
         if (w->live[i]) {
             count_consumer(w, i);
         }
+        const int32_t h = g->tensor[op->out].h;
+        if (op->stage == GRAPH_ENCODER && (w->deepest == 0 || h < w->deepest)) {
+            w->deepest = h;
+        }
     }
 }
 
@@ -110,14 +115,21 @@ static const struct graph_op *upsample_before(const struct lowering *w, const st
 }
 
 /*
- * Products whose input's rounding shows most in the output for what they cost: the decoder's, and the
- * first of each encoder level (measured on the golden models, docs/performance.md).
+ * Products whose input's rounding shows most in the output for what they cost: those that are nearest
+ * to it, the decoder's; the first of each encoder level, through whose input all of the level goes; and
+ * the deepest level's, which the decoder starts from and spreads over the most pixels.  (Measured on the
+ * golden models, docs/performance.md.)
  */
 static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
 {
+    if (op->kind != GRAPH_CONV) {
+        return false;
+    }
     const struct graph_op *before = producer_of(w, op->in[0]);
-    return op->kind == GRAPH_CONV &&
-           (op->stage == GRAPH_DECODER || (before != NULL && before->kind == GRAPH_MAX_POOL));
+    const bool deepest = (op->stage == GRAPH_ENCODER || op->stage == GRAPH_FUSION) &&
+                         w->graph->tensor[op->out].h == w->deepest;
+    return op->stage == GRAPH_DECODER || deepest ||
+           (before != NULL && before->kind == GRAPH_MAX_POOL);
 }
 
 /* What an operation's product should work in. */
