@@ -87,9 +87,10 @@ static int set_up(struct cpu_plan *plan, const struct graph *g, const struct bac
         return r;
     }
     const int32_t threads = pool_get_threads(plan->pool);
-    /* Slices that follow each other share a piece's weights in the cache; and deep levels have only
-     * four strips, so that more threads need more slices at a time. */
-    const int32_t group = threads > 4 * LEAST_GROUP ? (threads + 3) / 4 : LEAST_GROUP;
+    /* Deep levels have only four strips: more threads need more slices at a time. */
+    const int32_t least = (threads + 3) / 4;
+    const int32_t group = least > LEAST_GROUP ? least : LEAST_GROUP;
+    plan->map_group = least < o->max_batch ? least : o->max_batch;
     plan->group = group < o->max_batch ? group : o->max_batch;
     onednn_enter_thread();
     r = onednn_open(&plan->onednn, threads, err);
@@ -136,14 +137,15 @@ static int cpu_compile(struct backend_plan **ret_plan, const struct graph *g,
 struct step_run {
     struct cpu_plan *plan;
     const struct step *step;
-    int32_t slices;
+    int32_t slice0, slices; /* of the group */
 };
 
 static void run_piece(void *arg, int32_t item, int32_t worker)
 {
     const struct step_run *run = arg;
     const struct step *s = run->step;
-    if (!s->run(run->plan, s->layer, item % run->slices, item / run->slices, worker)) {
+    const int32_t slice = run->slice0 + item % run->slices;
+    if (!s->run(run->plan, s->layer, slice, item / run->slices, worker)) {
         __atomic_store_n(&run->plan->failed, true, __ATOMIC_RELAXED);
     }
 }
@@ -155,16 +157,40 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static void copy_taps(struct cpu_plan *plan, int32_t slices)
+static void copy_taps(struct cpu_plan *plan, int32_t slice0, int32_t slices)
 {
     for (int32_t i = 0; i < plan->n_taps; i++) {
         const struct place *p = &plan->place[plan->tap[i]];
         const size_t pixels = (size_t)p->h * (size_t)p->w;
-        for (int32_t s = 0; s < slices; s++) {
+        for (int32_t s = slice0; s < slice0 + slices; s++) {
             const struct operand from = plan_operand(plan, plan->tap[i], s, 0, 0);
             float *to = plan->io->taps[i] + (size_t)(plan->slice0 + s) * pixels * (size_t)p->c;
             plan->kernels->load(&from, pixels, (size_t)p->c, to);
         }
+    }
+}
+
+/* Steps step0 ... step1 - 1 of some slices of the group. */
+static void run_steps(struct cpu_plan *plan, int32_t step0, int32_t step1, int32_t slice0,
+                      int32_t slices)
+{
+    for (int32_t i = step0; i < step1; i++) {
+        struct step_run run = {
+            .plan = plan, .step = &plan->step[i], .slice0 = slice0, .slices = slices};
+        const double start = now_ms();
+        pool_run(plan->pool, slices * run.step->items, run_piece, &run);
+        plan->stage_ms[run.step->stage] += now_ms() - start;
+    }
+}
+
+static void run_group(struct cpu_plan *plan, int32_t slices)
+{
+    run_steps(plan, 0, plan->first_map, 0, slices);
+    for (int32_t at = 0; at < slices; at += plan->map_group) {
+        const int32_t left = slices - at;
+        const int32_t n = left < plan->map_group ? left : plan->map_group;
+        run_steps(plan, plan->first_map, plan->n_steps, at, n);
+        copy_taps(plan, at, n);
     }
 }
 
@@ -180,14 +206,7 @@ static int cpu_run(struct backend_plan *base, const struct backend_io *io, struc
     onednn_enter_thread();
     for (plan->slice0 = 0; plan->slice0 < io->n; plan->slice0 += plan->group) {
         const int32_t left = io->n - plan->slice0;
-        const int32_t slices = left < plan->group ? left : plan->group;
-        for (int32_t i = 0; i < plan->n_steps; i++) {
-            struct step_run run = {.plan = plan, .step = &plan->step[i], .slices = slices};
-            const double start = now_ms();
-            pool_run(plan->pool, slices * run.step->items, run_piece, &run);
-            plan->stage_ms[run.step->stage] += now_ms() - start;
-        }
-        copy_taps(plan, slices);
+        run_group(plan, left < plan->group ? left : plan->group);
     }
     plan->io = NULL;
     return plan->failed ? sctd_error(err, SCTD_EDEVICE, "onednn failed in a product") : 0;

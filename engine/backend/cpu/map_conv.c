@@ -180,18 +180,26 @@ static size_t tile_bytes(const struct map_conv *c)
     return round_up(count_tiles(c) * sizeof(struct amx_tile));
 }
 
-/* Cut the rows of a strip into tiles. */
-static size_t cut_rows(const struct map_conv *c, int32_t rows, const uint16_t *from,
+static struct amx_tile tile_at(const struct map_conv *c, const uint16_t *from, size_t y, size_t x)
+{
+    const size_t w = (size_t)c->map->w;
+    return (struct amx_tile){.at = from + (y * amx_strip_pitch(c->map->w) + x) * AMX_DEPTH,
+                             .pixel = y * w + x,
+                             .rows = w - x < AMX_ROWS ? w - x : AMX_ROWS};
+}
+
+/* Cut the rows of a strip into tiles; those of two rows follow each other, as they share most of what
+ * they read. */
+static size_t cut_rows(const struct map_conv *c, size_t rows, const uint16_t *from,
                        struct amx_tile *tile)
 {
-    const size_t pitch = amx_strip_pitch(c->map->w);
-    const size_t w = (size_t)c->map->w;
     size_t n = 0;
-    for (size_t y = 0; y < (size_t)rows; y++) {
-        for (size_t x = 0; x < w; x += AMX_ROWS) {
-            tile[n++] = (struct amx_tile){.at = from + (y * pitch + x) * AMX_DEPTH,
-                                          .pixel = y * w + x,
-                                          .rows = w - x < AMX_ROWS ? w - x : AMX_ROWS};
+    for (size_t y = 0; y < rows; y += 2) {
+        for (size_t x = 0; x < (size_t)c->map->w; x += AMX_ROWS) {
+            tile[n++] = tile_at(c, from, y, x);
+            if (y + 1 < rows) {
+                tile[n++] = tile_at(c, from, y + 1, x);
+            }
         }
     }
     return n;
@@ -223,7 +231,7 @@ static bool run_amx(const struct map_conv *c, const struct map_piece *p, const s
         const struct amx_strip strip = strip_of(c, p->strip.row0);
         uint16_t *rows = map_scratch(p, tile_bytes(c));
         amx_fill_strip(&strip, in, rows);
-        product.n_tiles = cut_rows(c, p->strip.row1 - p->strip.row0, rows, tile);
+        product.n_tiles = cut_rows(c, (size_t)(p->strip.row1 - p->strip.row0), rows, tile);
         product.stride = AMX_DEPTH;
         product.lo = amx_strip_values(&strip) / 2;
     } else {

@@ -14,7 +14,7 @@ enum {
 static unsigned char *slice_data(const struct cpu_plan *plan, int32_t tensor, int32_t slice)
 {
     const struct place *p = &plan->place[tensor];
-    return plan->arena + p->offset + (size_t)slice * p->bytes;
+    return plan->arena + p->offset + (size_t)(slice % p->slices) * p->bytes;
 }
 
 /* The inputs and the output are the caller's buffers; nobody writes to the inputs. */
@@ -86,6 +86,26 @@ int plan_add_step(struct cpu_plan *plan, const struct step *step, struct sctd_er
     return 0;
 }
 
+/* Maps are kept for map_group slices; what the transformer makes, for all and until they are done. */
+static void share_out(struct cpu_plan *plan)
+{
+    while (plan->first_map < plan->n_steps && plan->step[plan->first_map].stage == GRAPH_VIT) {
+        plan->first_map++;
+    }
+    for (int32_t i = 0; i < plan->n_tensors; i++) {
+        struct place *p = &plan->place[i];
+        p->slices = p->first < plan->first_map ? plan->group : plan->map_group;
+        if (p->first < plan->first_map && p->last >= plan->first_map) {
+            p->last = CPU_MAX_STEPS;
+        }
+    }
+}
+
+static size_t bytes_of(const struct place *p)
+{
+    return p->bytes * (size_t)p->slices;
+}
+
 static bool overlap(const struct place *a, const struct place *b)
 {
     return a->used && b->used && a->first <= b->last && b->first <= a->last;
@@ -95,11 +115,11 @@ static bool overlap(const struct place *a, const struct place *b)
 static size_t find_offset(const struct cpu_plan *plan, int32_t t, const bool *placed)
 {
     const struct place *mine = &plan->place[t];
-    const size_t size = mine->bytes * (size_t)plan->group;
+    const size_t size = bytes_of(mine);
     size_t offset = 0;
     for (int32_t i = 0; i < plan->n_tensors; i++) {
         const struct place *p = &plan->place[i];
-        const size_t p_size = p->bytes * (size_t)plan->group;
+        const size_t p_size = bytes_of(p);
         if (placed[i] && overlap(mine, p) && offset < p->offset + p_size &&
             p->offset < offset + size) {
             offset = p->offset + p_size;
@@ -133,6 +153,7 @@ int plan_allocate(struct cpu_plan *plan, struct sctd_error *err)
     if (placed == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "arena plan");
     }
+    share_out(plan);
     size_t total = ALIGNMENT;
     for (;;) {
         const int32_t t = largest_unplaced(plan, placed);
@@ -141,8 +162,8 @@ int plan_allocate(struct cpu_plan *plan, struct sctd_error *err)
         }
         plan->place[t].offset = find_offset(plan, t, placed);
         placed[t] = true;
-        const size_t end = plan->place[t].offset + plan->place[t].bytes * (size_t)plan->group +
-                           tile_bytes(&plan->place[t]);
+        const size_t end =
+            plan->place[t].offset + bytes_of(&plan->place[t]) + tile_bytes(&plan->place[t]);
         total = end > total ? end : total;
     }
     free(placed);

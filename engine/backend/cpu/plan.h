@@ -29,6 +29,7 @@ struct place {
     bool used;
     int32_t first, last; /* steps between which it must be kept */
     size_t bytes;        /* of one slice, a multiple of 64 */
+    int32_t slices;      /* that have a place of their own; slice s is at s modulo this */
     size_t offset;       /* into the arena */
 };
 
@@ -65,7 +66,10 @@ struct cpu_plan {
     struct step step[CPU_MAX_STEPS];
     int32_t n_steps;
     int32_t max_batch;
-    int32_t group; /* slices whose pieces are shared out together */
+    /* The transformer's steps, 0 ... first_map - 1, take `group` slices at a time, which share its many
+     * weights; the others take `map_group` of those at a time, whose maps then stay in the cache. */
+    int32_t first_map;
+    int32_t group, map_group;
     unsigned char *arena;
     size_t onednn_scratch;  /* bytes; first in each worker's scratch */
     size_t layer_scratch;   /* bytes, after it */
@@ -95,7 +99,8 @@ void plan_need_scratch(struct cpu_plan *plan, const struct onednn_product *produ
 SCTD_NODISCARD int plan_add_step(struct cpu_plan *plan, const struct step *step,
                                  struct sctd_error *err);
 
-/* Lay out the arena and the scratch once all steps are there.  Errors: SCTD_ENOMEM. */
+/* Find first_map and lay out the arena and the scratch, once all steps are there.
+ * Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int plan_allocate(struct cpu_plan *plan, struct sctd_error *err);
 
 /* lower.c: append the steps of `graph`.  Errors: SCTD_EINVAL, SCTD_ENOMEM. */
