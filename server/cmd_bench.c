@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -38,13 +38,6 @@ struct bench {
     double peak_gflops; /* not a number where the backend has no ceiling to tell */
     char cpu[128];
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* "Intel(R) ...", or "unknown": the kernel's name of the first processor. */
 static void read_cpu_name(char *ret_name, size_t size)
@@ -139,12 +132,12 @@ static int run_slices(struct bench *bench, struct sctd_error *err)
     struct engine_slices slices = {.n = batch, .x_cnn = x, .x_dino = x, .y = x + n};
     int r = engine_run(bench->engine, &slices, err);
     engine_take_stats(bench->engine, &bench->stats);
-    const double start = now_s();
+    const double start = sctd_now_s();
     for (int64_t left = bench->args->slices; r == 0 && left > 0; left -= batch) {
         slices.n = left < batch ? left : batch;
         r = engine_run(bench->engine, &slices, err);
     }
-    bench->seconds = now_s() - start;
+    bench->seconds = sctd_now_s() - start;
     engine_take_stats(bench->engine, &bench->stats);
     free(x);
     return r;
