@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/graph.h"
+#include "engine/base/clock.h"
 #include "engine/image/percentile.h"
 #include "engine/image/range.h"
 #include "engine/image/resize.h"
@@ -36,13 +36,6 @@ static const struct backend *const backends[] = {
 #endif
     &backend_ref,
 };
-
-static double now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
 
 /* Options */
 
@@ -179,7 +172,7 @@ static int load(struct engine *e, const char *dir, const struct backend *backend
 int engine_open(struct engine **ret_engine, const char *dir, const struct engine_options *options,
                 struct sctd_error *err)
 {
-    const double start = now_ms();
+    const double start_s = sctd_now_s();
     const struct backend *backend = NULL;
     sctd_auto(engine_closep) struct engine *e = calloc(1, sizeof *e);
     if (e == NULL) {
@@ -202,7 +195,7 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (r < 0) {
         return r;
     }
-    e->load_ms = now_ms() - start;
+    e->load_ms = (sctd_now_s() - start_s) * 1e3;
     *ret_engine = sctd_steal(&e);
     return 0;
 }

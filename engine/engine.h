@@ -135,12 +135,12 @@ SCTD_NODISCARD int engine_measure_peak(struct engine *engine, double *ret_gflops
 /*
  * Write a model with random weights, scaled so that the output does not saturate, for benchmarks
  * and tests.  preset: "vits16", "vitb16", "vitl16" (with base 64), or "tiny" (dim 32, base 8).
- * models_dir: as in model_import; the model is called "synthetic-PRESET" version "SEED".
- * ret_dir: at least 4096 bytes.
+ * dir: the folder that becomes the model, which is there; the model is called "synthetic-PRESET"
+ * version "SEED".  After a failure files may be left in it.
  * Errors: SCTD_EINVAL (preset), SCTD_EIO, SCTD_ENOMEM.
  */
-SCTD_NODISCARD int engine_write_synthetic(char *ret_dir, const char *models_dir, const char *preset,
-                                          uint64_t seed, struct sctd_error *err);
+SCTD_NODISCARD int engine_write_synthetic(const char *dir, const char *preset, uint64_t seed,
+                                          struct sctd_error *err);
 
 #ifdef __cplusplus
 }

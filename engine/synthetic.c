@@ -165,33 +165,15 @@ static int write_model(const char *dir, const struct preset *preset, uint64_t se
     return r < 0 ? r : manifest_write(&manifest, path, err);
 }
 
-int engine_write_synthetic(char *ret_dir, const char *models_dir, const char *preset, uint64_t seed,
+int engine_write_synthetic(const char *dir, const char *preset, uint64_t seed,
                            struct sctd_error *err)
 {
-    const struct preset *found = NULL;
     for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
         if (strcmp(preset, presets[i].name) == 0) {
-            found = &presets[i];
+            return write_model(dir, &presets[i], seed, err);
         }
     }
-    if (found == NULL) {
-        return sctd_error(
-            err, SCTD_EINVAL,
-            "synthetic model \"%.40s\" is not known: use vits16, vitb16, vitl16 or tiny", preset);
-    }
-    char dir[SCTD_PATH_MAX];
-    char name[128];
-    (void)snprintf(name, sizeof name, "synthetic-%s@%llu", found->name, (unsigned long long)seed);
-    int r = sctd_path_join(dir, models_dir, name, err);
-    r = r < 0 ? r : sctd_dir_make(dir, err);
-    if (r < 0) {
-        return r;
-    }
-    r = write_model(dir, found, seed, err);
-    if (r < 0) {
-        sctd_dir_remove(dir);
-        return r;
-    }
-    memcpy(ret_dir, dir, strlen(dir) + 1);
-    return 0;
+    return sctd_error(err, SCTD_EINVAL,
+                      "synthetic model \"%.40s\" is not known: use vits16, vitb16, vitl16 or tiny",
+                      preset);
 }

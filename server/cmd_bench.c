@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/rng.h"
+#include "engine/base/work.h"
 #include "engine/engine.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
@@ -38,13 +41,6 @@ struct bench {
     double peak_gflops; /* not a number where the backend has no ceiling to tell */
     char cpu[128];
 };
-
-static double now_s(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 /* "Intel(R) ...", or "unknown": the kernel's name of the first processor. */
 static void read_cpu_name(char *ret_name, size_t size)
@@ -78,30 +74,38 @@ static int open_engine(struct bench *bench, const char *dir, struct sctd_error *
     return engine_open(&bench->engine, dir, &options, err);
 }
 
-/* A model with random weights lives in a temporary folder just until it is loaded. */
+static int load_synthetic(struct bench *bench, const char *dir, struct sctd_error *err)
+{
+    (void)fprintf(stderr, "%s: random weights pass through %s\n", command, dir);
+    int r = engine_write_synthetic(dir, bench->args->synthetic, SEED, err);
+    return r < 0 ? r : open_engine(bench, dir, err);
+}
+
+/*
+ * A model with random weights lives in a temporary folder just until it is loaded.  What would end
+ * the process waits until the folder is removed; the engine's threads leave such signals to this one.
+ */
 static int open_synthetic(struct bench *bench, struct sctd_error *err)
 {
-    char dir[SCTD_PATH_MAX] = "";
-    char folder[SCTD_PATH_MAX];
     const char *temporary = getenv("TMPDIR"); // NOLINT(concurrency-mt-unsafe): one thread yet
     temporary = temporary == NULL || *temporary == '\0' ? "/tmp" : temporary;
-    int r = sctd_path_join(folder, temporary, "sctd-bench-XXXXXX", err);
+    struct sctd_work work = {.fd = -1};
+    sigset_t ends;
+    sigset_t before;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, &before);
+    int r = sctd_work_make(&work, temporary, "sctd-bench", err);
     if (r < 0) {
-        return r;
+        r = sctd_error(err, SCTD_EIO,
+                       "%.160s takes no new folder: set TMPDIR to a folder that does", temporary);
+    } else {
+        r = load_synthetic(bench, work.path, err);
     }
-    if (mkdtemp(folder) == NULL) {
-        return sctd_error(err, SCTD_EIO,
-                          "%.160s takes no new folder: set TMPDIR to a folder that does",
-                          temporary);
-    }
-    r = engine_write_synthetic(dir, folder, bench->args->synthetic, SEED, err);
-    if (r == 0) {
-        r = open_engine(bench, dir, err);
-    }
-    if (dir[0] != '\0') {
-        sctd_dir_remove(dir);
-    }
-    sctd_dir_remove(folder);
+    sctd_work_remove(&work);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return r;
 }
 
@@ -139,12 +143,12 @@ static int run_slices(struct bench *bench, struct sctd_error *err)
     struct engine_slices slices = {.n = batch, .x_cnn = x, .x_dino = x, .y = x + n};
     int r = engine_run(bench->engine, &slices, err);
     engine_take_stats(bench->engine, &bench->stats);
-    const double start = now_s();
+    const double start = sctd_now_s();
     for (int64_t left = bench->args->slices; r == 0 && left > 0; left -= batch) {
         slices.n = left < batch ? left : batch;
         r = engine_run(bench->engine, &slices, err);
     }
-    bench->seconds = now_s() - start;
+    bench->seconds = sctd_now_s() - start;
     engine_take_stats(bench->engine, &bench->stats);
     free(x);
     return r;

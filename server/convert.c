@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dicom/sct_writer.h"
@@ -22,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/volume.h"
+#include "engine/base/work.h"
 #include "engine/engine.h"
 #include "server/preview.h"
 
@@ -322,25 +322,6 @@ static int write_instances(struct conversion *c, const char *folder, struct sctd
     return sct_write_series(&request, folder, report_written, c, err);
 }
 
-/* A folder of a name that no other process uses, with the modes that the user's umask gives. */
-static int make_temporary(char *ret_folder, const struct conversion *c, struct sctd_error *err)
-{
-    char name[DICOM_UID_SIZE + 32];
-    (void)snprintf(name, sizeof name, ".%s.%ld", c->result.series_uid, (long)getpid());
-    int r = sctd_dir_make(c->job->output, err);
-    if (r == 0) {
-        r = sctd_path_join(ret_folder, c->job->output, name, err);
-    }
-    if (r < 0) {
-        return r;
-    }
-    sctd_dir_remove(ret_folder); /* of an earlier process of this number */
-    if (mkdir(ret_folder, 0777) != 0) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", ret_folder, strerrordesc_np(errno));
-    }
-    return 0;
-}
-
 static void print_size(char *text, size_t size, const char *name, const struct volume_grid *g)
 {
     (void)snprintf(text, size, "%s: %d x %d x %d voxels of %.4g x %.4g x %.4g mm", name, g->dim[0],
@@ -365,24 +346,27 @@ static int write_preview(const struct conversion *c, struct sctd_error *err)
 
 static int write_result(struct conversion *c, struct sctd_error *err)
 {
-    char temporary[SCTD_PATH_MAX];
+    struct sctd_work work = {.fd = -1};
     report(c, CONVERT_WRITE, 0, c->n_instances);
     int r = find_nearest(c, err);
     if (r == 0 && c->preview != NULL) {
         r = write_preview(c, err);
     }
     if (r == 0) {
-        r = make_temporary(temporary, c, err);
+        r = sctd_dir_make(c->job->output, err);
+    }
+    if (r == 0) {
+        r = sctd_work_make(&work, c->job->output, ".convert", err);
     }
     if (r < 0) {
         return r;
     }
-    r = write_instances(c, temporary, err);
+    r = write_instances(c, work.path, err);
     if (r == 0) {
-        r = sctd_dir_install(temporary, c->result.folder, err);
+        r = sctd_work_install(&work, c->result.folder, err);
     }
     if (r < 0) {
-        sctd_dir_remove(temporary);
+        sctd_work_remove(&work);
     }
     return r;
 }

@@ -594,12 +594,15 @@ static int32_t add_decoder(struct builder *b, const int32_t e[4])
 
 static void build(struct builder *b, int32_t height, int32_t width)
 {
+    const bool *levels = model_get_manifest(b->model)->generator.levels;
     const int32_t dim[3] = {height, width, 1};
     int32_t feature[4] = {0};
     int32_t e[4] = {0};
     (void)add_tensor(b, "x_cnn", dim);
     (void)add_tensor(b, "x_dino", dim);
-    add_vit(b, feature);
+    if (levels[0] || levels[1] || levels[2] || levels[3]) {
+        add_vit(b, feature);
+    }
     if (model_get_manifest(b->model)->generator.cnn) {
         add_encoder(b, e);
     }

@@ -16,6 +16,7 @@
 #include "engine/base/file.h"
 #include "engine/base/safetensors.h"
 #include "engine/base/sha256.h"
+#include "engine/base/work.h"
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
 
@@ -268,37 +269,31 @@ static int fill(const char *dir, struct manifest *manifest, const struct tensor_
     if (r == 0) {
         r = manifest_write(manifest, path, err);
     }
-    return r == 0 ? sctd_dir_sync(dir, err) : r;
+    return r;
 }
 
 int store_write(char *ret_dir, const char *models_dir, struct manifest *manifest,
                 const struct tensor_view *tensors, size_t n, struct sctd_error *err)
 {
     char dir[SCTD_PATH_MAX];
-    char temporary[SCTD_PATH_MAX];
+    struct sctd_work work = {.fd = -1};
     int r = store_check_new(dir, models_dir, manifest->name, manifest->version, err);
     if (r == 0) {
         r = sctd_dir_make(models_dir, err);
     }
     if (r == 0) {
         /* A dot first: model_list does not see it. */
-        r = sctd_path_join(temporary, models_dir, ".import-XXXXXX", err);
+        r = sctd_work_make(&work, models_dir, ".import", err);
     }
     if (r < 0) {
         return r;
     }
-    if (mkdtemp(temporary) == NULL) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", models_dir, strerrordesc_np(errno));
-    }
-    r = fill(temporary, manifest, tensors, n, err);
-    if (r == 0 && chmod(temporary, 0755) != 0) {
-        r = sctd_error(err, SCTD_EIO, "%.160s: %s", temporary, strerrordesc_np(errno));
-    }
+    r = fill(work.path, manifest, tensors, n, err);
     if (r == 0) {
-        r = sctd_dir_install(temporary, dir, err);
+        r = sctd_work_install(&work, dir, err);
     }
     if (r < 0) {
-        sctd_dir_remove(temporary);
+        sctd_work_remove(&work);
         return r;
     }
     memcpy(ret_dir, dir, strlen(dir) + 1);

@@ -4,6 +4,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,30 @@ class Bench(unittest.TestCase):
         self.assertAlmostEqual(facts['slices_per_s'] * facts['s_per_slice'], 1, 5)
         self.assertLess(sum(facts['stage_ms'].values()), 1000 * facts['s_per_slice'] * 1.05)
         self.assertAlmostEqual(facts['tflops'], facts['gflop_per_slice'] * facts['slices_per_s'] / 1000, 6)
+        self.assertEqual(list(self.work.iterdir()), [])
+
+    def test_an_interrupted_one_leaves_nothing(self):
+        for end, pattern in ((signal.SIGINT, '*'), (signal.SIGTERM, '*/weights*'), (signal.SIGHUP, '*/manifest.json')):
+            with self.subTest(pattern), subprocess.Popen(
+                    [SCTD, 'bench', 'engine', '--synthetic', 'tiny', '--slices', '100000'], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE, text=True, env=os.environ | {'TMPDIR': str(self.work)}) as child:
+                while child.poll() is None and not list(self.work.glob(pattern)):
+                    pass
+                child.send_signal(end)
+                told = child.stderr.read()
+            self.assertEqual(child.returncode, -end)
+            self.assertRegex(told, rf'random weights pass through {self.work}/sctd-bench\.\d+\.\d+\n')
+            self.assertEqual(list(self.work.iterdir()), [])
+
+    def test_what_a_killed_one_left_is_removed_by_the_next(self):
+        with subprocess.Popen([SCTD, 'bench', 'engine', '--synthetic', 'tiny', '--slices', '100000'],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env=os.environ | {'TMPDIR': str(self.work)}) as child:
+            while child.poll() is None and not list(self.work.iterdir()):
+                pass
+            child.kill()
+        self.assertEqual(len(list(self.work.iterdir())), 1)
+        self.bench('--synthetic', 'tiny', '--slices', 1)
         self.assertEqual(list(self.work.iterdir()), [])
 
     def test_a_model_is_measured(self):

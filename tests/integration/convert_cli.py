@@ -236,9 +236,11 @@ class Convert(Case):
         done = subprocess.run([SCTD, 'convert', '--model', 'mr@1', '--models-dir', self.models, '--input', self.source,
                                '--output', self.out], capture_output=True, check=False, preexec_fn=self.limited)
         self.assertLess(done.returncode, 0)
-        self.assertEqual([p.name for p in self.out.iterdir() if not p.name.startswith('.')], [])
+        (left,) = self.out.iterdir()
+        self.assertTrue(left.name.startswith('.convert.'), left)
         (series,) = self.convert()['series']
         self.assertEqual(series['outcome'], 'converted')
+        self.assertEqual(list(self.out.iterdir()), [pathlib.Path(series['folder'])])
 
     def test_failing_disk_leaves_nothing(self):
         make(self.source, 'first')

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """sctd model import, list, show, verify, from outside.  usage: model_cli.py /path/to/sctd [unittest options]"""
+import fcntl
 import hashlib
 import json
 import os
 import pathlib
 import random
+import signal
 import struct
 import subprocess
 import sys
@@ -325,6 +327,42 @@ class Import(Case):
         self.assertIn('m@1', done.stderr)
         self.assertEqual(before, {p.name: p.read_bytes() for p in (self.models / 'm@1').iterdir()})
         self.assertEqual(self.leftovers(), ['m@1'])
+
+    def kill_import_when_there(self, pattern, backbone, version):
+        """Start an import and kill it as soon as a path of this pattern is there; whether it still ran."""
+        words = ['--backbone', backbone, '--generator', self.generator, '--recipe', 'mr', '--name', 'killed',
+                 '--version', version, '--models-dir', self.models]
+        with subprocess.Popen([SCTD, 'model', 'import', *map(str, words)], stdout=subprocess.DEVNULL) as child:
+            while child.poll() is None and not list(self.models.glob(pattern)):
+                pass
+            child.kill()
+        return child.returncode == -signal.SIGKILL
+
+    def test_killed_import_leaves_nothing_that_the_next_does_not_remove(self):
+        self.models.mkdir()
+        killed = 0
+        for turn, pattern in enumerate(3 * ('.import.*', '.import.*/*', '.import.*/weights.safetensors')):
+            killed += self.kill_import_when_there(pattern, self.backbone, str(turn))
+            self.must_import(self.backbone, self.generator, name='next', version=str(turn))
+            self.assertEqual([name for name in self.leftovers() if name.startswith('.')], [])
+        self.assertGreater(killed, 0)
+        for line in run('model', 'list', '--models-dir', self.models).stdout.splitlines():
+            name = line.split()[0]
+            self.assertEqual(run('model', 'verify', name, '--models-dir', self.models).returncode, 0, name)
+
+    def test_import_leaves_one_that_is_still_at_work(self):
+        self.models.mkdir()
+        held = self.models / '.import.1.0'
+        dead = self.models / '.import.1.1'
+        for folder in (held, dead):
+            folder.mkdir()
+            (folder / 'weights.safetensors').write_bytes(b'half')
+        lock = os.open(held, os.O_RDONLY)
+        self.addCleanup(os.close, lock)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self.must_import(self.backbone, self.generator)
+        self.assertEqual(self.leftovers(), ['.import.1.0', 'm@1'])
+        self.assertEqual((held / 'weights.safetensors').read_bytes(), b'half')
 
     def test_wrong_words_are_usage_errors(self):
         for more, options in ((['--size', '100x100'], {}), (['--size', '256'], {}), (['--fusion', 'attn'], {}),

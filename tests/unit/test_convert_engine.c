@@ -91,14 +91,12 @@ static void missing_model_is_an_error(void)
 int main(void)
 {
     struct sctd_error err = {0};
-    char models[] = "/tmp/sctd-test-XXXXXX";
-    char dir[SCTD_PATH_MAX];
-    assert(mkdtemp(models) != NULL);
-    assert(engine_write_synthetic(dir, models, "tiny", 5, &err) == 0);
+    char dir[] = "/tmp/sctd-test-XXXXXX";
+    assert(mkdtemp(dir) != NULL);
+    assert(engine_write_synthetic(dir, "tiny", 5, &err) == 0);
     slices_become_what_the_engine_makes_of_the_volume(dir);
     source_without_contrast_is_refused(dir);
     missing_model_is_an_error();
     sctd_dir_remove(dir);
-    sctd_dir_remove(models);
     return 0;
 }

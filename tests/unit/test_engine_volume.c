@@ -129,15 +129,13 @@ static void each_batch_is_reported(const char *dir)
 int main(void)
 {
     struct sctd_error err = {0};
-    char models[] = "/tmp/sctd-test-XXXXXX";
-    char dir[SCTD_PATH_MAX];
-    assert(mkdtemp(models) != NULL);
-    assert(engine_write_synthetic(dir, models, "tiny", 5, &err) == 0);
+    char dir[] = "/tmp/sctd-test-XXXXXX";
+    assert(mkdtemp(dir) != NULL);
+    assert(engine_write_synthetic(dir, "tiny", 5, &err) == 0);
     batches_do_not_change_the_result(dir);
     result_may_replace_the_volume(dir);
     given_clip_limits_stand_for_those_of_the_volume(dir);
     each_batch_is_reported(dir);
     sctd_dir_remove(dir);
-    sctd_dir_remove(models);
     return 0;
 }

@@ -3,11 +3,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/graph.h"
 #include "engine/backend/ref/ref.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 struct ref_plan {
@@ -224,13 +224,6 @@ static int ref_compile(struct backend_plan **ret_plan, const struct graph *g,
     return 0;
 }
 
-static double now_ms(void)
-{
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static void copy_out(const struct ref_plan *p, int32_t tensor, float *to, int32_t slice)
 {
     const size_t n = tensor_values(&p->tensor[tensor]);
@@ -244,9 +237,9 @@ static void run_slice(struct ref_plan *p, const struct backend_io *io, int32_t s
     memcpy(p->value[GRAPH_X_DINO], io->x_dino + (size_t)slice * n, n * sizeof(float));
     for (int32_t i = 0; i < p->n_ops; i++) {
         const struct ref_op *op = &p->op[i];
-        const double start = now_ms();
+        const double start_s = sctd_now_s();
         kinds[op->attr.kind].run(op);
-        p->stage_ms[op->attr.stage] += now_ms() - start;
+        p->stage_ms[op->attr.stage] += (sctd_now_s() - start_s) * 1e3;
     }
     copy_out(p, p->y, io->y, slice);
     for (int32_t i = 0; i < p->n_taps; i++) {

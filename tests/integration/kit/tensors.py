@@ -7,7 +7,7 @@ import pathlib
 import struct
 import subprocess
 
-CODES = {'F32': 'f', 'F64': 'd', 'I16': 'h', 'I32': 'i'}
+CODES = {'F32': 'f', 'F64': 'd', 'I16': 'h', 'I32': 'i', 'I64': 'q'}
 GOLDEN = pathlib.Path(__file__).resolve().parents[2] / 'golden' / 'data'
 
 
