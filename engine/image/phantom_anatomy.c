@@ -420,6 +420,16 @@ static void find_reach(struct phantom_anatomy *anatomy)
     }
 }
 
+static void make_outline(struct phantom_anatomy *anatomy)
+{
+    anatomy->buttock = (struct phantom_shape){
+        .kind = PHANTOM_ELLIPSOID, .a = {66, 60, -28}, .b = {72, 46, 72}, .turn = {1, 0}};
+    anatomy->thigh = (struct phantom_shape){
+        .kind = PHANTOM_CONE, .a = {91, 2, -50}, .b = {90, 2, -440}, .radius = {76, 58}};
+    phantom_shape_prepare(&anatomy->buttock);
+    phantom_shape_prepare(&anatomy->thigh);
+}
+
 void phantom_anatomy_init(struct phantom_anatomy *anatomy, uint64_t seed)
 {
     memset(anatomy, 0, sizeof *anatomy);
@@ -429,6 +439,7 @@ void phantom_anatomy_init(struct phantom_anatomy *anatomy, uint64_t seed)
     anatomy->fat_mm = between(&rng, 9.0F, 26.0F);
     anatomy->belly = between(&rng, 0.0F, 1.0F);
     anatomy->couch_y = between(&rng, 104.0F, 114.0F) + 0.6F * anatomy->fat_mm;
+    make_outline(anatomy);
     make_pose(anatomy, &rng);
     make_deformation(anatomy, &rng);
     make_materials(anatomy, &rng);

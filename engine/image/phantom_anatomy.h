@@ -79,6 +79,7 @@ struct phantom_anatomy {
     int32_t n_shapes;
     struct phantom_organ organ[PHANTOM_ORGANS_MAX]; /* in the order they are painted */
     int32_t n_organs;
+    struct phantom_shape buttock, thigh; /* of the outline under the fat, beside the trunk */
     struct phantom_material material[PHANTOM_TISSUES];
     bool t2; /* the MR's contrast; else T1 */
     bool female;

@@ -10,11 +10,10 @@
 #include "engine/image/phantom_anatomy.h"
 #include "engine/image/phantom_shape.h"
 
-#define BORDER_MM  PHANTOM_BORDER_MM
-#define SKIN_MM    1.8F
-#define STRETCH    1.75F /* how much further the deformation can carry two points apart */
-#define BUTTOCK_MM 24.0F
-#define DEEP_MM    20.0F /* from where on neither skin nor abdominal wall can be */
+#define BORDER_MM PHANTOM_BORDER_MM
+#define SKIN_MM   1.8F
+#define STRETCH   1.75F /* how much further the deformation can carry two points apart */
+#define DEEP_MM   20.0F /* from where on neither skin nor abdominal wall can be */
 
 static float mix(float a, float b, float t)
 {
@@ -95,16 +94,12 @@ static float trunk_distance(const float p[3])
 }
 
 /* The outline of what lies under the fat; p has x > 0. */
-static float lean_distance(const float p[3])
+static float lean_distance(const struct phantom_anatomy *anatomy, const float p[3])
 {
-    static const struct phantom_shape buttock = {
-        .kind = PHANTOM_ELLIPSOID, .a = {66, 60, -28}, .b = {72, 46, 72}, .turn = {1, 0}};
-    static const struct phantom_shape thigh = {
-        .kind = PHANTOM_CONE, .a = {91, 2, -50}, .b = {90, 2, -440}, .radius = {76, 58}};
     float d = trunk_distance(p);
     d = meet(d, -98.0F - p[2], 48.0F);
-    d = join(d, phantom_shape_distance(&buttock, p), BUTTOCK_MM);
-    return join(d, phantom_shape_distance(&thigh, p), 18.0F);
+    d = join(d, phantom_shape_distance(&anatomy->buttock, p), 24.0F);
+    return join(d, phantom_shape_distance(&anatomy->thigh, p), 18.0F);
 }
 
 static float skin_distance(const struct phantom_anatomy *anatomy, const float p[3], float lean)
@@ -296,7 +291,7 @@ void phantom_body_at(const struct phantom_anatomy *anatomy, struct phantom_near 
     float p[3];
     phantom_anatomy_to_body(anatomy, patient, p);
     const float folded[3] = {fabsf(p[0]), p[1], p[2]};
-    const float lean = near->deep ? -DEEP_MM : lean_distance(folded);
+    const float lean = near->deep ? -DEEP_MM : lean_distance(anatomy, folded);
     const float skin = near->deep ? -DEEP_MM : skin_distance(anatomy, folded, lean);
     ret_point->border_mm = fabsf(skin);
     if (skin >= BORDER_MM) {
@@ -344,7 +339,7 @@ void phantom_body_find_near(const struct phantom_anatomy *anatomy, const float p
     phantom_anatomy_to_body(anatomy, patient, p);
     const float folded[3] = {fabsf(p[0]), p[1], p[2]};
     const float radius = radius_mm * STRETCH;
-    const float lean = lean_distance(folded);
+    const float lean = lean_distance(anatomy, folded);
     const float skin = skin_distance(anatomy, folded, lean);
     /* neither is a true distance: they may be off by half */
     ret_near->deep = lean < -1.5F * radius - DEEP_MM && skin < -1.5F * radius - DEEP_MM;

@@ -39,7 +39,7 @@ static void make(struct cbct *ret_cbct, uint64_t seed)
         .shift = between(&rng, -60.0F, 30.0F),
         .cupping = between(&rng, 30.0F, 110.0F),
         .scatter = between(&rng, 15.0F, 45.0F),
-        .streaks = between(&rng, 0.7F, 1.6F),
+        .streaks = between(&rng, 1.3F, 2.8F),
         .noise = between(&rng, 22.0F, 48.0F),
         .blur = between(&rng, 0.1F, 0.3F),
     };

@@ -13,7 +13,7 @@ enum { COILS = 6 };
 
 struct mr {
     float coil[COILS][4]; /* position, gain */
-    float evenness;       /* how much the scanner's own correction leaves of their shading */
+    float evenness;       /* how much of their shading the scanner leaves uncorrected */
     float fall_off_mm;    /* half the length of the coil */
     float scale, noise;
 };
@@ -33,7 +33,7 @@ static void make(struct mr *ret_mr, uint64_t seed)
         ret_mr->coil[i][2] = between(&rng, -70.0F, 70.0F);
         ret_mr->coil[i][3] = between(&rng, 0.7F, 1.3F);
     }
-    ret_mr->evenness = between(&rng, 0.35F, 0.9F);
+    ret_mr->evenness = between(&rng, 0.6F, 1.4F);
     ret_mr->fall_off_mm = between(&rng, 190.0F, 260.0F);
     ret_mr->scale = between(&rng, 500.0F, 2000.0F);
     ret_mr->noise = between(&rng, 0.012F, 0.035F);
