@@ -37,9 +37,13 @@ void phantom_free(struct phantom *phantom)
     free(phantom);
 }
 
-float phantom_get_cbct_fill(const struct phantom *phantom)
+void phantom_get_facts(const struct phantom *phantom, struct phantom_facts *ret_facts)
 {
-    return phantom_cbct_get_fill(&phantom->anatomy);
+    *ret_facts = (struct phantom_facts){
+        .female = phantom->anatomy.female,
+        .t2 = phantom->anatomy.t2,
+    };
+    phantom_cbct_get_view(&phantom->anatomy, &ret_facts->cbct_fill, &ret_facts->cbct_view_mm);
 }
 
 void phantom_at(const struct phantom *phantom, const double at_mm[3],

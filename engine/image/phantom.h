@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/error.h"
@@ -95,8 +96,14 @@ enum phantom_orientation {
 void phantom_make_grid(struct volume_grid *ret_grid, enum phantom_orientation orientation,
                        int32_t matrix, int32_t slices, const double spacing_mm[3]);
 
-/* What voxels of a CBCT outside the field of view hold, HU. */
-float phantom_get_cbct_fill(const struct phantom *phantom);
+/* What a series of the phantom says about it. */
+struct phantom_facts {
+    bool female;
+    bool t2;            /* the MR's contrast is T2, else T1 */
+    float cbct_fill;    /* HU of a CBCT's voxels outside its field of view */
+    float cbct_view_mm; /* radius of that field of view, about an axis near the origin */
+};
+void phantom_get_facts(const struct phantom *phantom, struct phantom_facts *ret_facts);
 
 #ifdef __cplusplus
 }

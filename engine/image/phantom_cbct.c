@@ -49,11 +49,13 @@ static void make(struct cbct *ret_cbct, uint64_t seed)
     *ret_cbct = c;
 }
 
-float phantom_cbct_get_fill(const struct phantom_anatomy *anatomy)
+void phantom_cbct_get_view(const struct phantom_anatomy *anatomy, float *ret_fill,
+                           float *ret_radius_mm)
 {
     struct cbct cbct;
     make(&cbct, anatomy->seed);
-    return cbct.fill;
+    *ret_fill = cbct.fill;
+    *ret_radius_mm = cbct.view_mm;
 }
 
 /* Rays that leave bone and gas, alternating with the direction. */

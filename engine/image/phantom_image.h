@@ -19,7 +19,9 @@ void phantom_mr_finish(const struct phantom_anatomy *anatomy, struct volume *ima
 /* phantom_cbct.c: exact HU, in place.  Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int phantom_cbct_finish(const struct phantom_anatomy *anatomy, struct volume *image,
                                        struct sctd_error *err);
-float phantom_cbct_get_fill(const struct phantom_anatomy *anatomy);
+/* What lies outside the field of view, HU, and its radius. */
+void phantom_cbct_get_view(const struct phantom_anatomy *anatomy, float *ret_fill,
+                           float *ret_radius_mm);
 
 /* Centre of voxel (i, j, k), LPS mm. */
 static inline void phantom_image_place(const struct volume_grid *grid, int32_t i, int32_t j,
