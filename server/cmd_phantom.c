@@ -31,7 +31,7 @@ static const char command[] = "sctd phantom";
 static const struct {
     const char *name;
     double cover_mm;
-} orientations[] = {{"axial", 190}, {"sagittal", 390}, {"coronal", 270}, {"oblique", 230}};
+} orientations[] = {{"axial", 190}, {"sagittal", 410}, {"coronal", 300}, {"oblique", 230}};
 
 static const struct {
     const char *name;
@@ -127,6 +127,11 @@ static int make_grid(struct volume_grid *ret_grid, const struct words *words,
     int64_t slices = words->slices;
     if (slices == 0) {
         slices = (int64_t)ceil(orientations[orientation].cover_mm / words->spacing_mm[2]);
+    }
+    if (slices > SLICES_MAX) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "%lld slices of %g mm cover the pelvis: give --slices of at most %d",
+                          (long long)slices, words->spacing_mm[2], SLICES_MAX);
     }
     if (slices * words->matrix * words->matrix > VOXELS_MAX) {
         return sctd_error(err, SCTD_EINVAL,

@@ -9,6 +9,7 @@
 
 #include "engine/base/rng.h"
 #include "engine/image/phantom.h"
+#include "engine/image/phantom_noise.h"
 #include "engine/image/phantom_parts.h"
 #include "engine/image/phantom_shape.h"
 
@@ -294,16 +295,16 @@ static void add_colon(struct phantom_anatomy *anatomy, struct sctd_rng *rng)
     const float z = between(rng, 90.0F, 150.0F);
     add_gas(anatomy, ascending, (const float[]){-82, -30, z}, (const float[]){16, 14, 24});
     (void)add_hollow(anatomy, 3.0F, PHANTOM_WALL, PHANTOM_STOOL);
-    add_cone(anatomy, (const float[]){76, -18, 84}, (const float[]){90, 6, 130}, 14, 15);
-    add_cone(anatomy, (const float[]){90, 6, 130}, (const float[]){96, 10, 300}, 15, 17);
+    add_cone(anatomy, (const float[]){74, -44, 90}, (const float[]){90, 0, 130}, 14, 15);
+    add_cone(anatomy, (const float[]){90, 0, 130}, (const float[]){96, 8, 300}, 15, 17);
 }
 
 static void add_rectum(struct phantom_anatomy *anatomy, struct sctd_rng *rng)
 {
     enum { BENDS = 9 };
     static const float course[BENDS][3] = {
-        {0, 26, -94}, {0, 32, -62}, {0, 42, -36}, {1, 48, -6},   {3, 44, 22},
-        {8, 32, 46},  {32, 14, 58}, {60, 2, 62},  {76, -18, 84},
+        {0, 26, -94}, {0, 32, -62}, {0, 42, -36},  {1, 48, -6},   {3, 44, 22},
+        {8, 32, 46},  {30, 4, 58},  {48, -36, 68}, {74, -44, 90},
     };
     const float full = between(rng, 12.0F, 21.0F);
     const float width[BENDS] = {9, 11, full - 1, full + 1, full, 15, 14, 14, 14};
@@ -360,7 +361,8 @@ static void add_female(struct phantom_anatomy *anatomy, struct sctd_rng *rng, fl
     add_ellipsoid(anatomy, (const float[]){46, 12, z + 4}, (const float[]){10, 9, 14}, 0.0F);
 }
 
-static void add_pelvic_organs(struct phantom_anatomy *anatomy, struct sctd_rng *rng)
+/* Bowel first: it yields to the muscles, the muscles to the organs and the bones. */
+static void add_organs(struct phantom_anatomy *anatomy, struct sctd_rng *rng)
 {
     const float full = sctd_rng_uniform(rng);
     const float bladder[3] = {30.0F + 15.0F * full, 23.0F + 12.0F * full, 17.0F + 24.0F * full};
@@ -368,6 +370,7 @@ static void add_pelvic_organs(struct phantom_anatomy *anatomy, struct sctd_rng *
     const float top_z = floor_z + 2.0F * bladder[2];
     add_small_bowel(anatomy, rng, phantom_greatest(44.0F, top_z + 14.0F));
     add_colon(anatomy, rng);
+    phantom_parts_add_muscles(anatomy);
     if (anatomy->female) {
         add_female(anatomy, rng, top_z);
     } else {
@@ -425,7 +428,7 @@ static void make_outline(struct phantom_anatomy *anatomy)
     anatomy->buttock = (struct phantom_shape){
         .kind = PHANTOM_ELLIPSOID, .a = {66, 60, -28}, .b = {72, 46, 72}, .turn = {1, 0}};
     anatomy->thigh = (struct phantom_shape){
-        .kind = PHANTOM_CONE, .a = {91, 2, -50}, .b = {90, 2, -440}, .radius = {76, 58}};
+        .kind = PHANTOM_CONE, .a = {91, 2, -50}, .b = {90, 2, -440}, .radius = {73, 57}};
     phantom_shape_prepare(&anatomy->buttock);
     phantom_shape_prepare(&anatomy->thigh);
 }
@@ -436,7 +439,7 @@ void phantom_anatomy_init(struct phantom_anatomy *anatomy, uint64_t seed)
     struct sctd_rng rng = {.state = seed};
     anatomy->seed = sctd_rng_next(&rng);
     anatomy->female = sctd_rng_uniform(&rng) < 0.5F;
-    anatomy->fat_mm = between(&rng, 9.0F, 26.0F);
+    anatomy->fat_mm = between(&rng, 8.0F, 22.0F);
     anatomy->belly = between(&rng, 0.0F, 1.0F);
     anatomy->couch_y = between(&rng, 104.0F, 114.0F) + 0.6F * anatomy->fat_mm;
     make_outline(anatomy);
@@ -449,8 +452,7 @@ void phantom_anatomy_init(struct phantom_anatomy *anatomy, uint64_t seed)
                                                                      .paired = true,
                                                                      .carve = {NOWHERE, NOWHERE},
                                                                      .within = NOWHERE});
-    phantom_parts_add_muscles(anatomy);
-    add_pelvic_organs(anatomy, &rng);
+    add_organs(anatomy, &rng);
     phantom_parts_add_vessels(anatomy);
     phantom_parts_add_bones(anatomy);
     find_reach(anatomy);

@@ -16,6 +16,7 @@
 
 #include "engine/base/rng.h"
 #include "engine/image/phantom.h"
+#include "engine/image/phantom_noise.h"
 #include "engine/image/phantom_shape.h"
 
 #ifdef __cplusplus

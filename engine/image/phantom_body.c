@@ -8,6 +8,7 @@
 
 #include "engine/image/phantom.h"
 #include "engine/image/phantom_anatomy.h"
+#include "engine/image/phantom_noise.h"
 #include "engine/image/phantom_shape.h"
 
 #define BORDER_MM PHANTOM_BORDER_MM
@@ -110,8 +111,8 @@ static float skin_distance(const struct phantom_anatomy *anatomy, const float p[
     const float side = ramp(p[0], 110.0F, 150.0F);
     const float lumps = phantom_noise_at(&anatomy->noise, p[0] / 55.0F, p[1] / 55.0F, p[2] / 70.0F);
     const float fat = anatomy->fat_mm *
-                      (0.85F + 0.5F * behind - 0.15F * before + 0.15F * side + 1.1F * belly) *
-                      (1.0F + 0.16F * lumps);
+                      (0.85F + 0.5F * behind - 0.15F * before - 0.05F * side + 1.2F * belly) *
+                      (1.0F + 0.14F * lumps);
     return meet(lean - fat - SKIN_MM, p[1] - anatomy->couch_y, 16.0F);
 }
 

@@ -11,6 +11,7 @@
 #include "engine/base/volume.h"
 #include "engine/image/phantom_anatomy.h"
 #include "engine/image/phantom_image.h"
+#include "engine/image/phantom_noise.h"
 #include "engine/image/phantom_shape.h"
 
 struct cbct {

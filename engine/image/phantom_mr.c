@@ -67,10 +67,12 @@ void phantom_mr_finish(const struct phantom_anatomy *anatomy, struct volume *ima
             for (int32_t i = 0; i < grid->dim[0]; i++, index++) {
                 float at[3];
                 phantom_image_place(grid, i, j, k, at);
+                /* two normal numbers: a radius and an angle (Box and Muller, 1958) */
                 struct sctd_rng rng = {.state = anatomy->seed + 0xd1342543de82ef95U * index};
-                const float real =
-                    voxel[index] * bias_at(&mr, at) + mr.noise * sctd_rng_normal(&rng);
-                const float imaginary = mr.noise * sctd_rng_normal(&rng);
+                const float radius = mr.noise * sqrtf(-2.0F * logf(sctd_rng_uniform(&rng) + 3e-8F));
+                const float angle = 6.2831853F * sctd_rng_uniform(&rng);
+                const float real = voxel[index] * bias_at(&mr, at) + radius * cosf(angle);
+                const float imaginary = radius * sinf(angle);
                 const float magnitude = sqrtf(real * real + imaginary * imaginary);
                 voxel[index] = fminf(mr.scale * magnitude, 4095.0F);
             }

@@ -3,10 +3,6 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "engine/base/rng.h"
 
 static void subtract(float ret_difference[3], const float a[3], const float b[3])
 {
@@ -84,21 +80,30 @@ void phantom_shape_prepare(struct phantom_shape *shape)
     }
 }
 
+/* p as a multiple of the radii, along the ellipsoid's axes. */
+static void scale_to_unit(const struct phantom_shape *s, const float p[3], float ret_unit[3])
+{
+    float at[3];
+    subtract(at, p, s->a);
+    ret_unit[0] = at[0] * s->prepared.inverse[0];
+    ret_unit[1] = (s->turn[0] * at[1] + s->turn[1] * at[2]) * s->prepared.inverse[1];
+    ret_unit[2] = (s->turn[0] * at[2] - s->turn[1] * at[1]) * s->prepared.inverse[2];
+}
+
+static float least_radius(const struct phantom_shape *s)
+{
+    return phantom_least(s->b[0], phantom_least(s->b[1], s->b[2]));
+}
+
 static float ellipsoid_distance(const struct phantom_shape *s, const float p[3])
 {
     const float *inverse = s->prepared.inverse;
-    float at[3];
-    subtract(at, p, s->a);
-    const float y = s->turn[0] * at[1] + s->turn[1] * at[2];
-    const float z = s->turn[0] * at[2] - s->turn[1] * at[1];
-    const float unit[3] = {at[0] * inverse[0], y * inverse[1], z * inverse[2]};
+    float unit[3];
+    scale_to_unit(s, p, unit);
     const float slope[3] = {unit[0] * inverse[0], unit[1] * inverse[1], unit[2] * inverse[2]};
     const float along = sqrtf(phantom_dot(unit, unit));
     const float steep = sqrtf(phantom_dot(slope, slope));
-    if (steep < 1e-6F) {
-        return -phantom_least(s->b[0], phantom_least(s->b[1], s->b[2]));
-    }
-    return along * (along - 1.0F) / steep;
+    return steep < 1e-6F ? -least_radius(s) : along * (along - 1.0F) / steep;
 }
 
 /* Squared distance to the line from the point that `from` starts at to `edge`; *ret_t: where, 0 ... 1. */
@@ -158,49 +163,17 @@ bool phantom_shape_is_far(const struct phantom_shape *shape, const float p[3], f
     float to[3];
     subtract(to, p, shape->prepared.ball);
     const float beyond = shape->prepared.ball[3] + reach;
-    if (phantom_dot(to, to) > beyond * beyond) {
-        return true;
+    if (shape->kind != PHANTOM_ELLIPSOID) {
+        /* a cone's distance grows faster than the way, by its taper */
+        return phantom_dot(to, to) > beyond * beyond ||
+               phantom_shape_distance(shape, p) > 1.2F * reach;
     }
-    /* An ellipsoid's distance is no bound far from its surface; a cone's grows with its taper at most. */
-    return shape->kind != PHANTOM_ELLIPSOID && phantom_shape_distance(shape, p) > 1.2F * reach;
-}
-
-void phantom_noise_fill(struct phantom_noise *noise, struct sctd_rng *rng)
-{
-    float *value = &noise->value[0][0][0];
-    for (size_t i = 0; i < sizeof noise->value / sizeof *value; i++) {
-        const float sum = sctd_rng_uniform(rng) + sctd_rng_uniform(rng);
-        value[i] = (sum - 1.0F) * 1.8F;
+    if (phantom_dot(to, to) < beyond * beyond) {
+        return false;
     }
-}
-
-float phantom_noise_at(const struct phantom_noise *noise, float x, float y, float z)
-{
-    enum { MASK = PHANTOM_NOISE_SIDE - 1 };
-    const float at[3] = {x + 4096.0F, y + 4096.0F, z + 4096.0F};
-    int32_t low[3];
-    float t[3];
-    for (int i = 0; i < 3; i++) {
-        low[i] = (int32_t)at[i];
-        t[i] = at[i] - (float)low[i];
-        t[i] = t[i] * t[i] * (3.0F - 2.0F * t[i]);
-    }
-    const int32_t x0 = low[0] & MASK;
-    const int32_t x1 = (low[0] + 1) & MASK;
-    float sum = 0.0F;
-    for (int k = 0; k < 2; k++) {
-        const float wz = k == 0 ? 1.0F - t[2] : t[2];
-        for (int j = 0; j < 2; j++) {
-            const float *row = noise->value[(low[2] + k) & MASK][(low[1] + j) & MASK];
-            const float wy = j == 0 ? 1.0F - t[1] : t[1];
-            sum += wz * wy * (row[x0] + t[0] * (row[x1] - row[x0]));
-        }
-    }
-    return sum;
-}
-
-float phantom_noise_of(uint64_t key)
-{
-    struct sctd_rng rng = {.state = key};
-    return sctd_rng_normal(&rng);
+    /* What ellipsoid_distance gives is at least (along - 1) times the least radius, and that grows no
+     * faster than the way. */
+    float unit[3];
+    scale_to_unit(shape, p, unit);
+    return (sqrtf(phantom_dot(unit, unit)) - 1.0F) * least_radius(shape) > reach;
 }

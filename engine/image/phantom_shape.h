@@ -1,19 +1,17 @@
 /*
- * phantom_shape.h - the solids the phantom is built of, as signed distances, and noise for its texture.
+ * phantom_shape.h - the solids the phantom is built of, as signed distances.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A distance is in millimetres, negative inside.  It is exact but for an ellipsoid's, which is of first
  * order near the surface.
  *
- * Thread safety: pure functions, but for phantom_noise_fill.
+ * Thread safety: pure functions.
  */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "engine/base/rng.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -72,19 +70,6 @@ float phantom_shape_distance(const struct phantom_shape *shape, const float p[3]
 
 /* True only if the shape is more than `reach` mm away from p. */
 bool phantom_shape_is_far(const struct phantom_shape *shape, const float p[3], float reach);
-
-/* Noise on a lattice that repeats: mean 0, within +-1.8, mostly within +-0.7. */
-enum { PHANTOM_NOISE_SIDE = 64 };
-struct phantom_noise {
-    float value[PHANTOM_NOISE_SIDE][PHANTOM_NOISE_SIDE][PHANTOM_NOISE_SIDE];
-};
-void phantom_noise_fill(struct phantom_noise *noise, struct sctd_rng *rng);
-
-/* At p, in lattice cells, |p| < 4096: continuous, with a continuous slope. */
-float phantom_noise_at(const struct phantom_noise *noise, float x, float y, float z);
-
-/* A number of mean 0 and variance 1 that belongs to the key alone. */
-float phantom_noise_of(uint64_t key);
 
 #ifdef __cplusplus
 }

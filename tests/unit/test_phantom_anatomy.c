@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#undef NDEBUG
+#include <assert.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/rng.h"
+#include "engine/image/phantom_anatomy.h"
+
+static struct phantom_anatomy *make(uint64_t seed)
+{
+    struct phantom_anatomy *anatomy = malloc(sizeof *anatomy);
+    assert(anatomy != NULL);
+    phantom_anatomy_init(anatomy, seed);
+    return anatomy;
+}
+
+static void one_seed_is_one_patient(void)
+{
+    struct phantom_anatomy *a = make(7);
+    struct phantom_anatomy *b = make(7);
+    struct phantom_anatomy *c = make(8);
+    assert(memcmp(a->shape, b->shape, sizeof a->shape) == 0);
+    assert(memcmp(a->to_body, b->to_body, sizeof a->to_body) == 0);
+    assert(memcmp(&a->noise, &b->noise, sizeof a->noise) == 0);
+    assert(memcmp(a->to_body, c->to_body, sizeof a->to_body) != 0);
+    assert(memcmp(a->shape, c->shape, sizeof a->shape) != 0);
+    free(a);
+    free(b);
+    free(c);
+}
+
+static void coordinates_go_there_and_back(void)
+{
+    struct sctd_rng rng = {5};
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct phantom_anatomy *anatomy = make(seed);
+        for (int i = 0; i < 200; i++) {
+            float body[3];
+            float patient[3];
+            float back[3];
+            for (int a = 0; a < 3; a++) {
+                body[a] = (sctd_rng_uniform(&rng) - 0.5F) * 400.0F;
+            }
+            phantom_anatomy_to_patient(anatomy, body, patient);
+            phantom_anatomy_to_body(anatomy, patient, back);
+            for (int a = 0; a < 3; a++) {
+                assert(fabsf(back[a] - body[a]) < 0.1F);
+            }
+        }
+        free(anatomy);
+    }
+}
+
+static void hips_are_where_the_header_says(void)
+{
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct phantom_anatomy *anatomy = make(seed);
+        float hip[2][3];
+        phantom_anatomy_to_patient(anatomy, (const float[]){90, 0, 0}, hip[0]);
+        phantom_anatomy_to_patient(anatomy, (const float[]){-90, 0, 0}, hip[1]);
+        float squared = 0.0F;
+        for (int a = 0; a < 3; a++) {
+            const float middle = 0.5F * (hip[0][a] + hip[1][a]);
+            squared += middle * middle;
+        }
+        assert(sqrtf(squared) < 15.0F);
+        assert(hip[0][0] - hip[1][0] > 155.0F && hip[0][0] - hip[1][0] < 210.0F);
+        assert(hip[0][0] > 60.0F); /* the left one, in LPS */
+        free(anatomy);
+    }
+}
+
+static void organs_refer_to_earlier_ones_and_have_shapes(void)
+{
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct phantom_anatomy *anatomy = make(seed);
+        int32_t shapes_of[PHANTOM_ORGANS_MAX] = {0};
+        for (int32_t i = 0; i < anatomy->n_shapes; i++) {
+            assert(i == 0 || anatomy->shape[i].group >= anatomy->shape[i - 1].group);
+            assert(anatomy->shape[i].prepared.ball[3] > 0.0F);
+            shapes_of[anatomy->shape[i].group]++;
+        }
+        for (int32_t i = 0; i < anatomy->n_organs; i++) {
+            const struct phantom_organ *organ = &anatomy->organ[i];
+            assert(i == PHANTOM_LEAN || shapes_of[i] > 0);
+            assert(organ->carve[0] < i && organ->carve[1] < i && organ->within < i);
+            assert(organ->reach_mm >= PHANTOM_BORDER_MM);
+        }
+        free(anatomy);
+    }
+}
+
+int main(void)
+{
+    one_seed_is_one_patient();
+    coordinates_go_there_and_back();
+    hips_are_where_the_header_says();
+    organs_refer_to_earlier_ones_and_have_shapes();
+    return 0;
+}
