@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/types.h>
 
 #include "dicom/phantom_writer.h"
 #include "engine/base/buf.h"

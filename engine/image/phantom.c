@@ -62,6 +62,19 @@ struct samples {
     float reach_mm; /* how far from the centre they are, and the border's width */
 };
 
+/* Sample `index` of n along each axis of a voxel. */
+static void place_sample(float ret_at[3], const struct volume_grid *grid, const int32_t index[3],
+                         const int32_t n[3])
+{
+    for (int i = 0; i < 3; i++) {
+        double sum = 0.0;
+        for (int a = 0; a < 3; a++) {
+            sum += ((index[a] + 0.5) / n[a] - 0.5) * grid->step[a] * grid->axis[a][i];
+        }
+        ret_at[i] = (float)sum;
+    }
+}
+
 static void make_samples(struct samples *ret_samples, const struct volume_grid *grid)
 {
     int32_t n[3];
@@ -73,17 +86,10 @@ static void make_samples(struct samples *ret_samples, const struct volume_grid *
         squared += farthest * farthest;
     }
     ret_samples->reach_mm = (float)sqrt(squared) + PHANTOM_BORDER_MM;
-    ret_samples->n = 0;
-    for (int32_t s = 0; s < n[0] * n[1] * n[2]; s++) {
+    ret_samples->n = n[0] * n[1] * n[2];
+    for (int32_t s = 0; s < ret_samples->n; s++) {
         const int32_t index[3] = {s % n[0], s / n[0] % n[1], s / n[0] / n[1]};
-        float *at = ret_samples->at[ret_samples->n++];
-        for (int i = 0; i < 3; i++) {
-            double sum = 0.0;
-            for (int a = 0; a < 3; a++) {
-                sum += ((index[a] + 0.5) / n[a] - 0.5) * grid->step[a] * grid->axis[a][i];
-            }
-            at[i] = (float)sum;
-        }
+        place_sample(ret_samples->at[s], grid, index, n);
     }
 }
 
@@ -149,6 +155,15 @@ static void render_block(const struct renderer *r, int32_t i0, int32_t j0, int32
     }
 }
 
+static void render_slice(const struct renderer *r, int32_t k)
+{
+    for (int32_t j = 0; j < r->grid->dim[1]; j += BLOCK) {
+        for (int32_t i = 0; i < r->grid->dim[0]; i += BLOCK) {
+            render_block(r, i, j, k);
+        }
+    }
+}
+
 int phantom_render(const struct phantom *phantom, enum phantom_kind kind, struct volume *image,
                    struct volume *truth, struct sctd_error *err)
 {
@@ -162,11 +177,7 @@ int phantom_render(const struct phantom *phantom, enum phantom_kind kind, struct
     r.signal = kind == PHANTOM_MR ? image->voxel : NULL;
     r.hu = truth != NULL ? truth->voxel : kind == PHANTOM_MR ? NULL : image->voxel;
     for (int32_t k = 0; k < grid->dim[2]; k++) {
-        for (int32_t j = 0; j < grid->dim[1]; j += BLOCK) {
-            for (int32_t i = 0; i < grid->dim[0]; i += BLOCK) {
-                render_block(&r, i, j, k);
-            }
-        }
+        render_slice(&r, k);
     }
     if (kind == PHANTOM_MR) {
         phantom_mr_finish(anatomy, image);

@@ -238,7 +238,7 @@ static int32_t add_hollow(struct phantom_anatomy *anatomy, float wall_mm,
                                                                       .tissue = tissue,
                                                                       .inner = inner,
                                                                       .wall_mm = wall_mm,
-                                                                      .blend_mm = 6.0F,
+                                                                      .blend_mm = 5.0F,
                                                                       .carve = {NOWHERE, NOWHERE},
                                                                       .within = NOWHERE});
 }
@@ -404,21 +404,32 @@ static void finish_sources(struct phantom_anatomy *anatomy)
     }
 }
 
+/* What another organ keeps away from must be known as deep as that organ has borders within. */
+static void extend_reach(struct phantom_anatomy *anatomy, int32_t carved, float carve_mm)
+{
+    if (carved != NOWHERE) {
+        struct phantom_organ *organ = &anatomy->organ[carved];
+        organ->reach_mm =
+            phantom_greatest(organ->reach_mm, CORTEX_MAX_MM + carve_mm + 2.0F * PHANTOM_BORDER_MM);
+    }
+}
+
 /*
- * A border is soft, and shapes that blend draw each other near.  What another organ keeps away from must
- * be known as deep as that organ has borders within.
+ * A border is soft, and shapes that blend draw each other near: two of them over the blend, more of them
+ * in turn, since one that is drawn near draws the next.
  */
 static void find_reach(struct phantom_anatomy *anatomy)
 {
+    int32_t n[PHANTOM_ORGANS_MAX] = {0};
+    for (int32_t i = 0; i < anatomy->n_shapes; i++) {
+        n[anatomy->shape[i].group]++;
+    }
     for (int32_t i = 0; i < anatomy->n_organs; i++) {
         struct phantom_organ *organ = &anatomy->organ[i];
-        organ->reach_mm = PHANTOM_BORDER_MM + 1.25F * organ->blend_mm;
+        const float blends = n[i] < 2 ? 0.0F : n[i] == 2 ? 1.25F : 2.25F;
+        organ->reach_mm = PHANTOM_BORDER_MM + blends * organ->blend_mm;
         for (int k = 0; k < 2; k++) {
-            if (organ->carve[k] >= 0) {
-                struct phantom_organ *other = &anatomy->organ[organ->carve[k]];
-                other->reach_mm = phantom_greatest(
-                    other->reach_mm, CORTEX_MAX_MM + organ->carve_mm[k] + 2.0F * PHANTOM_BORDER_MM);
-            }
+            extend_reach(anatomy, organ->carve[k], organ->carve_mm[k]);
         }
     }
 }

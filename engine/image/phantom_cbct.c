@@ -131,23 +131,26 @@ static float shown(const struct phantom_anatomy *anatomy, const struct cbct *c, 
            (0.15F + 0.85F * matter) * error + scattered;
 }
 
-/* Each row and then each column by (blur, 1 - 2 blur, blur); the ends stay.  line: room for one. */
+/* n values, `step` apart, by (blur, 1 - 2 blur, blur); the ends stay.  line: room for n. */
+static void smooth_line(float *at, size_t n, size_t step, float blur, float *line)
+{
+    for (size_t i = 0; i < n; i++) {
+        line[i] = at[i * step];
+    }
+    for (size_t i = 1; i + 1 < n; i++) {
+        at[i * step] = line[i] + blur * (line[i - 1] - 2.0F * line[i] + line[i + 1]);
+    }
+}
+
 static void smooth(float *slice, const int32_t dim[3], float blur, float *line)
 {
     const size_t columns = (size_t)dim[0];
     const size_t rows = (size_t)dim[1];
-    for (size_t pass = 0; pass < 2; pass++) {
-        const size_t n = pass == 0 ? columns : rows;
-        const size_t step = pass == 0 ? 1 : columns;
-        for (size_t l = 0; l < (pass == 0 ? rows : columns); l++) {
-            float *at = slice + l * (pass == 0 ? columns : 1);
-            for (size_t i = 0; i < n; i++) {
-                line[i] = at[i * step];
-            }
-            for (size_t i = 1; i + 1 < n; i++) {
-                at[i * step] = line[i] + blur * (line[i - 1] - 2.0F * line[i] + line[i + 1]);
-            }
-        }
+    for (size_t j = 0; j < rows; j++) {
+        smooth_line(slice + j * columns, columns, 1, blur, line);
+    }
+    for (size_t i = 0; i < columns; i++) {
+        smooth_line(slice + i, rows, columns, blur, line);
     }
 }
 

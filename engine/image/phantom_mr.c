@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/rng.h"
 #include "engine/base/volume.h"
 #include "engine/image/phantom_anatomy.h"
 #include "engine/image/phantom_image.h"
+#include "engine/image/phantom_shape.h"
 
 /* The receiving coil's elements lie around the patient; each sees best what is near. */
 enum { COILS = 6 };
@@ -55,27 +55,32 @@ static float bias_at(const struct mr *mr, const float at[3])
     return (1.0F + mr->evenness * (sum / middle - 1.0F)) / (1.0F + z * z * z * z * z * z);
 }
 
+/* Magnitude of a signal with bias and noise in both of its parts; `key` is the voxel's. */
+static float magnitude_of(const struct mr *mr, float signal, float bias, uint64_t key)
+{
+    /* two normal numbers: a radius and an angle (Box and Muller, 1958) */
+    struct sctd_rng rng = {.state = key};
+    const float radius = mr->noise * sqrtf(-2.0F * logf(sctd_rng_uniform(&rng) + 3e-8F));
+    const float angle = 6.2831853F * sctd_rng_uniform(&rng);
+    const float real = signal * bias + radius * cosf(angle);
+    const float imaginary = radius * sinf(angle);
+    return phantom_least(mr->scale * sqrtf(real * real + imaginary * imaginary), 4095.0F);
+}
+
 void phantom_mr_finish(const struct phantom_anatomy *anatomy, struct volume *image)
 {
     struct mr mr;
     make(&mr, anatomy->seed);
     const struct volume_grid *grid = &image->grid;
-    float *voxel = image->voxel;
+    const int64_t rows = (int64_t)grid->dim[1] * grid->dim[2];
     uint64_t index = 0;
-    for (int32_t k = 0; k < grid->dim[2]; k++) {
-        for (int32_t j = 0; j < grid->dim[1]; j++) {
-            for (int32_t i = 0; i < grid->dim[0]; i++, index++) {
-                float at[3];
-                phantom_image_place(grid, i, j, k, at);
-                /* two normal numbers: a radius and an angle (Box and Muller, 1958) */
-                struct sctd_rng rng = {.state = anatomy->seed + 0xd1342543de82ef95U * index};
-                const float radius = mr.noise * sqrtf(-2.0F * logf(sctd_rng_uniform(&rng) + 3e-8F));
-                const float angle = 6.2831853F * sctd_rng_uniform(&rng);
-                const float real = voxel[index] * bias_at(&mr, at) + radius * cosf(angle);
-                const float imaginary = radius * sinf(angle);
-                const float magnitude = sqrtf(real * real + imaginary * imaginary);
-                voxel[index] = fminf(mr.scale * magnitude, 4095.0F);
-            }
+    for (int64_t row = 0; row < rows; row++) {
+        for (int32_t i = 0; i < grid->dim[0]; i++, index++) {
+            float at[3];
+            phantom_image_place(grid, i, (int32_t)(row % grid->dim[1]),
+                                (int32_t)(row / grid->dim[1]), at);
+            image->voxel[index] = magnitude_of(&mr, image->voxel[index], bias_at(&mr, at),
+                                               anatomy->seed + 0xd1342543de82ef95U * index);
         }
     }
 }

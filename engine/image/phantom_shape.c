@@ -72,7 +72,8 @@ void phantom_shape_prepare(struct phantom_shape *shape)
         return;
     case PHANTOM_CONE:
         subtract(p->edge[0], shape->b, shape->a);
-        p->inverse[0] = 1.0F / phantom_dot(p->edge[0], p->edge[0]);
+        p->inverse[0] = phantom_dot(p->edge[0], p->edge[0]);
+        p->inverse[0] = p->inverse[0] > 0.0F ? 1.0F / p->inverse[0] : 0.0F;
         return;
     case PHANTOM_PLATE:
         prepare_plate(shape);

@@ -63,7 +63,7 @@ static inline float phantom_greatest(float a, float b)
     return a > b ? a : b;
 }
 
-/* Set shape->prepared from the rest of the shape; its points a, b, c must differ. */
+/* Set shape->prepared from the rest of the shape.  A cone without length is a ball; a plate has an area. */
 void phantom_shape_prepare(struct phantom_shape *shape);
 
 float phantom_shape_distance(const struct phantom_shape *shape, const float p[3]);

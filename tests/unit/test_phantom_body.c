@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "engine/image/phantom.h"
 #include "engine/image/phantom_anatomy.h"
 #include "engine/image/phantom_body.h"
+#include "engine/image/phantom_shape.h"
 
 static void random_point(float ret_p[3], struct sctd_rng *rng)
 {
@@ -21,7 +23,7 @@ static void random_point(float ret_p[3], struct sctd_rng *rng)
 /* Leaving out what is far may only save time: every value is the same to the bit. */
 static void what_is_near_is_all_that_matters(void)
 {
-    enum { PLACES = 1200, POINTS = 12 };
+    enum { PLACES = 2000, POINTS = 12 };
     struct phantom_anatomy *anatomy = malloc(sizeof *anatomy);
     assert(anatomy != NULL);
     struct sctd_rng rng = {17};
@@ -39,9 +41,12 @@ static void what_is_near_is_all_that_matters(void)
             phantom_body_find_near(anatomy, middle, radius, &near);
             left_out += near.n < anatomy->n_shapes / 4;
             for (int i = 0; i < POINTS; i++) {
+                /* on the ball's surface, as far out as it may be */
                 float p[3];
+                float away[3] = {sctd_rng_normal(&rng), sctd_rng_normal(&rng), 0.1F};
+                const float length = sqrtf(phantom_dot(away, away));
                 for (int a = 0; a < 3; a++) {
-                    p[a] = middle[a] + (sctd_rng_uniform(&rng) - 0.5F) * 1.15F * radius;
+                    p[a] = middle[a] + radius * 0.999F * away[(a + i) % 3] / length;
                 }
                 struct phantom_point want;
                 struct phantom_point got;

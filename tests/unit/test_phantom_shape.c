@@ -51,6 +51,11 @@ static void distances_are_those_of_plain_geometry(void)
     assert(fabsf(phantom_shape_distance(&capsule, (const float[]){-6, 0, 0}) - 4.0F) < 1e-5F);
     assert(fabsf(phantom_shape_distance(&capsule, (const float[]){10, 0, -3}) + 1.0F) < 1e-5F);
 
+    struct phantom_shape short_one = {
+        .kind = PHANTOM_CONE, .a = {1, 2, 3}, .b = {1, 2, 3}, .radius = {2, 2}};
+    phantom_shape_prepare(&short_one);
+    assert(fabsf(phantom_shape_distance(&short_one, (const float[]){1, 2, 9}) - 4.0F) < 1e-5F);
+
     struct phantom_shape plate = {
         .kind = PHANTOM_PLATE, .a = {0, 0, 0}, .b = {10, 0, 0}, .c = {0, 10, 0}, .radius = {1, 1}};
     phantom_shape_prepare(&plate);
