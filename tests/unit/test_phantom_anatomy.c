@@ -2,9 +2,10 @@
 #undef NDEBUG
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/rng.h"
 #include "engine/image/phantom_anatomy.h"
@@ -17,41 +18,66 @@ static struct phantom_anatomy *make(uint64_t seed)
     return anatomy;
 }
 
+static bool same_floats(const float *a, const float *b, size_t n)
+{
+    size_t i = 0;
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i == n;
+}
+
+static bool same_patient(const struct phantom_anatomy *a, const struct phantom_anatomy *b)
+{
+    bool same = a->n_shapes == b->n_shapes && a->seed == b->seed;
+    for (int32_t i = 0; same && i < a->n_shapes; i++) {
+        same = same_floats(a->shape[i].a, b->shape[i].a, 3) &&
+               same_floats(a->shape[i].b, b->shape[i].b, 3) &&
+               same_floats(a->shape[i].radius, b->shape[i].radius, 2);
+    }
+    return same && same_floats(a->to_body[0], b->to_body[0], 12) &&
+           same_floats(a->noise.value[0][0], b->noise.value[0][0], 4096);
+}
+
 static void one_seed_is_one_patient(void)
 {
     struct phantom_anatomy *a = make(7);
     struct phantom_anatomy *b = make(7);
     struct phantom_anatomy *c = make(8);
-    assert(memcmp(a->shape, b->shape, sizeof a->shape) == 0);
-    assert(memcmp(a->to_body, b->to_body, sizeof a->to_body) == 0);
-    assert(memcmp(&a->noise, &b->noise, sizeof a->noise) == 0);
-    assert(memcmp(a->to_body, c->to_body, sizeof a->to_body) != 0);
-    assert(memcmp(a->shape, c->shape, sizeof a->shape) != 0);
+    assert(same_patient(a, b) && !same_patient(a, c));
+    assert(!same_floats(a->to_body[0], c->to_body[0], 12));
     free(a);
     free(b);
     free(c);
 }
 
+static void random_point(float ret_p[3], struct sctd_rng *rng)
+{
+    for (int i = 0; i < 3; i++) {
+        ret_p[i] = (sctd_rng_uniform(rng) - 0.5F) * 400.0F;
+    }
+}
+
 static void coordinates_go_there_and_back(void)
 {
     struct sctd_rng rng = {5};
+    float worst = 0.0F;
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct phantom_anatomy *anatomy = make(seed);
         for (int i = 0; i < 200; i++) {
             float body[3];
             float patient[3];
             float back[3];
-            for (int a = 0; a < 3; a++) {
-                body[a] = (sctd_rng_uniform(&rng) - 0.5F) * 400.0F;
-            }
+            random_point(body, &rng);
             phantom_anatomy_to_patient(anatomy, body, patient);
             phantom_anatomy_to_body(anatomy, patient, back);
             for (int a = 0; a < 3; a++) {
-                assert(fabsf(back[a] - body[a]) < 0.1F);
+                worst = fmaxf(worst, fabsf(back[a] - body[a]));
             }
         }
         free(anatomy);
     }
+    assert(worst < 0.1F);
 }
 
 static void hips_are_where_the_header_says(void)
@@ -73,22 +99,27 @@ static void hips_are_where_the_header_says(void)
     }
 }
 
+static void check_organs(const struct phantom_anatomy *anatomy)
+{
+    int32_t shapes_of[PHANTOM_ORGANS_MAX] = {0};
+    for (int32_t i = 0; i < anatomy->n_shapes; i++) {
+        assert(i == 0 || anatomy->shape[i].group >= anatomy->shape[i - 1].group);
+        assert(anatomy->shape[i].prepared.ball[3] > 0.0F);
+        shapes_of[anatomy->shape[i].group]++;
+    }
+    for (int32_t i = 0; i < anatomy->n_organs; i++) {
+        const struct phantom_organ *organ = &anatomy->organ[i];
+        assert(i == PHANTOM_LEAN || shapes_of[i] > 0);
+        assert(organ->carve[0] < i && organ->carve[1] < i && organ->within < i);
+        assert(organ->reach_mm >= PHANTOM_BORDER_MM);
+    }
+}
+
 static void organs_refer_to_earlier_ones_and_have_shapes(void)
 {
     for (uint64_t seed = 0; seed < 300; seed++) {
         struct phantom_anatomy *anatomy = make(seed);
-        int32_t shapes_of[PHANTOM_ORGANS_MAX] = {0};
-        for (int32_t i = 0; i < anatomy->n_shapes; i++) {
-            assert(i == 0 || anatomy->shape[i].group >= anatomy->shape[i - 1].group);
-            assert(anatomy->shape[i].prepared.ball[3] > 0.0F);
-            shapes_of[anatomy->shape[i].group]++;
-        }
-        for (int32_t i = 0; i < anatomy->n_organs; i++) {
-            const struct phantom_organ *organ = &anatomy->organ[i];
-            assert(i == PHANTOM_LEAN || shapes_of[i] > 0);
-            assert(organ->carve[0] < i && organ->carve[1] < i && organ->within < i);
-            assert(organ->reach_mm >= PHANTOM_BORDER_MM);
-        }
+        check_organs(anatomy);
         free(anatomy);
     }
 }

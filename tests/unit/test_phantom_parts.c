@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
-#include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,28 +31,40 @@ static const struct {
     {"femoral artery", {79, -57, -44}, PHANTOM_ARTERY, 30, 60},
 };
 
+enum { PLACES = sizeof places / sizeof places[0] };
+
+/* Place i of the left or of the right side. */
+static bool agrees(const struct phantom_anatomy *anatomy, struct phantom_near *all, size_t i,
+                   bool right)
+{
+    const float *from = places[i].at;
+    const float body[3] = {right ? -from[0] : from[0], from[1], from[2]};
+    float patient[3];
+    struct phantom_point point;
+    phantom_anatomy_to_patient(anatomy, body, patient);
+    phantom_body_at(anatomy, all, patient, &point);
+    if (point.tissue == places[i].tissue && point.hu > places[i].low_hu &&
+        point.hu < places[i].high_hu) {
+        return true;
+    }
+    (void)fprintf(stderr, "%s: tissue %d, %g HU\n", places[i].name, (int)point.tissue,
+                  (double)point.hu);
+    return false;
+}
+
 static void atlas_and_phantom_agree(void)
 {
     struct phantom_anatomy *anatomy = malloc(sizeof *anatomy);
     assert(anatomy != NULL);
     for (uint64_t seed = 0; seed < 12; seed++) {
-        phantom_anatomy_init(anatomy, seed);
         struct phantom_near all;
+        phantom_anatomy_init(anatomy, seed);
         phantom_body_find_all(anatomy, &all);
-        for (size_t i = 0; i < 2 * sizeof places / sizeof places[0]; i++) {
-            const float *from = places[i / 2].at;
-            const float body[3] = {i % 2 == 0 ? from[0] : -from[0], from[1], from[2]};
-            float patient[3];
-            struct phantom_point point;
-            phantom_anatomy_to_patient(anatomy, body, patient);
-            phantom_body_at(anatomy, &all, patient, &point);
-            if (point.tissue != places[i / 2].tissue || point.hu < places[i / 2].low_hu ||
-                point.hu > places[i / 2].high_hu) {
-                (void)fprintf(stderr, "seed %d, %s: tissue %d, %g HU\n", (int)seed,
-                              places[i / 2].name, (int)point.tissue, (double)point.hu);
-                abort();
-            }
+        size_t n = 0;
+        for (size_t i = 0; i < PLACES; i++) {
+            n += agrees(anatomy, &all, i, false) && agrees(anatomy, &all, i, true) ? 1 : 0;
         }
+        assert(n == PLACES);
     }
     free(anatomy);
 }

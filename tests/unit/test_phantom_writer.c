@@ -53,6 +53,7 @@ static int count_files(const char *folder)
     DIR *dir = opendir(folder);
     assert(dir != NULL);
     int n = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     for (const struct dirent *e = readdir(dir); e != NULL; e = readdir(dir)) {
         n += e->d_name[0] != '.' ? 1 : 0;
     }
@@ -60,31 +61,40 @@ static int count_files(const char *folder)
     return n;
 }
 
-static void kinds_of_a_seed_share_patient_and_frame_but_no_series(void)
+static struct dicom_phantom_uids uids_of(const struct volume *image, enum dicom_phantom_kind kind,
+                                         uint64_t seed)
+{
+    struct dicom_phantom_uids uids;
+    struct dicom_phantom_request r = ask(image, kind);
+    r.seed = seed;
+    dicom_phantom_get_uids(&r, &uids);
+    assert(dicom_uid_is_valid(uids.study) && dicom_uid_is_valid(uids.series));
+    assert(dicom_uid_is_valid(uids.frame_of_reference));
+    assert(strcmp(uids.study, uids.frame_of_reference) != 0);
+    return uids;
+}
+
+static bool same_patient(const struct dicom_phantom_uids *a, const struct dicom_phantom_uids *b)
+{
+    return strcmp(a->study, b->study) == 0 &&
+           strcmp(a->frame_of_reference, b->frame_of_reference) == 0;
+}
+
+static void seed_makes_the_study_and_kind_and_grid_the_series(void)
 {
     struct volume *image = make_image((const float[]){0}, 1);
-    struct dicom_phantom_uids uids[4];
-    for (int kind = 0; kind < 3; kind++) {
-        const struct dicom_phantom_request r = ask(image, (enum dicom_phantom_kind)kind);
-        dicom_phantom_get_uids(&r, &uids[kind]);
-        assert(dicom_uid_is_valid(uids[kind].study) && dicom_uid_is_valid(uids[kind].series));
-        assert(strcmp(uids[kind].study, uids[0].study) == 0);
-        assert(strcmp(uids[kind].frame_of_reference, uids[0].frame_of_reference) == 0);
-        assert(strcmp(uids[kind].study, uids[kind].frame_of_reference) != 0);
-        for (int other = 0; other < kind; other++) {
-            assert(strcmp(uids[kind].series, uids[other].series) != 0);
-        }
-    }
-    /* another patient is another study; another grid of the same patient another series alone */
-    struct dicom_phantom_request r = ask(image, DICOM_PHANTOM_CT);
-    r.seed = 8;
-    dicom_phantom_get_uids(&r, &uids[3]);
-    assert(strcmp(uids[3].study, uids[0].study) != 0);
-    r.seed = 7;
+    const struct dicom_phantom_uids ct = uids_of(image, DICOM_PHANTOM_CT, 7);
+    const struct dicom_phantom_uids mr = uids_of(image, DICOM_PHANTOM_MR, 7);
+    const struct dicom_phantom_uids cbct = uids_of(image, DICOM_PHANTOM_CBCT, 7);
+    const struct dicom_phantom_uids other = uids_of(image, DICOM_PHANTOM_CT, 8);
     image->grid.origin[2] += 0.5;
-    dicom_phantom_get_uids(&r, &uids[3]);
-    assert(strcmp(uids[3].study, uids[0].study) == 0);
-    assert(strcmp(uids[3].series, uids[0].series) != 0);
+    const struct dicom_phantom_uids moved = uids_of(image, DICOM_PHANTOM_CT, 7);
+    assert(same_patient(&ct, &mr) && same_patient(&ct, &cbct) && same_patient(&ct, &moved));
+    assert(strcmp(ct.study, other.study) != 0);
+    assert(strcmp(ct.frame_of_reference, other.frame_of_reference) != 0);
+    assert(strcmp(ct.series, mr.series) != 0 && strcmp(ct.series, cbct.series) != 0);
+    assert(strcmp(mr.series, cbct.series) != 0 && strcmp(ct.series, other.series) != 0);
+    assert(strcmp(ct.series, moved.series) != 0);
     volume_free(image);
 }
 
@@ -150,7 +160,7 @@ static void missing_folder_is_an_input_output_error(void)
 
 int main(void)
 {
-    kinds_of_a_seed_share_patient_and_frame_but_no_series();
+    seed_makes_the_study_and_kind_and_grid_the_series();
     values_are_rounded_and_clamped_to_what_a_kind_stores();
     nan_is_refused_and_nothing_is_left();
     missing_folder_is_an_input_output_error();
