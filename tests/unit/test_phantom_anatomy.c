@@ -58,6 +58,12 @@ static void random_point(float ret_p[3], struct sctd_rng *rng)
     }
 }
 
+static float distance(const float a[3], const float b[3])
+{
+    const float to[3] = {a[0] - b[0], a[1] - b[1], a[2] - b[2]};
+    return sqrtf(to[0] * to[0] + to[1] * to[1] + to[2] * to[2]);
+}
+
 static void coordinates_go_there_and_back(void)
 {
     struct sctd_rng rng = {5};
@@ -71,9 +77,7 @@ static void coordinates_go_there_and_back(void)
             random_point(body, &rng);
             phantom_anatomy_to_patient(anatomy, body, patient);
             phantom_anatomy_to_body(anatomy, patient, back);
-            for (int a = 0; a < 3; a++) {
-                worst = fmaxf(worst, fabsf(back[a] - body[a]));
-            }
+            worst = fmaxf(worst, distance(back, body));
         }
         free(anatomy);
     }
