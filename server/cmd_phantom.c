@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sctd phantom: a series of a made-up patient. */
-#include <dirent.h>
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -146,20 +144,14 @@ static int make_grid(struct volume_grid *ret_grid, const struct words *words,
 /* Make the folder, or find it empty. */
 static int prepare_folder(const char *path, struct sctd_error *err)
 {
-    DIR *folder = opendir(path);
-    if (folder == NULL) {
-        return errno == ENOTDIR ? sctd_error(err, SCTD_EINVAL, "--output %.128s is no folder", path)
-                                : sctd_dir_make(path, err);
+    int32_t n = 0;
+    bool exists = false;
+    int r = sctd_dir_count(&n, &exists, path, err);
+    if (r == 0 && n > 0) {
+        r = sctd_error(err, SCTD_EINVAL,
+                       "--output %.128s is not empty: give a new or an empty folder", path);
     }
-    bool empty = true;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): the stream is ours alone
-    for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        empty = empty && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0);
-    }
-    (void)closedir(folder);
-    return empty ? 0
-                 : sctd_error(err, SCTD_EINVAL,
-                              "--output %.128s is not empty: give a new or an empty folder", path);
+    return r < 0 || exists ? r : sctd_dir_make(path, err);
 }
 
 static int print_json(const struct words *words, const struct volume_grid *grid,

@@ -236,7 +236,7 @@ class Phantom(unittest.TestCase):
         full.mkdir()
         (full / 'notes.txt').write_text('mine')
         self.refused('is not empty: give a new or an empty folder', '--output', full, *SMALL)
-        self.refused('is no folder', '--output', full / 'notes.txt', *SMALL)
+        self.refused('notes.txt: Not a directory', '--output', full / 'notes.txt', *SMALL, status=1)
         self.assertEqual([p.name for p in full.iterdir()], ['notes.txt'])
 
 
