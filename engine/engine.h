@@ -14,6 +14,7 @@
 #include "engine/base/error.h"
 #include "engine/image/orient.h"     // IWYU pragma: export
 #include "engine/image/percentile.h" // IWYU pragma: export
+#include "engine/image/phantom.h"    // IWYU pragma: export
 #include "engine/image/resample.h"   // IWYU pragma: export
 #include "engine/model/manifest.h"   // IWYU pragma: export
 #include "engine/model/model.h"      // IWYU pragma: export

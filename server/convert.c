@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/convert.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -161,33 +160,6 @@ static int make_uids(struct conversion *c, struct sctd_error *err)
                              err);
 }
 
-/* How many entries the folder has; *ret_exists tells an empty one from none. */
-static int count_entries(int32_t *ret_n, bool *ret_exists, const char *folder,
-                         struct sctd_error *err)
-{
-    *ret_n = 0;
-    *ret_exists = false;
-    DIR *dir = opendir(folder);
-    if (dir == NULL) {
-        return errno == ENOENT
-                   ? 0
-                   : sctd_error(err, SCTD_EIO, "%.160s: %s", folder, strerrordesc_np(errno));
-    }
-    *ret_exists = true;
-    errno = 0;
-    for (;;) {
-        const struct dirent *entry = readdir(dir); // NOLINT(concurrency-mt-unsafe): own stream
-        if (entry == NULL) {
-            break;
-        }
-        *ret_n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-    }
-    const int failure = errno;
-    (void)closedir(dir);
-    return failure == 0 ? 0
-                        : sctd_error(err, SCTD_EIO, "%.160s: %s", folder, strerrordesc_np(failure));
-}
-
 /* A folder is put there only when it is whole, so that one with all the files is the result. */
 static int find_place(struct conversion *c, struct sctd_error *err)
 {
@@ -195,7 +167,7 @@ static int find_place(struct conversion *c, struct sctd_error *err)
     bool exists = false;
     int r = sctd_path_join(c->result.folder, c->job->output, c->result.series_uid, err);
     if (r == 0) {
-        r = count_entries(&n, &exists, c->result.folder, err);
+        r = sctd_dir_count(&n, &exists, c->result.folder, err);
     }
     if (r < 0) {
         return r;

@@ -8,6 +8,7 @@ static const struct cmd commands[] = {
     {"model", cmd_model, "import, list, show and verify models"},
     {"convert", cmd_convert, "turn DICOM series in files into synthetic CT series"},
     {"infer", cmd_infer, "run a model on tensors in a file"},
+    {"phantom", cmd_phantom, "make a series of a made-up patient"},
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
     {NULL, NULL, NULL},

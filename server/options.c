@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/options.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -99,6 +100,34 @@ static int parse_size(const struct option *o, const char *value, struct sctd_err
                       o->name, value, (long long)o->min, (long long)o->max);
 }
 
+/* "1.6,1.6,3" */
+static int parse_decimals(const struct option *o, const char *value, struct sctd_error *err)
+{
+    assert(o->count > 0 && o->count <= OPTIONS_DECIMALS_MAX);
+    double number[OPTIONS_DECIMALS_MAX] = {0};
+    int32_t n = 0;
+    const char *at = value;
+    for (; n < o->count && at != NULL; n++) {
+        char one[32] = "";
+        const size_t length = strcspn(at, ",");
+        if (length >= sizeof one) {
+            break;
+        }
+        memcpy(one, at, length);
+        if (sctd_parse_f64(&number[n], one, err) < 0) {
+            break;
+        }
+        at = at[length] == ',' ? at + length + 1 : NULL;
+    }
+    if (n < o->count || at != NULL) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "--%s is \"%.64s\": use %d numbers with commas between, like %s", o->name,
+                          value, (int)o->count, o->argument);
+    }
+    memcpy(o->target, number, (size_t)n * sizeof *number);
+    return 0;
+}
+
 static int parse_value(const struct option *o, const char *value, struct sctd_error *err)
 {
     struct option_list *list = o->target;
@@ -125,6 +154,8 @@ static int parse_value(const struct option *o, const char *value, struct sctd_er
         return parse_number(o, value, err);
     case OPTION_SIZE:
         return parse_size(o, value, err);
+    case OPTION_DECIMALS:
+        return parse_decimals(o, value, err);
     }
     return sctd_error(err, SCTD_EINVAL, "--%s is of no known kind", o->name);
 }

@@ -22,15 +22,16 @@
 extern "C" {
 #endif
 
-enum { OPTIONS_LIST_MAX = 256 };
+enum { OPTIONS_LIST_MAX = 256, OPTIONS_DECIMALS_MAX = 8 };
 
 enum option_kind {
-    OPTION_FLAG,   /* bool */
-    OPTION_TEXT,   /* const char *; not empty */
-    OPTION_LIST,   /* struct option_list; may be repeated */
-    OPTION_CHOICE, /* const char *: one of `choices` */
-    OPTION_NUMBER, /* int64_t within min ... max */
-    OPTION_SIZE,   /* struct option_size: HxW, both within min ... max */
+    OPTION_FLAG,     /* bool */
+    OPTION_TEXT,     /* const char *; not empty */
+    OPTION_LIST,     /* struct option_list; may be repeated */
+    OPTION_CHOICE,   /* const char *: one of `choices` */
+    OPTION_NUMBER,   /* int64_t within min ... max */
+    OPTION_SIZE,     /* struct option_size: HxW, both within min ... max */
+    OPTION_DECIMALS, /* double[count]: finite numbers with commas between */
 };
 
 struct option_list {
@@ -49,6 +50,7 @@ struct option {
     const char *help;     /* one sentence, no full stop */
     const char *choices;  /* "a|b|c" */
     int64_t min, max;
+    int32_t count; /* of OPTION_DECIMALS: how many, at most OPTIONS_DECIMALS_MAX */
     enum option_kind kind;
     bool required;
 };

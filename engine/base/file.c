@@ -294,6 +294,36 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
     return sync_parent(to, err);
 }
 
+int sctd_dir_count(int32_t *ret_n, bool *ret_exists, const char *path, struct sctd_error *err)
+{
+    int32_t n = 0;
+    DIR *dir = opendir(path);
+    if (dir == NULL && errno != ENOENT) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, strerrordesc_np(errno));
+    }
+    if (dir == NULL) {
+        *ret_n = 0;
+        *ret_exists = false;
+        return 0;
+    }
+    errno = 0;
+    for (;;) {
+        const struct dirent *entry = readdir(dir); // NOLINT(concurrency-mt-unsafe): own stream
+        if (entry == NULL) {
+            break;
+        }
+        n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    }
+    const int failure = errno;
+    (void)closedir(dir);
+    if (failure != 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, strerrordesc_np(failure));
+    }
+    *ret_n = n;
+    *ret_exists = true;
+    return 0;
+}
+
 void sctd_dir_remove(const char *path)
 {
     const int fd = open_file(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/error.h"
 
@@ -57,6 +58,10 @@ SCTD_NODISCARD int sctd_file_replace(const char *path, const void *bytes, size_t
 SCTD_NODISCARD int sctd_dir_sync(const char *path, struct sctd_error *err);
 /* Make a folder and those above it, durably; no error if it is there. */
 SCTD_NODISCARD int sctd_dir_make(const char *path, struct sctd_error *err);
+/* How many entries a folder has; *ret_exists tells an empty one from none.  Errors: SCTD_EIO (no folder,
+ * unreadable). */
+SCTD_NODISCARD int sctd_dir_count(int32_t *ret_n, bool *ret_exists, const char *path,
+                                  struct sctd_error *err);
 /* Rename a folder that must not replace anything and sync the folder above it. Errors: SCTD_EINVAL
  * (`to` exists), SCTD_EIO. */
 SCTD_NODISCARD int sctd_dir_install(const char *from, const char *to, struct sctd_error *err);

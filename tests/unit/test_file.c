@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,22 @@ static void folders_are_made_with_those_above(void)
     assert(sctd_dir_sync(at("d/none"), &err) == SCTD_EIO);
 }
 
+static void a_folder_s_entries_are_counted(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    int32_t n = -1;
+    bool exists = false;
+    assert(sctd_dir_make(at("d/counted"), &err) == 0);
+    assert(sctd_dir_count(&n, &exists, at("d/counted"), &err) == 0 && n == 0 && exists);
+    put(at("d/counted/.hidden"), "1");
+    put(at("d/counted/file"), "2");
+    assert(sctd_dir_count(&n, &exists, at("d/counted"), &err) == 0 && n == 2 && exists);
+    assert(sctd_dir_count(&n, &exists, at("d/none"), &err) == 0 && n == 0 && !exists);
+    n = 7;
+    assert(sctd_dir_count(&n, &exists, at("d/counted/file"), &err) == SCTD_EIO && n == 7);
+    sctd_dir_remove(at("d/counted"));
+}
+
 static void a_folder_is_installed_where_nothing_stands(void)
 {
     struct sctd_error err = {0};
@@ -302,6 +319,7 @@ int main(void)
     a_full_disk_is_told_and_the_temporary_is_gone();
     a_file_in_no_folder_or_with_too_long_a_path_is_refused();
     folders_are_made_with_those_above();
+    a_folder_s_entries_are_counted();
     a_folder_is_installed_where_nothing_stands();
     a_folder_is_not_installed_over_another();
     a_removed_folder_takes_its_files_but_not_what_links_point_to();

@@ -19,6 +19,7 @@ static struct values {
     const char *choice;
     int64_t number;
     struct option_size size;
+    double spacing[3];
 } v;
 
 static const struct option table[] = {
@@ -50,6 +51,12 @@ static const struct option table[] = {
      .help = "a size",
      .min = 16,
      .max = 2048},
+    {.name = "spacing",
+     .kind = OPTION_DECIMALS,
+     .target = v.spacing,
+     .argument = "X,Y,Z",
+     .help = "three numbers",
+     .count = 3},
 };
 
 static const struct options options = {
@@ -119,6 +126,14 @@ static void every_kind_is_read_in_both_forms(void)
     assert(!v.json && strcmp(v.text, "--json") == 0);
 }
 
+static void decimals_are_read_in_their_order(void)
+{
+    (void)parsed("x --spacing 1.5,-2,3e-1");
+    assert(v.spacing[0] == 1.5 && v.spacing[1] == -2.0 && v.spacing[2] == 0.3);
+    (void)refused("x --spacing 7,8");
+    assert(v.spacing[0] == 0.0); /* untouched */
+}
+
 static void operands_stand_anywhere(void)
 {
     char **operands = parsed("x one --json two");
@@ -151,6 +166,16 @@ static void wrong_words_are_refused_with_the_mend(void)
         {"x --size 8x256", "HEIGHTxWIDTH"},
         {"x --size 256x", "HEIGHTxWIDTH"},
         {"x --size 00000000000000000016x16", "HEIGHTxWIDTH"},
+        {"x --spacing 1,2", "use 3 numbers with commas between, like X,Y,Z"},
+        {"x --spacing 1,2,3,4", "use 3 numbers"},
+        {"x --spacing 1,2,3,", "use 3 numbers"},
+        {"x --spacing ,1,2", "use 3 numbers"},
+        {"x --spacing 1,,3", "use 3 numbers"},
+        {"x --spacing 1,2,x", "use 3 numbers"},
+        {"x --spacing 1,2,nan", "use 3 numbers"},
+        {"x --spacing 1,2,1e999", "use 3 numbers"},
+        {"x --spacing=", "use 3 numbers"},
+        {"x --spacing 1,2,000000000000000000000000000000003", "use 3 numbers"},
         {"x a b c", "\"c\" is one operand too many"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -223,6 +248,7 @@ static void suggestions_are_near(void)
 int main(void)
 {
     every_kind_is_read_in_both_forms();
+    decimals_are_read_in_their_order();
     operands_stand_anywhere();
     wrong_words_are_refused_with_the_mend();
     required_options_and_operands_are_missed();
