@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/codec.h"
+#include "dicom/fragments.h"
 #include "dicom/instance.h"
 #include "dicom/part10.h"
 #include "dicom/prescan.h"
@@ -26,6 +28,8 @@ struct dicom_pixels {
     struct dicom_part10 file;
     struct dicom_instance instance;
     float *lut; /* owned; [instance.lut_entries], or NULL */
+    struct dicom_fragments fragments;
+    unsigned char *decoded; /* owned; room for a frame, or NULL while none was decoded */
 };
 
 /* Samples as they lie in memory, one after the other. */
@@ -134,7 +138,7 @@ int dicom_pixels_check(const struct dicom_instance *instance, struct dicom_refus
                               "Pixel Data is not kept as transfer syntax %s says",
                               instance->transfer_syntax_uid);
     }
-    if (r == 0 && instance->is_encapsulated) {
+    if (r == 0 && instance->compression == DICOM_COMPRESSION_UNKNOWN) {
         r = dicom_refusal_set(ret_refusal, DICOM_REFUSAL_UNDECODABLE_PIXELS,
                               "transfer syntax %s cannot be decoded",
                               instance->transfer_syntax_uid);
@@ -197,6 +201,14 @@ int dicom_pixels_open(struct dicom_pixels **ret_pixels, const char *path,
             return r;
         }
     }
+    if (now->is_encapsulated) {
+        r = dicom_fragments_find(&pixels->fragments, pixels->file.data + now->pixels.offset,
+                                 now->pixels.size, now->n_frames, now->compression, ret_refusal,
+                                 err);
+        if (r != 0) {
+            return r;
+        }
+    }
     *ret_pixels = sctd_steal(&pixels);
     return 0;
 }
@@ -207,6 +219,8 @@ void dicom_pixels_close(struct dicom_pixels *pixels)
         return;
     }
     free(pixels->lut);
+    free(pixels->decoded);
+    dicom_fragments_fini(&pixels->fragments);
     dicom_instance_fini(&pixels->instance);
     dicom_part10_close(&pixels->file);
     free(pixels);
@@ -336,31 +350,70 @@ static int check_rescale(const struct dicom_frame *frame, struct dicom_refusal *
     return 0;
 }
 
+/* The samples of one frame as Pixel Data without compression has them. */
+static int decode(struct dicom_pixels *pixels, int32_t frame, struct dicom_refusal *ret_refusal,
+                  struct sctd_error *err)
+{
+    const struct dicom_instance *instance = &pixels->instance;
+    const size_t room = frame_bytes(instance) + frame_bytes(instance) % 2;
+    struct dicom_code_stream stream = {.compression = instance->compression,
+                                       .transfer_syntax_uid = instance->transfer_syntax_uid,
+                                       .format = &instance->format};
+    int r = dicom_fragments_get(&pixels->fragments, pixels->file.data + instance->pixels.offset,
+                                frame, &stream.bytes, &stream.size, err);
+    if (r == 0) {
+        r = dicom_codec_check(&stream, ret_refusal);
+    }
+    if (r != 0) {
+        return r;
+    }
+    if (pixels->decoded == NULL) {
+        pixels->decoded = malloc(room);
+        if (pixels->decoded == NULL) {
+            return sctd_error(err, SCTD_ENOMEM, "a frame of %zu bytes", room);
+        }
+    }
+    return dicom_codec_decode(pixels->decoded, room, &stream, ret_refusal, err);
+}
+
+/* Pages of the file that are not needed any more. */
+static void drop_frame(struct dicom_pixels *pixels, int32_t frame)
+{
+    const struct dicom_instance *instance = &pixels->instance;
+    const size_t bytes = frame_bytes(instance);
+    if (pixels->file.inflated == NULL && !instance->is_encapsulated) {
+        const unsigned char *begin =
+            pixels->file.data + instance->pixels.offset + (size_t)frame * bytes;
+        const size_t in_map = (size_t)(begin - (const unsigned char *)pixels->file.map.data);
+        sctd_map_drop(&pixels->file.map, in_map, bytes);
+    }
+}
+
 int dicom_pixels_read(struct dicom_pixels *pixels, int32_t frame, float *ret_value,
                       size_t *ret_padding, struct dicom_refusal *ret_refusal,
                       struct sctd_error *err)
 {
     const struct dicom_instance *instance = &pixels->instance;
     const struct dicom_pixel_format *f = &instance->format;
-    (void)err;
     int r = check_rescale(&instance->frame[frame], ret_refusal);
+    if (r == 0 && instance->is_encapsulated) {
+        r = decode(pixels, frame, ret_refusal, err);
+    }
     if (r != 0) {
         return r;
     }
     const size_t begin = instance->pixels.offset + (size_t)frame * frame_bytes(instance);
+    const bool is_plain = !instance->is_encapsulated;
     const struct samples s = {
-        .bytes = pixels->file.data + begin,
+        .bytes = is_plain ? pixels->file.data + begin : pixels->decoded,
         .bits_allocated = f->bits_allocated,
         .bits_stored = f->bits_stored,
         .shift = f->high_bit + 1 - f->bits_stored,
         .is_signed = f->is_signed == 1,
-        .is_big_endian = instance->is_big_endian,
-        .is_swapped = instance->is_big_endian && instance->has_words,
+        .is_big_endian = is_plain && instance->is_big_endian,
+        .is_swapped = is_plain && instance->is_big_endian && instance->has_words,
     };
     *ret_padding = convert(ret_value, pixels, &s, &instance->frame[frame]);
-    if (pixels->file.inflated == NULL) {
-        const size_t in_map = (size_t)(s.bytes - (const unsigned char *)pixels->file.map.data);
-        sctd_map_drop(&pixels->file.map, in_map, frame_bytes(instance));
-    }
+    drop_frame(pixels, frame);
     return 0;
 }
