@@ -98,21 +98,25 @@ static inline void db_closep(struct db **db)
     db_close(*db);
 }
 
+struct db_recovery {
+    const char *boot_id;       /* /proc/sys/kernel/random/boot_id */
+    const char *node;          /* what this process's owners begin with, before their '/' */
+    int32_t interruptions_max; /* this many in a row park a job as POISON; 0: never */
+};
 struct db_recovered {
-    int32_t jobs;       /* taken back from dead workers, to be claimed again */
-    int32_t deliveries; /* the same of senders */
+    int32_t jobs;       /* taken back from dead workers */
+    int32_t deliveries; /* the same of senders, to be claimed again */
 };
 
 /*
  * Once after db_open, before anything is claimed: take back all leases of owners "NODE/..." at once, since the
  * process that had them is dead, and all leases of an earlier boot.  It counts as an interruption of the
  * job, not as a death of its worker.  Retries that waited for a time of an earlier boot are due.
- * boot_id: /proc/sys/kernel/random/boot_id; node: what this process's owners begin with.
  * Errors: SCTD_EINVAL, SCTD_EIO.
  */
-SCTD_NODISCARD int db_recover(struct db *db, const struct db_now *now, const char *boot_id,
-                              const char *node, struct db_recovered *ret_recovered,
-                              struct sctd_error *err);
+SCTD_NODISCARD int db_recover(struct db *db, const struct db_now *now,
+                              const struct db_recovery *recovery,
+                              struct db_recovered *ret_recovered, struct sctd_error *err);
 
 /*
  * Move the log into the database and cut it to nothing, when idle.  *ret_wal_bytes: what is left of it;

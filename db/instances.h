@@ -59,6 +59,8 @@ enum db_put {
     DB_PUT_SAME,     /* known with the same bytes: a success to the peer, nothing changed */
     DB_PUT_CONFLICT, /* known with other bytes: the first is kept, an event is recorded */
     DB_PUT_FULL,     /* the series has DB_SERIES_INSTANCES_MAX instances */
+    DB_PUT_BUSY,     /* its earlier file is just being removed: may be sent again later */
+    DB_PUT_INVALID,  /* a text or number beyond its limit, a file that another instance has */
 };
 
 enum db_series_state { DB_SERIES_OPEN, DB_SERIES_CLOSED, DB_SERIES_DISCARDED };
@@ -68,9 +70,10 @@ struct db_put_result {
     char kept_file
         [DB_FILE_SIZE]; /* the file that the store names now: remove another one that was given */
     int64_t series_id;
-    int32_t revision;  /* of the series, after this instance */
-    int32_t instances; /* in the series now */
-    bool reopened;     /* it had been closed, and this instance began a new revision */
+    int32_t revision;            /* of the series, after this instance */
+    int32_t instances;           /* in the series now */
+    bool reopened;               /* it had been closed, and this instance began a new revision */
+    char reason[DB_REASON_SIZE]; /* of FULL, BUSY, INVALID, CONFLICT */
 };
 
 /*
@@ -198,8 +201,8 @@ SCTD_NODISCARD int db_series_members(struct db *db, int64_t series_id, int32_t r
                                      struct db_member_list *ret_list, struct sctd_error *err);
 
 /*
- * Never make anything of a series: by an operator, a rule, or because it is our own.  Jobs of it that
- * have not begun are cancelled.  Returns 0, DB_NONE or DB_REFUSED (it is closed, and a job was made of it).
+ * Never make anything of an open series: by an operator, a rule, or because it is our own.  Jobs of its
+ * earlier revisions go on.  Returns 0, DB_NONE or DB_REFUSED (it is not open).
  * Errors: SCTD_EINVAL, SCTD_EIO.
  */
 SCTD_NODISCARD int db_series_discard(struct db *db, const struct db_now *now, int64_t series_id,

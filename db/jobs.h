@@ -136,12 +136,11 @@ SCTD_NODISCARD int db_job_output_uids(struct db *db, int64_t job_id, char (*ret_
 /* How often and how long. Delays have full jitter: random * min(cap, base * 2^(tries - 1)). */
 struct db_retry {
     int64_t base_ms, cap_ms;
-    int32_t failures_max;      /* this many failures end the job as FAILED */
-    int32_t deaths_max;        /* this many deaths end it as POISON */
-    int32_t interruptions_max; /* the same, of the daemon's ends; 0: never */
-    double random;             /* [0, 1): drawn by the caller */
+    int32_t failures_max; /* this many failures end the job as FAILED */
+    int32_t deaths_max;   /* this many deaths end it as POISON */
+    double random;        /* [0, 1): drawn by the caller */
 };
-/* 5 s doubling to 15 min; 5 failures, 3 deaths, no limit of interruptions. */
+/* 5 s doubling to 15 min; 5 failures, 3 deaths. */
 struct db_retry db_retry_default(double random);
 
 enum db_work {
