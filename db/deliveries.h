@@ -61,15 +61,20 @@ struct db_delivery_token {
     int32_t attempt;
 };
 
+struct db_delivery_claim {
+    const char *destination;
+    int32_t max_active; /* of its deliveries may be SENDING at once */
+    const char *owner;  /* "NODE/sender" */
+    int64_t lease_ms;
+};
 /*
- * Claim the next delivery to a destination that is due, unless `max_active` of its deliveries are SENDING or
- * the destination itself waits after it could not be reached.
- * Returns 0 or DB_NONE.  Errors: SCTD_EINVAL, SCTD_EIO.
+ * Claim the next delivery to a destination that is due: of the best priority, the oldest.
+ * Returns 0 or DB_NONE (none, max_active are being sent, or the destination could not be reached and waits).
+ * Errors: SCTD_EINVAL, SCTD_EIO.
  */
 SCTD_NODISCARD int db_delivery_claim(struct db *db, const struct db_now *now,
-                                     const char *destination, int32_t max_active, const char *owner,
-                                     int64_t lease_ms, struct db_delivery *ret_delivery,
-                                     struct sctd_error *err);
+                                     const struct db_delivery_claim *claim,
+                                     struct db_delivery *ret_delivery, struct sctd_error *err);
 static inline struct db_delivery_token db_delivery_token(const struct db_delivery *delivery)
 {
     const struct db_delivery_token token = {delivery->id, delivery->attempt};
