@@ -53,7 +53,7 @@ static int find_next(struct db *db, int64_t *ret_id, struct sctd_error *err)
     return core_number(
         db,
         "SELECT (SELECT min(j.id) FROM job AS j WHERE j.state = 0 AND j.priority = ?1 AND "
-        "j.source_id = s.id) AS id FROM source AS s WHERE id IS NOT NULL "
+        "j.source_id = s.id) AS next_id FROM source AS s WHERE next_id IS NOT NULL "
         "ORDER BY s.served LIMIT 1",
         priority, ret_id, err);
 }
