@@ -80,9 +80,10 @@ struct db *kit_open_reader(void)
 
 void kit_sql(const char *text)
 {
+    const char *path = kit_path("jobs.db");
     const pid_t child = fork();
     if (child == 0) {
-        (void)execlp("sqlite3", "sqlite3", "-bail", kit_path("jobs.db"), text, (char *)NULL);
+        (void)execlp("sqlite3", "sqlite3", "-bail", path, text, (char *)NULL);
         _exit(127);
     }
     int status = 0;
