@@ -112,14 +112,14 @@ static int queue_due(struct db *db, const struct db_now *now, int64_t destinatio
     struct moves_ids ids;
     int r = moves_find(db, &query, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
-        struct moves_delivery m = {0};
+        struct moves_sending m = {0};
         r = moves_get_delivery(db, ids.id[i], &m, err);
         r = r != 0 ? r : moves_delivery(db, now, &m, DB_DELIVERY_QUEUED, &why, err);
     }
     return r;
 }
 
-static int claim_next(struct db *db, const struct db_now *now, const struct db_delivery_claim *c,
+static int claim_next(struct db *db, const struct db_now *now, const struct db_send_claim *c,
                       struct db_delivery *ret_delivery, struct sctd_error *err)
 {
     int64_t destination_id = 0;
@@ -144,7 +144,7 @@ static int claim_next(struct db *db, const struct db_now *now, const struct db_d
     if (r < 0 || id == 0) {
         return r < 0 ? r : DB_NONE;
     }
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     r = moves_get_delivery(db, id, &m, err);
     if (r != 0) {
         return r;
@@ -161,9 +161,8 @@ static int claim_next(struct db *db, const struct db_now *now, const struct db_d
     return r;
 }
 
-int db_delivery_claim(struct db *db, const struct db_now *now,
-                      const struct db_delivery_claim *claim, struct db_delivery *ret_delivery,
-                      struct sctd_error *err)
+int db_delivery_claim(struct db *db, const struct db_now *now, const struct db_send_claim *claim,
+                      struct db_delivery *ret_delivery, struct sctd_error *err)
 {
     const struct core_text texts[] = {
         {"destination", claim->destination, DB_NAME_SIZE, true},
@@ -180,7 +179,7 @@ int db_delivery_claim(struct db *db, const struct db_now *now,
 }
 
 /* The delivery of a token, if it is still its holder's.  Returns 0 or DB_LOST. */
-static int get_leased(struct db *db, struct db_delivery_token token, struct moves_delivery *ret_m,
+static int get_leased(struct db *db, struct db_send_token token, struct moves_sending *ret_m,
                       struct sctd_error *err)
 {
     const int r = moves_get_delivery(db, token.delivery_id, ret_m, err);
@@ -193,7 +192,7 @@ static int get_leased(struct db *db, struct db_delivery_token token, struct move
     return held ? 0 : DB_LOST;
 }
 
-static int get_sending(struct db *db, struct db_delivery_token token, struct moves_delivery *ret_m,
+static int get_sending(struct db *db, struct db_send_token token, struct moves_sending *ret_m,
                        struct sctd_error *err)
 {
     const int r = get_leased(db, token, ret_m, err);
@@ -203,12 +202,12 @@ static int get_sending(struct db *db, struct db_delivery_token token, struct mov
 /* Progress */
 
 struct beat {
-    struct db_delivery_token token;
+    struct db_send_token token;
     int64_t lease_ms;
     const struct db_stored *stored;
 };
 
-static int mark_stored(struct db *db, const struct db_now *now, struct moves_delivery *m,
+static int mark_stored(struct db *db, const struct db_now *now, struct moves_sending *m,
                        const struct db_stored *stored, struct sctd_error *err)
 {
     sctd_auto(delivery_bits_fini) struct delivery_bits bits = {0};
@@ -237,7 +236,7 @@ static int mark_stored(struct db *db, const struct db_now *now, struct moves_del
 static int progress(struct db *db, const struct db_now *now, const struct beat *beat,
                     struct sctd_error *err)
 {
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     struct sql_statement *s = NULL;
     int r = get_sending(db, beat->token, &m, err);
     if (r == 0 && beat->stored->n > 0) {
@@ -262,7 +261,7 @@ static int progress(struct db *db, const struct db_now *now, const struct beat *
     return sql_finish(s, err);
 }
 
-int db_delivery_progress(struct db *db, const struct db_now *now, struct db_delivery_token token,
+int db_delivery_progress(struct db *db, const struct db_now *now, struct db_send_token token,
                          int64_t lease_ms, const struct db_stored *stored, struct sctd_error *err)
 {
     const struct beat beat = {token, lease_ms, stored};
@@ -279,7 +278,7 @@ struct trouble {
 };
 
 /* Again later, unless the horizon is past. */
-static int try_later(struct db *db, const struct db_now *now, struct moves_delivery *m,
+static int try_later(struct db *db, const struct db_now *now, struct moves_sending *m,
                      const struct trouble *trouble, struct sctd_error *err)
 {
     const struct db_delivery_retry *retry = trouble->retry;
@@ -310,7 +309,7 @@ static int try_later(struct db *db, const struct db_now *now, struct moves_deliv
                                 trouble->why, err);
 }
 
-static int end_for_good(struct db *db, const struct db_now *now, struct moves_delivery *m,
+static int end_for_good(struct db *db, const struct db_now *now, struct moves_sending *m,
                         enum db_delivery_state to, const struct moves_why *why,
                         struct sctd_error *err)
 {
@@ -321,7 +320,7 @@ static int end_for_good(struct db *db, const struct db_now *now, struct moves_de
 }
 
 struct ending {
-    struct db_delivery_token token;
+    struct db_send_token token;
     const struct db_sent_result *result;
     const struct db_delivery_retry *retry;
 };
@@ -332,7 +331,7 @@ static int finish(struct db *db, const struct db_now *now, const struct ending *
     const struct moves_why why = {e->result->reason, e->result->detail};
     const struct moves_why stored = {"all instances are stored", NULL};
     const struct trouble trouble = {&why, e->retry, e->result->sent == DB_SENT_UNREACHABLE};
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     const int r = get_leased(db, e->token, &m, err);
     if (r != 0) {
         return r;
@@ -363,7 +362,7 @@ static int finish(struct db *db, const struct db_now *now, const struct ending *
     return try_later(db, now, &m, &trouble, err);
 }
 
-int db_delivery_finish(struct db *db, const struct db_now *now, struct db_delivery_token token,
+int db_delivery_finish(struct db *db, const struct db_now *now, struct db_send_token token,
                        const struct db_sent_result *result, const struct db_delivery_retry *retry,
                        struct sctd_error *err)
 {
@@ -380,7 +379,7 @@ int db_delivery_finish(struct db *db, const struct db_now *now, struct db_delive
 /* Storage commitment */
 
 struct question {
-    struct db_delivery_token token;
+    struct db_send_token token;
     const char *transaction_uid;
     int64_t wait_ms;
 };
@@ -389,7 +388,7 @@ static int ask(struct db *db, const struct db_now *now, const struct question *q
                struct sctd_error *err)
 {
     const struct moves_why why = {"storage commitment is asked for", NULL};
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     struct sql_statement *s = NULL;
     int r = get_sending(db, q->token, &m, err);
     if (r != 0) {
@@ -414,7 +413,7 @@ static int ask(struct db *db, const struct db_now *now, const struct question *q
     return r < 0 ? r : moves_delivery(db, now, &m, DB_DELIVERY_COMMITTING, &why, err);
 }
 
-int db_delivery_ask(struct db *db, const struct db_now *now, struct db_delivery_token token,
+int db_delivery_ask(struct db *db, const struct db_now *now, struct db_send_token token,
                     const char *transaction_uid, int64_t wait_ms, struct sctd_error *err)
 {
     const struct question q = {token, transaction_uid, wait_ms};
@@ -465,7 +464,7 @@ static int find_place(struct db *db, int64_t job_id, const char *sop_uid, int32_
     return r < 0 ? r : 0;
 }
 
-static int mark_report(struct db *db, struct moves_delivery *m,
+static int mark_report(struct db *db, struct moves_sending *m,
                        const struct db_commitment_report *report, struct sctd_error *err)
 {
     sctd_auto(delivery_bits_fini) struct delivery_bits bits = {0};
@@ -496,7 +495,7 @@ static int take_report(struct db *db, const struct db_now *now,
         report->reason == NULL ? "storage of some instances is not committed" : report->reason,
         NULL};
     const struct trouble trouble = {&failed, retry, false};
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     int r = find_transaction(db, report, ret_id, err);
     r = r != 0 ? r : moves_get_delivery(db, *ret_id, &m, err);
     /* One that has ended stays as it is: a report that is repeated, or late. */
@@ -550,7 +549,7 @@ static int expire(struct db *db, const struct db_now *now, const struct db_deliv
     struct moves_ids ids;
     int r = moves_find(db, &query, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
-        struct moves_delivery m = {0};
+        struct moves_sending m = {0};
         r = moves_get_delivery(db, ids.id[i], &m, err);
         const struct trouble trouble = {m.d.state == DB_DELIVERY_SENDING ? &dead : &silent, retry,
                                         false};

@@ -56,12 +56,12 @@ struct db_delivery {
     char reason[DB_REASON_SIZE];       /* of the last transition */
 };
 
-struct db_delivery_token {
+struct db_send_token {
     int64_t delivery_id;
     int32_t attempt;
 };
 
-struct db_delivery_claim {
+struct db_send_claim {
     const char *destination;
     int32_t max_active; /* of its deliveries may be SENDING at once */
     const char *owner;  /* "NODE/sender" */
@@ -73,11 +73,11 @@ struct db_delivery_claim {
  * Errors: SCTD_EINVAL, SCTD_EIO.
  */
 SCTD_NODISCARD int db_delivery_claim(struct db *db, const struct db_now *now,
-                                     const struct db_delivery_claim *claim,
+                                     const struct db_send_claim *claim,
                                      struct db_delivery *ret_delivery, struct sctd_error *err);
-static inline struct db_delivery_token db_delivery_token(const struct db_delivery *delivery)
+static inline struct db_send_token db_delivery_token(const struct db_delivery *delivery)
 {
-    const struct db_delivery_token token = {delivery->id, delivery->attempt};
+    const struct db_send_token token = {delivery->id, delivery->attempt};
     return token;
 }
 
@@ -88,16 +88,16 @@ struct db_delivery_file {
     int64_t size;
     bool stored, committed;
 };
-struct db_delivery_files {
+struct db_file_set {
     struct db_delivery_file *file; /* [n], owned; in the order in which they are to be sent */
     size_t n;
 };
-void db_delivery_files_fini(struct db_delivery_files *files); /* leaves it empty */
+void db_file_set_fini(struct db_file_set *files); /* leaves it empty */
 /* Returns 0 or DB_NONE.  Errors: SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int db_delivery_files(struct db *db, int64_t delivery_id,
-                                     struct db_delivery_files *ret_files, struct sctd_error *err);
+                                     struct db_file_set *ret_files, struct sctd_error *err);
 
-/* Instances that a destination has taken: their places in db_delivery_files. */
+/* Instances that a destination has taken: their places in struct db_file_set. */
 struct db_stored {
     const int32_t *number; /* [n] */
     size_t n;              /* 0: only the lease is prolonged */
@@ -108,7 +108,7 @@ struct db_stored {
  * Returns 0 or DB_LOST.  Errors: SCTD_EINVAL (a number), SCTD_EIO.
  */
 SCTD_NODISCARD int db_delivery_progress(struct db *db, const struct db_now *now,
-                                        struct db_delivery_token token, int64_t lease_ms,
+                                        struct db_send_token token, int64_t lease_ms,
                                         const struct db_stored *stored, struct sctd_error *err);
 
 /* Delays have full jitter: random * min(cap, base * 2^(tries - 1)). */
@@ -140,7 +140,7 @@ struct db_sent_result {
  * Errors: SCTD_EINVAL (STORED with instances that are not, or with storage commitment wanted), SCTD_EIO.
  */
 SCTD_NODISCARD int db_delivery_finish(struct db *db, const struct db_now *now,
-                                      struct db_delivery_token token,
+                                      struct db_send_token token,
                                       const struct db_sent_result *result,
                                       const struct db_delivery_retry *retry,
                                       struct sctd_error *err);
@@ -152,7 +152,7 @@ SCTD_NODISCARD int db_delivery_finish(struct db *db, const struct db_now *now,
  * Returns 0 or DB_LOST.  Errors: SCTD_EINVAL (not all are stored, not wanted, the UID was used), SCTD_EIO.
  */
 SCTD_NODISCARD int db_delivery_ask(struct db *db, const struct db_now *now,
-                                   struct db_delivery_token token, const char *transaction_uid,
+                                   struct db_send_token token, const char *transaction_uid,
                                    int64_t wait_ms, struct sctd_error *err);
 
 /* An N-EVENT-REPORT (PS3.4 J.3.3). */
@@ -180,12 +180,12 @@ SCTD_NODISCARD int db_deliveries_expire(struct db *db, const struct db_now *now,
                                         const struct db_delivery_retry *retry, int32_t *ret_n,
                                         struct sctd_error *err);
 
-struct db_delivery_list {
+struct db_delivery_page {
     struct db_delivery *delivery; /* [n], owned */
     size_t n;
     int64_t next; /* pass as `after` for what follows; 0: that was all */
 };
-void db_delivery_list_fini(struct db_delivery_list *list); /* leaves it empty */
+void db_delivery_page_fini(struct db_delivery_page *list); /* leaves it empty */
 struct db_delivery_filter {
     int64_t job_id;          /* 0: any */
     int state;               /* enum db_delivery_state; -1: any */
@@ -195,7 +195,7 @@ struct db_delivery_filter {
 };
 /* Errors: SCTD_EINVAL (limit), SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int db_delivery_list(struct db *db, const struct db_delivery_filter *filter,
-                                    struct db_delivery_list *ret_list, struct sctd_error *err);
+                                    struct db_delivery_page *ret_list, struct sctd_error *err);
 /* Returns 0 or DB_NONE. */
 SCTD_NODISCARD int db_delivery_get(struct db *db, int64_t delivery_id,
                                    struct db_delivery *ret_delivery, struct sctd_error *err);
@@ -211,12 +211,12 @@ struct db_destination {
     int64_t oldest_ms; /* wall clock, when the oldest of the backlog was created; 0: none */
     char reason[DB_REASON_SIZE]; /* of the last failure */
 };
-struct db_destination_list {
+struct db_destination_page {
     struct db_destination *destination; /* [n], owned; by name; at most DB_PAGE_MAX */
     size_t n;
 };
-void db_destination_list_fini(struct db_destination_list *list); /* leaves it empty */
-SCTD_NODISCARD int db_destination_list(struct db *db, struct db_destination_list *ret_list,
+void db_destination_page_fini(struct db_destination_page *list); /* leaves it empty */
+SCTD_NODISCARD int db_destination_list(struct db *db, struct db_destination_page *ret_list,
                                        struct sctd_error *err);
 /* It can be reached again (an echo came back, an operator says so): what waits is due.  Returns 0 or DB_NONE. */
 SCTD_NODISCARD int db_destination_wake(struct db *db, const char *name, struct sctd_error *err);

@@ -67,7 +67,7 @@ int db_delivery_get(struct db *db, int64_t delivery_id, struct db_delivery *ret_
 }
 
 int db_delivery_list(struct db *db, const struct db_delivery_filter *filter,
-                     struct db_delivery_list *ret_list, struct sctd_error *err)
+                     struct db_delivery_page *ret_list, struct sctd_error *err)
 {
     const struct core_match matches[] = {
         {"d.job_id = ?", NULL, filter->job_id, filter->job_id != 0},
@@ -87,20 +87,20 @@ int db_delivery_list(struct db *db, const struct db_delivery_filter *filter,
     struct core_rows rows = {0};
     const int r = core_list(db, &page, &rows, err);
     if (r == 0) {
-        *ret_list = (struct db_delivery_list){rows.data, rows.n, rows.next};
+        *ret_list = (struct db_delivery_page){rows.data, rows.n, rows.next};
     }
     return r;
 }
 
-void db_delivery_list_fini(struct db_delivery_list *list)
+void db_delivery_page_fini(struct db_delivery_page *list)
 {
     free(list->delivery);
-    *list = (struct db_delivery_list){0};
+    *list = (struct db_delivery_page){0};
 }
 
 /* Files */
 
-static int read_files(struct db *db, int64_t delivery_id, struct db_delivery_files *files,
+static int read_files(struct db *db, int64_t delivery_id, struct db_file_set *files,
                       struct sctd_error *err)
 {
     static const struct sql_field fields[] = {
@@ -129,7 +129,7 @@ static int read_files(struct db *db, int64_t delivery_id, struct db_delivery_fil
     return r;
 }
 
-static int collect_files(struct db *db, int64_t delivery_id, struct db_delivery_files *files,
+static int collect_files(struct db *db, int64_t delivery_id, struct db_file_set *files,
                          struct sctd_error *err)
 {
     sctd_auto(delivery_bits_fini) struct delivery_bits bits = {0};
@@ -144,29 +144,29 @@ static int collect_files(struct db *db, int64_t delivery_id, struct db_delivery_
     return r;
 }
 
-int db_delivery_files(struct db *db, int64_t delivery_id, struct db_delivery_files *ret_files,
+int db_delivery_files(struct db *db, int64_t delivery_id, struct db_file_set *ret_files,
                       struct sctd_error *err)
 {
-    struct db_delivery_files files = {0};
+    struct db_file_set files = {0};
     int r = core_begin_read(db, err);
     r = r < 0 ? r : core_end(db, collect_files(db, delivery_id, &files, err), err);
     if (r != 0) {
-        db_delivery_files_fini(&files);
+        db_file_set_fini(&files);
         return r;
     }
     *ret_files = files;
     return 0;
 }
 
-void db_delivery_files_fini(struct db_delivery_files *files)
+void db_file_set_fini(struct db_file_set *files)
 {
     free(files->file);
-    *files = (struct db_delivery_files){0};
+    *files = (struct db_file_set){0};
 }
 
 /* Destinations */
 
-int db_destination_list(struct db *db, struct db_destination_list *ret_list, struct sctd_error *err)
+int db_destination_list(struct db *db, struct db_destination_page *ret_list, struct sctd_error *err)
 {
     static const struct sql_field fields[] = {
         SQL_FIELD(SQL_TEXT, db_destination, name),
@@ -195,15 +195,15 @@ int db_destination_list(struct db *db, struct db_destination_list *ret_list, str
     size_t n = 0;
     r = sql_read_all(s, &layout, &rows, &n, err);
     if (r == 0) {
-        *ret_list = (struct db_destination_list){rows, n};
+        *ret_list = (struct db_destination_page){rows, n};
     }
     return r;
 }
 
-void db_destination_list_fini(struct db_destination_list *list)
+void db_destination_page_fini(struct db_destination_page *list)
 {
     free(list->destination);
-    *list = (struct db_destination_list){0};
+    *list = (struct db_destination_page){0};
 }
 
 static int wake(struct db *db, const char *name, struct sctd_error *err)

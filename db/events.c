@@ -25,7 +25,7 @@ int db_event_add(struct db *db, const struct db_now *now, const struct db_event 
 }
 
 int db_event_list(struct db *db, const struct db_event_filter *filter,
-                  struct db_event_list *ret_list, struct sctd_error *err)
+                  struct db_event_page *ret_list, struct sctd_error *err)
 {
     static const struct sql_field fields[] = {
         SQL_FIELD(SQL_I64, db_event, id),       SQL_FIELD(SQL_I64, db_event, at_ms),
@@ -49,13 +49,13 @@ int db_event_list(struct db *db, const struct db_event_filter *filter,
     struct core_rows rows = {0};
     const int r = core_list(db, &page, &rows, err);
     if (r == 0) {
-        *ret_list = (struct db_event_list){rows.data, rows.n, rows.next};
+        *ret_list = (struct db_event_page){rows.data, rows.n, rows.next};
     }
     return r;
 }
 
-void db_event_list_fini(struct db_event_list *list)
+void db_event_page_fini(struct db_event_page *list)
 {
     free(list->event);
-    *list = (struct db_event_list){0};
+    *list = (struct db_event_page){0};
 }

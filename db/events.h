@@ -28,12 +28,12 @@ struct db_event {
 SCTD_NODISCARD int db_event_add(struct db *db, const struct db_now *now,
                                 const struct db_event *event, struct sctd_error *err);
 
-struct db_event_list {
+struct db_event_page {
     struct db_event *event; /* [n], owned */
     size_t n;
     int64_t next; /* pass as `after` for what follows; 0: that was all */
 };
-void db_event_list_fini(struct db_event_list *list); /* leaves it empty */
+void db_event_page_fini(struct db_event_page *list); /* leaves it empty */
 struct db_event_filter {
     const char *kind, *subject; /* NULL: any */
     bool ascending;             /* oldest first; else newest first */
@@ -42,7 +42,7 @@ struct db_event_filter {
 };
 /* Errors: SCTD_EINVAL (limit), SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int db_event_list(struct db *db, const struct db_event_filter *filter,
-                                 struct db_event_list *ret_list, struct sctd_error *err);
+                                 struct db_event_page *ret_list, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

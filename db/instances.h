@@ -155,12 +155,12 @@ SCTD_NODISCARD int db_series_get(struct db *db, int64_t id, struct db_series *re
 SCTD_NODISCARD int db_series_find(struct db *db, const char *series_uid,
                                   struct db_series *ret_series, struct sctd_error *err);
 
-struct db_series_list {
+struct db_series_page {
     struct db_series *series; /* [n], owned */
     size_t n;
     int64_t next; /* pass as `after` for what follows; 0: that was all */
 };
-void db_series_list_fini(struct db_series_list *list); /* leaves it empty */
+void db_series_page_fini(struct db_series_page *list); /* leaves it empty */
 
 struct db_series_filter {
     int state;             /* enum db_series_state; -1: any */
@@ -171,7 +171,7 @@ struct db_series_filter {
 };
 /* Errors: SCTD_EINVAL (limit), SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int db_series_list(struct db *db, const struct db_series_filter *filter,
-                                  struct db_series_list *ret_list, struct sctd_error *err);
+                                  struct db_series_page *ret_list, struct sctd_error *err);
 
 /* One instance as the scheduler and the worker see it. */
 struct db_member {

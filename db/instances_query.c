@@ -104,7 +104,7 @@ int db_series_find(struct db *db, const char *series_uid, struct db_series *ret_
 }
 
 int db_series_list(struct db *db, const struct db_series_filter *filter,
-                   struct db_series_list *ret_list, struct sctd_error *err)
+                   struct db_series_page *ret_list, struct sctd_error *err)
 {
     const struct core_match matches[] = {
         {"s.state = ?", NULL, filter->state, filter->state >= 0},
@@ -123,15 +123,15 @@ int db_series_list(struct db *db, const struct db_series_filter *filter,
     struct core_rows rows = {0};
     const int r = core_list(db, &page, &rows, err);
     if (r == 0) {
-        *ret_list = (struct db_series_list){rows.data, rows.n, rows.next};
+        *ret_list = (struct db_series_page){rows.data, rows.n, rows.next};
     }
     return r;
 }
 
-void db_series_list_fini(struct db_series_list *list)
+void db_series_page_fini(struct db_series_page *list)
 {
     free(list->series);
-    *list = (struct db_series_list){0};
+    *list = (struct db_series_page){0};
 }
 
 int db_series_members(struct db *db, int64_t series_id, int32_t revision,

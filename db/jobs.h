@@ -207,15 +207,15 @@ struct db_job_filter {
     int64_t after;  /* 0: from the start */
     size_t limit;   /* 1 ... DB_PAGE_MAX */
 };
-struct db_job_list {
+struct db_job_page {
     struct db_job *job; /* [n], owned */
     size_t n;
     int64_t next; /* pass as `after` for what follows; 0: that was all */
 };
-void db_job_list_fini(struct db_job_list *list); /* leaves it empty */
+void db_job_page_fini(struct db_job_page *list); /* leaves it empty */
 /* Errors: SCTD_EINVAL (limit), SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int db_job_list(struct db *db, const struct db_job_filter *filter,
-                               struct db_job_list *ret_list, struct sctd_error *err);
+                               struct db_job_page *ret_list, struct sctd_error *err);
 
 /* How many jobs are in each state; does not depend on how many there are. */
 SCTD_NODISCARD int db_job_counts(struct db *db, int64_t ret_counts[DB_JOB_STATES],

@@ -86,7 +86,7 @@ static int requeue_deliveries(struct db *db, const struct db_now *now, const str
     struct moves_ids ids;
     int r = moves_find(db, &query, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
-        struct moves_delivery m = {0};
+        struct moves_sending m = {0};
         r = moves_get_delivery(db, ids.id[i], &m, err);
         m.d.failures = 0;
         m.d.spent_ms = 0;

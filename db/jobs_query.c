@@ -82,7 +82,7 @@ int db_job_get(struct db *db, int64_t job_id, struct db_job *ret_job, struct sct
     return sql_read(s, job_fields, N_JOB_FIELDS, ret_job, err);
 }
 
-int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job_list *ret_list,
+int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job_page *ret_list,
                 struct sctd_error *err)
 {
     const struct core_match matches[] = {
@@ -111,15 +111,15 @@ int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job
     struct core_rows rows = {0};
     const int r = core_list(db, &page, &rows, err);
     if (r == 0) {
-        *ret_list = (struct db_job_list){rows.data, rows.n, rows.next};
+        *ret_list = (struct db_job_page){rows.data, rows.n, rows.next};
     }
     return r;
 }
 
-void db_job_list_fini(struct db_job_list *list)
+void db_job_page_fini(struct db_job_page *list)
 {
     free(list->job);
-    *list = (struct db_job_list){0};
+    *list = (struct db_job_page){0};
 }
 
 int db_job_counts(struct db *db, int64_t ret_counts[DB_JOB_STATES], struct sctd_error *err)

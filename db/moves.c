@@ -89,15 +89,15 @@ int moves_job(struct db *db, const struct db_now *now, struct db_job *job, enum 
 
 /* Deliveries */
 
-int moves_get_delivery(struct db *db, int64_t id, struct moves_delivery *ret_delivery,
+int moves_get_delivery(struct db *db, int64_t id, struct moves_sending *ret_delivery,
                        struct sctd_error *err)
 {
     static const struct sql_field fields[] = {
-        SQL_FIELD(SQL_I64, moves_delivery, destination_id),
-        SQL_FIELD(SQL_I64, moves_delivery, claimed_ms),
-        SQL_FIELD(SQL_I64, moves_delivery, lease_until_ms),
-        SQL_FIELD(SQL_I32, moves_delivery, best),
-        SQL_FIELD(SQL_TEXT, moves_delivery, owner),
+        SQL_FIELD(SQL_I64, moves_sending, destination_id),
+        SQL_FIELD(SQL_I64, moves_sending, claimed_ms),
+        SQL_FIELD(SQL_I64, moves_sending, lease_until_ms),
+        SQL_FIELD(SQL_I32, moves_sending, best),
+        SQL_FIELD(SQL_TEXT, moves_sending, owner),
     };
     int r = db_delivery_get(db, id, &ret_delivery->d, err);
     if (r != 0) {
@@ -119,7 +119,7 @@ int moves_get_delivery(struct db *db, int64_t id, struct moves_delivery *ret_del
     return sql_read(s, fields, sizeof fields / sizeof *fields, ret_delivery, err);
 }
 
-static int write_delivery(struct db *db, const struct moves_delivery *m, struct sctd_error *err)
+static int write_delivery(struct db *db, const struct moves_sending *m, struct sctd_error *err)
 {
     struct sql_statement *s = NULL;
     const int r = sql_prepare(
@@ -149,7 +149,7 @@ static int write_delivery(struct db *db, const struct moves_delivery *m, struct 
     return sql_finish(s, err);
 }
 
-int moves_delivery(struct db *db, const struct db_now *now, struct moves_delivery *delivery,
+int moves_delivery(struct db *db, const struct db_now *now, struct moves_sending *delivery,
                    enum db_delivery_state to, const struct moves_why *why, struct sctd_error *err)
 {
     struct db_delivery *d = &delivery->d;
@@ -204,7 +204,7 @@ int moves_deliveries(struct db *db, const struct db_now *now, const struct moves
     struct moves_ids ids;
     int r = moves_find(db, &query, &ids, err);
     for (size_t i = 0; r == 0 && i < ids.n; i++) {
-        struct moves_delivery m = {0};
+        struct moves_sending m = {0};
         r = moves_get_delivery(db, ids.id[i], &m, err);
         r = r != 0 ? r : moves_delivery(db, now, &m, group->to, &why, err);
     }

@@ -32,7 +32,7 @@ SCTD_NODISCARD int moves_job(struct db *db, const struct db_now *now, struct db_
                              struct sctd_error *err);
 
 /* A delivery with what only the store needs of it. */
-struct moves_delivery {
+struct moves_sending {
     struct db_delivery d; /* at offset 0 */
     int64_t destination_id;
     int64_t claimed_ms, lease_until_ms; /* lease clock */
@@ -40,11 +40,11 @@ struct moves_delivery {
     char owner[DB_NAME_SIZE];
 };
 /* Returns 0 or DB_NONE. */
-SCTD_NODISCARD int moves_get_delivery(struct db *db, int64_t id,
-                                      struct moves_delivery *ret_delivery, struct sctd_error *err);
+SCTD_NODISCARD int moves_get_delivery(struct db *db, int64_t id, struct moves_sending *ret_delivery,
+                                      struct sctd_error *err);
 /* The same of a delivery: attempt, failures, spent_ms, due_ms, transaction_uid, priority and the store's own. */
 SCTD_NODISCARD int moves_delivery(struct db *db, const struct db_now *now,
-                                  struct moves_delivery *delivery, enum db_delivery_state to,
+                                  struct moves_sending *delivery, enum db_delivery_state to,
                                   const struct moves_why *why, struct sctd_error *err);
 
 /* Ids in the first column of a statement with up to three numbers; at most MOVES_IDS of them. */

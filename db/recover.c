@@ -82,7 +82,7 @@ static int take_back_delivery(struct db *db, const struct db_now *now, const str
                               int64_t id, int32_t *n, struct sctd_error *err)
 {
     const struct moves_why why = {interrupted, NULL};
-    struct moves_delivery m = {0};
+    struct moves_sending m = {0};
     const int r = moves_get_delivery(db, id, &m, err);
     if (r != 0 || !is_ours(search, m.owner)) {
         return r < 0 ? r : 0;

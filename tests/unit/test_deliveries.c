@@ -26,7 +26,7 @@ static struct db_delivery_retry patience(void)
 
 static int try_claim(struct db *db, const char *destination, struct db_delivery *ret_delivery)
 {
-    const struct db_delivery_claim claim = {destination, 1, "node/sender", LEASE_MS};
+    const struct db_send_claim claim = {destination, 1, "node/sender", LEASE_MS};
     return db_delivery_claim(db, &kit_now, &claim, ret_delivery, &kit_err);
 }
 
@@ -89,10 +89,10 @@ static void a_broken_transfer_goes_on_where_it_stopped(void)
     kit_now.lease_ms += 1000;
     d = claim(db, "pacs1");
     assert(d.attempt == 2 && d.stored == 1 && d.failures == 1);
-    struct db_delivery_files files = {0};
+    struct db_file_set files = {0};
     assert(db_delivery_files(db, d.id, &files, &kit_err) == 0 && files.n == 3);
     assert(!files.file[0].stored && files.file[1].stored && !files.file[2].stored);
-    db_delivery_files_fini(&files);
+    db_file_set_fini(&files);
     db_close(db);
     kit_remove();
 }
@@ -221,7 +221,7 @@ static void storage_commitment_ends_the_delivery(void)
     const int64_t job = kit_written(db, 1, 1, true);
     const struct db_delivery_retry retry = patience();
     struct db_delivery d = claim(db, "pacs1");
-    const struct db_delivery_token token = db_delivery_token(&d);
+    const struct db_send_token token = db_delivery_token(&d);
     assert(db_delivery_ask(db, &kit_now, token, "2.25.9", 5000, &kit_err) == SCTD_EINVAL);
     store(db, &d, 0, 3);
     assert(finish(db, &d, DB_SENT_STORED) == SCTD_EINVAL); /* it is wanted */
@@ -337,7 +337,7 @@ static void the_order_is_priority_then_age_and_at_most_so_many_at_once(void)
     struct db_delivery d = claim(db, "pacs1");
     assert(d.job_id == urgent && d.priority == 0);
     assert(try_claim(db, "pacs1", &d) == DB_NONE); /* one at once */
-    const struct db_delivery_claim two = {"pacs1", 2, "node/s", LEASE_MS};
+    const struct db_send_claim two = {"pacs1", 2, "node/s", LEASE_MS};
     assert(db_delivery_claim(db, &kit_now, &two, &d, &kit_err) == 0);
     assert(strcmp(d.output_series_uid, "2.25.3") == 0);
     assert(db_delivery_claim(db, &kit_now, &two, &d, &kit_err) == DB_NONE);

@@ -14,11 +14,11 @@
 
 static size_t count(struct db *db, struct db_delivery_filter filter)
 {
-    struct db_delivery_list list = {0};
+    struct db_delivery_page list = {0};
     filter.limit = 100;
     assert(db_delivery_list(db, &filter, &list, &kit_err) == 0);
     const size_t n = list.n;
-    db_delivery_list_fini(&list);
+    db_delivery_page_fini(&list);
     return n;
 }
 
@@ -40,18 +40,18 @@ static void files_come_in_their_order_with_their_hashes(void)
 {
     struct db *db = kit_open();
     (void)kit_written(db, 1, 1, false);
-    struct db_delivery_files files = {0};
+    struct db_file_set files = {0};
     assert(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == KIT_OUTPUTS);
     for (size_t i = 0; i < files.n; i++) {
         assert(files.file[i].size == 2000 + (int64_t)i && files.file[i].sha256[0] == i);
         assert(strcmp(files.file[i].sop_class_uid, "1.2.840.10008.5.1.4.1.1.2") == 0);
         assert(!files.file[i].stored && !files.file[i].committed);
     }
-    db_delivery_files_fini(&files);
+    db_file_set_fini(&files);
     assert(db_delivery_files(db, 99, &files, &kit_err) == DB_NONE);
     (void)kit_job(db, 2, 1); /* not written yet */
     assert(db_delivery_files(db, 2, &files, &kit_err) == 0 && files.n == 0);
-    db_delivery_files_fini(&files);
+    db_file_set_fini(&files);
     db_close(db);
     kit_remove();
 }
@@ -63,8 +63,8 @@ static void a_destination_tells_its_backlog_and_health(void)
     (void)kit_written(db, 1, 2, false);
     kit_now.wall_ms += 1000;
     (void)kit_written(db, 4, 2, false);
-    const struct db_delivery_claim first = {"pacs1", 1, "node/s", 1000};
-    const struct db_delivery_claim second = {"pacs2", 1, "node/s", 1000};
+    const struct db_send_claim first = {"pacs1", 1, "node/s", 1000};
+    const struct db_send_claim second = {"pacs2", 1, "node/s", 1000};
     const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
     const struct db_sent_result down = {.sent = DB_SENT_UNREACHABLE,
                                         .reason = "connection refused"};
@@ -77,7 +77,7 @@ static void a_destination_tells_its_backlog_and_health(void)
     assert(db_delivery_claim(db, &kit_now, &second, &d, &kit_err) == 0);
     assert(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
     assert(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &done, &retry, &kit_err) == 0);
-    struct db_destination_list list = {0};
+    struct db_destination_page list = {0};
     assert(db_destination_list(db, &list, &kit_err) == 0 && list.n == 2);
     const struct db_destination *one = &list.destination[0];
     const struct db_destination *two = &list.destination[1];
@@ -87,7 +87,7 @@ static void a_destination_tells_its_backlog_and_health(void)
     assert(strcmp(one->reason, "connection refused") == 0);
     assert(two->backlog == 1 && two->failures == 0 && two->due_ms == 0);
     assert(two->last_success_ms == kit_now.wall_ms && two->oldest_ms == started + 1000);
-    db_destination_list_fini(&list);
+    db_destination_page_fini(&list);
     db_close(db);
     kit_remove();
 }
@@ -96,7 +96,7 @@ static void the_next_time_is_that_of_the_first_thing_to_do(void)
 {
     struct db *db = kit_open();
     int64_t next = 0;
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/s", 3000};
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", 3000};
     const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
     struct db_sent_result result = {.sent = DB_SENT_FAILED, .reason = "A700H"};
     struct db_delivery d;

@@ -27,22 +27,22 @@ static void events_come_back_newest_first_and_by_kind_and_subject(void)
     add(db, "job-cancel", "7");
     add(db, "job-cancel", "8");
     struct db_event_filter filter = {.limit = 10};
-    struct db_event_list list = {0};
+    struct db_event_page list = {0};
     assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 3 && list.next == 0);
     assert(strcmp(list.event[0].subject, "8") == 0 && strcmp(list.event[2].kind, "login") == 0);
     assert(strcmp(list.event[0].actor, "physicist") == 0);
     assert(strcmp(list.event[0].text, "by hand") == 0 && list.event[0].at_ms == kit_now.wall_ms);
-    db_event_list_fini(&list);
+    db_event_page_fini(&list);
     filter.kind = "job-cancel";
     filter.ascending = true;
     filter.limit = 1;
     assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next != 0);
     assert(strcmp(list.event[0].subject, "7") == 0);
-    db_event_list_fini(&list);
+    db_event_page_fini(&list);
     filter.subject = "8";
     assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next == 0);
     assert(strcmp(list.event[0].subject, "8") == 0);
-    db_event_list_fini(&list);
+    db_event_page_fini(&list);
     db_close(db);
 }
 

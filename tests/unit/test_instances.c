@@ -66,11 +66,11 @@ static void other_bytes_are_refused_and_the_first_are_kept(void)
     assert(members.member[0].sha256[0] == first);
     db_member_list_fini(&members);
     const struct db_event_filter filter = {.kind = "conflict", .limit = 5};
-    struct db_event_list events = {0};
+    struct db_event_page events = {0};
     assert(db_event_list(db, &filter, &events, &kit_err) == 0 && events.n == 1);
     assert(strcmp(events.event[0].subject, "1.2.1.2.3") == 0);
     assert(strcmp(events.event[0].actor, "SCANNER2") == 0);
-    db_event_list_fini(&events);
+    db_event_page_fini(&events);
     db_close(db);
     kit_remove();
 }

@@ -70,19 +70,19 @@ static void series_are_listed_by_state_and_study(void)
     }
     (void)kit_job(db, 9, 0); /* closed, of study 1 */
     struct db_series_filter filter = {.state = DB_SERIES_OPEN, .ascending = true, .limit = 2};
-    struct db_series_list list = {0};
+    struct db_series_page list = {0};
     assert(db_series_list(db, &filter, &list, &kit_err) == 0 && list.n == 2 && list.next != 0);
     assert(strcmp(list.series[0].series_uid, "1.2.1.1") == 0);
     filter.after = list.next;
-    db_series_list_fini(&list);
+    db_series_page_fini(&list);
     assert(db_series_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next == 0);
-    db_series_list_fini(&list);
+    db_series_page_fini(&list);
     filter = (struct db_series_filter){.state = -1, .study_uid = "1.2.1", .limit = 10};
     assert(db_series_list(db, &filter, &list, &kit_err) == 0 && list.n == 2);
     assert(list.series[0].state == DB_SERIES_CLOSED); /* newest first */
     assert(list.series[0].evidence == DB_EVIDENCE_QUIET);
     assert(strcmp(list.series[0].reason, "no byte for 60 s") == 0);
-    db_series_list_fini(&list);
+    db_series_page_fini(&list);
     db_close(db);
     kit_remove();
 }

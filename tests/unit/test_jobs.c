@@ -224,11 +224,11 @@ static void a_result_must_be_of_the_uids_that_were_decided(void)
     output[1].file = "out/b.dcm";
     assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
     assert(kit_get(db, id).outputs == 2); /* those not made are forgotten */
-    struct db_delivery_files files = {0};
+    struct db_file_set files = {0};
     assert(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == 2);
     assert(strcmp(files.file[0].sop_uid, "2.25.1.2") == 0); /* in the order given */
     assert(strcmp(files.file[1].file, "out/b.dcm") == 0 && files.file[1].sha256[0] == 1);
-    db_delivery_files_fini(&files);
+    db_file_set_fini(&files);
     db_close(db);
     kit_remove();
 }

@@ -50,7 +50,7 @@ static void what_is_written_is_only_delivered_again(void)
 {
     struct db *db = kit_open();
     const int64_t id = kit_written(db, 1, 1, false);
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/s", 1000};
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", 1000};
     const int32_t some[] = {0, 2};
     const struct db_stored stored = {some, 2};
     const struct db_sent_result refused = {.sent = DB_SENT_REFUSED, .reason = "0122H"};

@@ -30,11 +30,11 @@ static void completing_closes_the_series_and_creates_the_job_whole(void)
     assert(strcmp(uids[0], "2.25.1.0") == 0 && strcmp(uids[2], "2.25.1.2") == 0);
     assert(db_job_output_uids(db, id, uids, KIT_OUTPUTS - 1, &kit_err) == SCTD_EINVAL);
     const struct db_delivery_filter filter = {.job_id = id, .state = -1, .limit = 10};
-    struct db_delivery_list list = {0};
+    struct db_delivery_page list = {0};
     assert(db_delivery_list(db, &filter, &list, &kit_err) == 0 && list.n == 2);
     assert(list.delivery[0].state == DB_DELIVERY_WAITING && list.delivery[0].instances == 0);
     assert(strcmp(list.delivery[1].destination, "pacs2") == 0);
-    db_delivery_list_fini(&list);
+    db_delivery_page_fini(&list);
     struct db_history history = {0};
     assert(db_job_history(db, id, 10, &history, &kit_err) == 0 && history.n == 1);
     assert(strcmp(history.transition[0].reason, "no byte for 60 s") == 0);

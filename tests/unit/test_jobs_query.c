@@ -30,11 +30,11 @@ static struct db *ten(int64_t *ret_started)
 
 static size_t count(struct db *db, struct db_job_filter filter)
 {
-    struct db_job_list list = {0};
+    struct db_job_page list = {0};
     filter.limit = 100;
     assert(db_job_list(db, &filter, &list, &kit_err) == 0);
     const size_t n = list.n;
-    db_job_list_fini(&list);
+    db_job_page_fini(&list);
     return n;
 }
 
@@ -64,18 +64,18 @@ static void pages_follow_each_other_whatever_comes_meanwhile(void)
     int64_t started = 0;
     struct db *db = ten(&started);
     struct db_job_filter filter = {.state = -1, .limit = 4};
-    struct db_job_list list = {0};
+    struct db_job_page list = {0};
     assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
     assert(list.job[0].id == 10 && list.job[3].id == 7 && list.next == 7);
     filter.after = list.next;
-    db_job_list_fini(&list);
+    db_job_page_fini(&list);
     (void)kit_job(db, 11, 1);
     assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
     assert(list.job[0].id == 6 && list.job[3].id == 3);
     filter.after = list.next;
-    db_job_list_fini(&list);
+    db_job_page_fini(&list);
     assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 2 && list.next == 0);
-    db_job_list_fini(&list);
+    db_job_page_fini(&list);
     filter.limit = DB_PAGE_MAX + 1;
     assert(db_job_list(db, &filter, &list, &kit_err) == SCTD_EINVAL);
     db_close(db);

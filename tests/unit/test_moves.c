@@ -44,14 +44,14 @@ static struct db_token make_job(struct db *db, enum db_job_state state)
     } else if (state == DB_JOB_CANCELLED) {
         assert(db_job_cancel(db, &kit_now, id, "by hand", &kit_err) == 0);
     } else if (state == DB_JOB_DONE) {
-        const struct db_delivery_claim claim = {"pacs1", 1, "node/s", 1000};
+        const struct db_send_claim claim = {"pacs1", 1, "node/s", 1000};
         const int32_t all[] = {0, 1, 2};
         const struct db_stored stored = {all, 3};
         const struct db_sent_result sent = {.sent = DB_SENT_STORED};
         const struct db_delivery_retry retry = db_delivery_retry_default(0);
         struct db_delivery d;
         assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-        const struct db_delivery_token t = db_delivery_token(&d);
+        const struct db_send_token t = db_delivery_token(&d);
         assert(db_delivery_progress(db, &kit_now, t, 1000, &stored, &kit_err) == 0);
         assert(db_delivery_finish(db, &kit_now, t, &sent, &retry, &kit_err) == 0);
     }
@@ -212,10 +212,10 @@ static void every_operation_on_a_job_does_what_its_state_allows(void)
 
 /* Deliveries */
 
-static struct db_delivery_token make_delivery(struct db *db, enum db_delivery_state state)
+static struct db_send_token make_delivery(struct db *db, enum db_delivery_state state)
 {
     const bool wanted = state == DB_DELIVERY_COMMITTING;
-    struct db_delivery_token token = {1, 0};
+    struct db_send_token token = {1, 0};
     if (state == DB_DELIVERY_WAITING) {
         (void)kit_job(db, 1, 1);
         return token;
@@ -224,7 +224,7 @@ static struct db_delivery_token make_delivery(struct db *db, enum db_delivery_st
     if (state == DB_DELIVERY_QUEUED) {
         return token;
     }
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/s", KIT_LEASE_MS};
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", KIT_LEASE_MS};
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     const struct db_delivery_retry retry = {1000, 4000, 100000, 1.0};
@@ -246,60 +246,60 @@ static struct db_delivery_token make_delivery(struct db *db, enum db_delivery_st
     return token;
 }
 
-typedef int delivery_operation(struct db *db, struct db_delivery_token token);
+typedef int delivery_operation(struct db *db, struct db_send_token token);
 
-static int claim_delivery(struct db *db, struct db_delivery_token token)
+static int claim_delivery(struct db *db, struct db_send_token token)
 {
     (void)token;
-    const struct db_delivery_claim claim = {"pacs1", 2, "node/s", KIT_LEASE_MS};
+    const struct db_send_claim claim = {"pacs1", 2, "node/s", KIT_LEASE_MS};
     struct db_delivery d;
     return db_delivery_claim(db, &kit_now, &claim, &d, &kit_err);
 }
 
-static int progress(struct db *db, struct db_delivery_token token)
+static int progress(struct db *db, struct db_send_token token)
 {
     const struct db_stored none = {NULL, 0};
     return db_delivery_progress(db, &kit_now, token, KIT_LEASE_MS, &none, &kit_err);
 }
 
-static int finish(struct db *db, struct db_delivery_token token, enum db_sent sent)
+static int finish(struct db *db, struct db_send_token token, enum db_sent sent)
 {
     const struct db_delivery_retry retry = {1000, 4000, 100000, 1.0};
     const struct db_sent_result result = {.sent = sent, .reason = "0110H"};
     return db_delivery_finish(db, &kit_now, token, &result, &retry, &kit_err);
 }
 
-static int finish_stored(struct db *db, struct db_delivery_token token)
+static int finish_stored(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_STORED);
 }
 
-static int finish_failed(struct db *db, struct db_delivery_token token)
+static int finish_failed(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_FAILED);
 }
 
-static int finish_unreachable(struct db *db, struct db_delivery_token token)
+static int finish_unreachable(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_UNREACHABLE);
 }
 
-static int finish_refused(struct db *db, struct db_delivery_token token)
+static int finish_refused(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_REFUSED);
 }
 
-static int finish_died(struct db *db, struct db_delivery_token token)
+static int finish_died(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_DIED);
 }
 
-static int finish_released(struct db *db, struct db_delivery_token token)
+static int finish_released(struct db *db, struct db_send_token token)
 {
     return finish(db, token, DB_SENT_RELEASED);
 }
 
-static int expire_delivery(struct db *db, struct db_delivery_token token)
+static int expire_delivery(struct db *db, struct db_send_token token)
 {
     (void)token;
     const struct db_now later = {kit_now.wall_ms, kit_now.lease_ms + KIT_LEASE_MS};
@@ -309,7 +309,7 @@ static int expire_delivery(struct db *db, struct db_delivery_token token)
     return r != 0 || n > 0 ? r : DB_NONE;
 }
 
-static int recover_delivery(struct db *db, struct db_delivery_token token)
+static int recover_delivery(struct db *db, struct db_send_token token)
 {
     (void)token;
     const struct db_recovery recovery = {"boot", "node", 0};
@@ -361,7 +361,7 @@ static void every_operation_on_a_delivery_does_what_its_state_allows(void)
         for (int state = 0; state < DB_DELIVERY_STATES; state++) {
             struct db *db = kit_open();
             const struct outcome expected = delivery_table[k].in[state];
-            const struct db_delivery_token token = make_delivery(db, (enum db_delivery_state)state);
+            const struct db_send_token token = make_delivery(db, (enum db_delivery_state)state);
             struct db_delivery d;
             assert(db_delivery_get(db, 1, &d, &kit_err) == 0 && (int)d.state == state);
             const int r = delivery_table[k].run(db, token);
@@ -397,12 +397,12 @@ static void a_job_ends_with_its_last_delivery(void)
         const int64_t job = kit_written(db, 1, 2, false);
         const enum db_sent ways[] = {cases[i].first, cases[i].second};
         for (int n = 0; n < 2; n++) {
-            const struct db_delivery_claim claim = {n == 0 ? "pacs1" : "pacs2", 1, "node/s", 1000};
+            const struct db_send_claim claim = {n == 0 ? "pacs1" : "pacs2", 1, "node/s", 1000};
             const int32_t all[] = {0, 1, 2};
             const struct db_stored stored = {all, 3};
             struct db_delivery d;
             assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-            const struct db_delivery_token token = db_delivery_token(&d);
+            const struct db_send_token token = db_delivery_token(&d);
             assert(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
             assert(kit_get(db, job).state == DB_JOB_DELIVERING);
             assert(finish(db, token, ways[n]) == 0);
@@ -418,7 +418,7 @@ static void cancelling_a_job_leaves_what_was_delivered(void)
 {
     struct db *db = kit_open();
     const int64_t job = kit_written(db, 1, 2, false);
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/s", 1000};
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", 1000};
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     struct db_delivery d;

@@ -72,7 +72,7 @@ static void senders_are_taken_back_without_a_failure(void)
 {
     struct db *db = kit_open();
     (void)kit_written(db, 1, 1, true);
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/sender", 1000};
+    const struct db_send_claim claim = {"pacs1", 1, "node/sender", 1000};
     struct db_delivery d;
     assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
     assert(recover(db, "boot1", "node", 0).deliveries == 1);
@@ -87,14 +87,14 @@ static void a_request_for_commitment_outlives_the_process_but_not_the_boot(void)
     struct db *db = kit_open();
     (void)recover(db, "boot1", "node", 0);
     (void)kit_written(db, 1, 1, true);
-    const struct db_delivery_claim claim = {"pacs1", 1, "node/sender", 1000};
+    const struct db_send_claim claim = {"pacs1", 1, "node/sender", 1000};
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     const struct db_delivery_retry retry = db_delivery_retry_default(0);
     struct db_delivery d;
     int32_t n = 0;
     assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    const struct db_delivery_token token = db_delivery_token(&d);
+    const struct db_send_token token = db_delivery_token(&d);
     assert(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
     assert(db_delivery_ask(db, &kit_now, token, "2.25.7", 60000, &kit_err) == 0);
     assert(recover(db, "boot1", "node", 0).deliveries == 0);

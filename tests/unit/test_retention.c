@@ -16,14 +16,14 @@
 
 static void deliver(struct db *db, const char *destination, enum db_sent sent)
 {
-    const struct db_delivery_claim claim = {destination, 1, "node/s", 1000};
+    const struct db_send_claim claim = {destination, 1, "node/s", 1000};
     const struct db_delivery_retry retry = db_delivery_retry_default(0);
     const struct db_sent_result result = {.sent = sent, .reason = "0122H"};
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     struct db_delivery d;
     assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    const struct db_delivery_token token = db_delivery_token(&d);
+    const struct db_send_token token = db_delivery_token(&d);
     assert(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
     assert(db_delivery_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
 }
