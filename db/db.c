@@ -171,28 +171,6 @@ static int set_up_writer(struct sql *sql, struct sctd_error *err)
     return sql_run(sql, "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864", err);
 }
 
-static int check_pages(struct sql *sql, enum db_check check, struct sctd_error *err)
-{
-    sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    int r = sql_prepare_once(
-        &s, sql, check == DB_CHECK_FULL ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)",
-        err);
-    r = r < 0 ? r : sql_step(s, err);
-    if (r < 0) {
-        return r;
-    }
-    size_t size = 0;
-    const char *finding = r == SQL_ROW ? sql_get_blob(s, 0, &size) : NULL;
-    if (finding == NULL || size != 2 || memcmp(finding, "ok", 2) != 0) {
-        return sctd_error(
-            err, SCTD_EDATA,
-            "the job store is damaged (%.*s): keep the file, and restore a backup or move it and "
-            "its -wal away to begin anew",
-            finding == NULL ? 1 : (int)(size < 80 ? size : 80), finding == NULL ? "?" : finding);
-    }
-    return 0;
-}
-
 /* The version and the pages are looked at before anything is written. */
 static int open_file(struct sql **ret_sql, const char *path, enum db_check check,
                      struct sctd_error *err)
@@ -201,7 +179,7 @@ static int open_file(struct sql **ret_sql, const char *path, enum db_check check
     size_t version = 0;
     int r = sql_open(&sql, path, SQL_WRITE, err);
     r = r < 0 ? r : schema_get_version(sql, &version, err);
-    r = r < 0 ? r : check_pages(sql, check, err);
+    r = r < 0 ? r : sql_check(sql, check == DB_CHECK_FULL, err);
     r = r < 0 ? r : set_up_writer(sql, err);
     if (r == 0 && version < schema_count) {
         r = schema_migrate(sql, schema_steps, version, schema_count, err);
@@ -335,7 +313,7 @@ int db_verify(struct db *db, enum db_check check, struct sctd_error *err)
     if (r < 0) {
         return r;
     }
-    r = check_pages(db->sql, check, err);
+    r = sql_check(db->sql, check == DB_CHECK_FULL, err);
     for (size_t i = 0; r == 0 && check == DB_CHECK_FULL && i < sizeof sums / sizeof *sums; i++) {
         int64_t wrong = 0;
         r = core_number(db, sums[i].text, 0, &wrong, err);

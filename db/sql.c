@@ -52,7 +52,7 @@ static int fail(struct sql *sql, int rc, struct sctd_error *err)
     const char *why = sqlite3_errstr(rc);
     /* What is on the disk after a failed sync nobody knows, and a second one may lie (fsyncgate). */
     sql->failed = sql->failed || rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC;
-    switch (rc & 0xff) {
+    switch (rc == SQLITE_IOERR_NOMEM ? SQLITE_NOMEM : rc & 0xff) {
     case SQLITE_NOMEM:
         return sctd_error(err, SCTD_ENOMEM, "job store %.60s", name_of(sql));
     case SQLITE_CORRUPT:
@@ -224,6 +224,46 @@ int sql_checkpoint(struct sql *sql, bool all, struct sctd_error *err)
         return 0;
     }
     return fail(sql, rc, err);
+}
+
+/* A check that lacks memory or cannot read calls the page damaged too, and says so in its text. */
+static int read_code(const char *finding)
+{
+    static const char mark[] = "error code=";
+    const char *at = strstr(finding, mark);
+    int code = 0;
+    for (at = at == NULL ? "" : at + sizeof mark - 1; *at >= '0' && *at <= '9' && code < 10000;
+         at++) {
+        code = 10 * code + (*at - '0');
+    }
+    return code;
+}
+
+int sql_check(struct sql *sql, bool full, struct sctd_error *err)
+{
+    sctd_auto(sql_donep) struct sql_statement *s = NULL;
+    int r = sql_prepare_once(&s, sql, full ? "PRAGMA integrity_check(1)" : "PRAGMA quick_check(1)",
+                             err);
+    r = r < 0 ? r : sql_step(s, err);
+    if (r < 0) {
+        return r;
+    }
+    const char *finding = r == SQL_ROW ? (const char *)sqlite3_column_text(s->raw, 0) : NULL;
+    if (finding == NULL) {
+        return fail(sql, SQLITE_NOMEM, err);
+    }
+    if (strcmp(finding, "ok") == 0) {
+        return 0;
+    }
+    const int code = read_code(finding);
+    if (code != 0 && (code & 0xff) != SQLITE_CORRUPT) {
+        return fail(sql, code, err);
+    }
+    return sctd_error(
+        err, SCTD_EDATA,
+        "job store %.40s is damaged (%.60s): keep the file, and restore a backup or move it and "
+        "its -wal away to begin anew",
+        name_of(sql), finding);
 }
 
 /* Statements */

@@ -50,6 +50,9 @@ bool sql_is_failed(const struct sql *sql);
 /* Move the log into the database as far as readers allow; `all`: wait for them, then cut the log. */
 SCTD_NODISCARD int sql_checkpoint(struct sql *sql, bool all, struct sctd_error *err);
 
+/* Look at the structure of every page; `full`: and at every index against its table. */
+SCTD_NODISCARD int sql_check(struct sql *sql, bool full, struct sctd_error *err);
+
 /*
  * The prepared statement of a literal: `text` is compared by address.  It must not be in use.  Give it back with
  * sql_done.  sql_prepare_once: of a text that was put together; one at a time.
