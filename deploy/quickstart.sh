@@ -17,7 +17,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 say 'Packages'
-deploy/install-packages.sh gcc g++ cmake ninja-build pkg-config python3 libdnnl-dev libdcmtk-dev libopenjp2-7-dev libpng-dev \
+deploy/install-packages.sh gcc g++ cmake ninja-build pkg-config python3 libdnnl-dev libdcmtk-dev libopenjp2-7-dev libpng-dev libsqlite3-dev \
     libcyaml-dev
 echo 'all are there'
 

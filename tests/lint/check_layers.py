@@ -28,7 +28,7 @@ MAY_USE['tests'] = list(MAY_USE)
 TOP_FOLDERS = ('server', 'engine', 'dicom', 'db', 'tests')
 # pattern of a foreign header -> the only paths that may include it
 HOMES = [
-    (r'sqlite3', r'db/'),
+    (r'sqlite3', r'(db/|tests/support/sqlite_memory\.c$)'),
     (r'dcmtk/', r'dicom/.*\.(cc|hh)$'),
     (r'openjp', r'dicom/'),
     (r'png\.h', r'server/'),

@@ -23,7 +23,7 @@ BANNED = {  # call -> what to use; product code only, tests may call what they l
     'abort': 'assert or sctd_error', 'signal': 'uv_signal', 'sleep': 'uv_timer', 'usleep': 'uv_timer',
     'system': 'uv_spawn', 'rename': 'the durable file writer of engine/base', 'localtime': 'localtime_r',
     'rand': 'a seeded generator', 'printf': 'log or fprintf(out)',
-    'sqlite3_exec': 'db_exec', 'sqlite3_open': 'db_open', 'cudaMalloc': 'cuda_buf_new',
+    'sqlite3_exec': 'sql_run', 'sqlite3_open': 'sql_open', 'cudaMalloc': 'cuda_buf_new',
 }
 CALL = re.compile(r'(?<![\w.>])(' + '|'.join(BANNED) + r')\s*\(')
 AUTO = re.compile(r'\bsctd_auto\([^)]*\)\s+[^;=]+;')
