@@ -10,6 +10,7 @@ static const struct cmd commands[] = {
     {"infer", cmd_infer, "run a model on tensors in a file"},
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
+    {"receive", cmd_receive, NULL},
     {NULL, NULL, NULL},
 };
 
