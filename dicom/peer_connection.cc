@@ -2,22 +2,26 @@
 #include "dicom/peer_connection.hh"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "dicom/receiver.h"
 
 namespace
 {
 
 constexpr int linger_ms = 500;
+/* A-ABORT by the provider, no reason given (PS3.8 9.3.8). */
+constexpr std::array<unsigned char, 10> abort_pdu = {7, 0, 0, 0, 0, 4, 0, 0, 2, 0};
 
 int64_t now_ms()
 {
@@ -28,29 +32,29 @@ int64_t now_ms()
 
 } // namespace
 
-peer_connection::peer_connection(DcmNativeSocketType fd,
-                                 const struct dicom_receiver_options &options)
-    : DcmTransportConnection(fd), options_(options), since_ms_(now_ms())
+peer_connection::peer_connection(DcmNativeSocketType fd, peer_layer &layer)
+    : DcmTransportConnection(fd), layer_(layer), options_(layer.options_), since_ms_(now_ms())
 {
     const int on = 1;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_TCP, TCP_NODELAY, &on, sizeof on);
     acknowledge_at_once();
     sigset_t blocked;
     (void)sigemptyset(&blocked);
     (void)sigaddset(&blocked, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &blocked, &unblocked_);
+    (void)pthread_sigmask(SIG_BLOCK, &blocked, &unblocked_);
 }
 
 peer_connection::~peer_connection()
 {
-    closeTransportConnection();
+    hang_up();
+    layer_.connection_ = nullptr;
 }
 
 /* The kernel falls back to delayed acknowledgements after each answer: say it again and again. */
 void peer_connection::acknowledge_at_once()
 {
     const int on = 1;
-    (void)setsockopt(getSocket(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+    (void)setsockopt(getSocket(), SOL_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
 void peer_connection::settle()
@@ -62,7 +66,7 @@ void peer_connection::settle()
 
 ssize_t peer_connection::fail(peer_state state)
 {
-    state_ = state;
+    layer_.state_ = state;
     errno = ETIMEDOUT;
     return -1;
 }
@@ -76,11 +80,11 @@ int64_t peer_connection::deadline() const
 bool peer_connection::overdue(int64_t now)
 {
     if (is_idle_) {
-        state_ = peer_state::idle;
+        layer_.state_ = peer_state::IDLE;
         return true;
     }
     if (received_ < options_.min_bytes) {
-        state_ = peer_state::slow;
+        layer_.state_ = peer_state::SLOW;
         return true;
     }
     since_ms_ = now;
@@ -93,7 +97,7 @@ bool peer_connection::wait(short events)
     bool ready = false;
     while (!ready) {
         if (is_idle_ && options_.stop != nullptr && *options_.stop != 0) {
-            state_ = peer_state::stopped;
+            layer_.state_ = peer_state::STOPPED;
             break;
         }
         const int64_t now = now_ms();
@@ -106,12 +110,22 @@ bool peer_connection::wait(short events)
         struct pollfd p = {getSocket(), events, 0};
         const int n = ppoll(&p, 1, &timeout, &unblocked_);
         if (n < 0 && errno != EINTR) {
-            state_ = peer_state::lost;
+            layer_.state_ = peer_state::LOST;
             break;
         }
         ready = n > 0;
     }
     return ready;
+}
+
+void peer_connection::count(std::size_t n)
+{
+    if (is_idle_) {
+        is_idle_ = false;
+        since_ms_ = now_ms();
+        received_ = 0;
+    }
+    received_ += static_cast<int64_t>(n);
 }
 
 /* Something into the empty buffer. */
@@ -120,22 +134,17 @@ bool peer_connection::fill()
     for (;;) {
         const ssize_t n = recv(getSocket(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
         if (n > 0) {
-            if (is_idle_) {
-                is_idle_ = false;
-                since_ms_ = now_ms();
-                received_ = 0;
-            }
-            received_ += n;
             begin_ = 0;
             end_ = static_cast<std::size_t>(n);
+            count(end_);
             acknowledge_at_once();
             return true;
         }
         if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-            state_ = peer_state::lost;
+            layer_.state_ = peer_state::LOST;
             return false;
         }
-        if (errno == EAGAIN && !wait(POLLIN)) {
+        if (!wait(POLLIN)) {
             return false;
         }
     }
@@ -143,11 +152,11 @@ bool peer_connection::fill()
 
 ssize_t peer_connection::read(void *buf, size_t nbyte)
 {
-    if (state_ != peer_state::open) {
-        return fail(state_);
+    if (layer_.state_ != peer_state::OPEN) {
+        return fail(layer_.state_);
     }
     if (begin_ == end_ && !fill()) {
-        return fail(state_);
+        return fail(layer_.state_);
     }
     const std::size_t n = std::min(nbyte, end_ - begin_);
     std::memcpy(buf, buffer_.data() + begin_, n);
@@ -168,12 +177,12 @@ ssize_t peer_connection::write(void *buf, size_t nbyte)
             continue;
         }
         if (errno != EAGAIN && errno != EINTR) {
-            return fail(peer_state::lost);
+            return fail(peer_state::LOST);
         }
         struct pollfd out = {getSocket(), POLLOUT, 0};
         const int64_t wait_ms = until - now_ms();
         if (wait_ms <= 0) {
-            return fail(peer_state::slow);
+            return fail(peer_state::SLOW);
         }
         (void)poll(&out, 1, static_cast<int>(wait_ms));
     }
@@ -192,12 +201,20 @@ void peer_connection::close()
     closeTransportConnection();
 }
 
-/* Closing with bytes unread would reset the connection, and the peer lose what was sent last. */
 void peer_connection::closeTransportConnection()
+{
+    hang_up();
+}
+
+/* Closing with bytes unread would reset the connection, and the peer lose what was sent last. */
+void peer_connection::hang_up()
 {
     const DcmNativeSocketType fd = getSocket();
     if (fd < 0) {
         return;
+    }
+    if (layer_.state_ != peer_state::OPEN && layer_.state_ != peer_state::LOST) {
+        (void)send(fd, abort_pdu.data(), abort_pdu.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     (void)shutdown(fd, SHUT_WR);
     const int64_t until = now_ms() + linger_ms;
@@ -245,6 +262,14 @@ peer_layer::peer_layer(const struct dicom_receiver_options &options) : options_(
 DcmTransportConnection *peer_layer::createConnection(DcmNativeSocketType openSocket,
                                                      OFBool /*useSecureLayer*/)
 {
-    connection_ = new peer_connection(openSocket, options_);
+    connection_ = new peer_connection(openSocket, *this);
+    was_connected_ = true;
     return connection_;
+}
+
+void peer_layer::settle()
+{
+    if (connection_ != nullptr) {
+        connection_->settle();
+    }
 }

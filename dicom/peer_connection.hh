@@ -3,9 +3,10 @@
 #pragma once
 
 #include <array>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <signal.h>
+#include <sys/types.h>
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmnet/dcmlayer.h>
@@ -14,7 +15,39 @@
 #include "dicom/receiver.h"
 
 /* Why a read or write gave nothing. */
-enum class peer_state { open, lost, idle, slow, stopped };
+enum class peer_state { OPEN, LOST, IDLE, SLOW, STOPPED };
+
+class peer_connection;
+
+/*
+ * Makes the one connection of this process, and knows how it ended: DCMTK deletes a connection as soon as it
+ * fails.
+ */
+class peer_layer : public DcmTransportLayer
+{
+  public:
+    explicit peer_layer(const struct dicom_receiver_options &options);
+    DcmTransportConnection *createConnection(DcmNativeSocketType openSocket,
+                                             OFBool useSecureLayer) override;
+
+    /* A message has been answered: from now on silence is idleness. */
+    void settle();
+    [[nodiscard]] peer_state state() const
+    {
+        return state_;
+    }
+    [[nodiscard]] bool was_connected() const
+    {
+        return was_connected_;
+    }
+
+  private:
+    friend class peer_connection;
+    const struct dicom_receiver_options &options_;
+    peer_connection *connection_ = nullptr; /* DCMTK's, while it has it */
+    peer_state state_ = peer_state::OPEN;
+    bool was_connected_ = false;
+};
 
 /*
  * DCMTK waits for the first bytes of a PDU only, and reads the rest without a limit; here every wait has one.
@@ -24,17 +57,12 @@ enum class peer_state { open, lost, idle, slow, stopped };
 class peer_connection : public DcmTransportConnection
 {
   public:
-    peer_connection(DcmNativeSocketType fd, const struct dicom_receiver_options &options);
+    peer_connection(DcmNativeSocketType fd, peer_layer &layer);
     ~peer_connection() override;
     peer_connection(const peer_connection &) = delete;
     peer_connection &operator=(const peer_connection &) = delete;
 
-    /* A message has been answered: from now on silence is idleness. */
     void settle();
-    [[nodiscard]] peer_state state() const
-    {
-        return state_;
-    }
 
     ssize_t read(void *buf, size_t nbyte) override;
     ssize_t write(void *buf, size_t nbyte) override;
@@ -58,34 +86,19 @@ class peer_connection : public DcmTransportConnection
   private:
     bool wait(short events);
     bool fill();
+    void count(std::size_t n);
+    void hang_up();
     bool overdue(int64_t now);
     [[nodiscard]] int64_t deadline() const;
     void acknowledge_at_once();
     ssize_t fail(peer_state state);
 
-    const struct dicom_receiver_options options_;
+    peer_layer &layer_;
+    const struct dicom_receiver_options &options_;
     sigset_t unblocked_; /* SIGTERM, which sets *stop, comes only while waiting: none is missed */
-    peer_state state_ = peer_state::open;
     bool is_idle_ = false;
     int64_t since_ms_;     /* of the silence, or of the window */
     int64_t received_ = 0; /* in the window */
     std::array<unsigned char, 65536> buffer_;
     std::size_t begin_ = 0, end_ = 0; /* what is in the buffer */
-};
-
-/* Makes the one connection of this process. */
-class peer_layer : public DcmTransportLayer
-{
-  public:
-    explicit peer_layer(const struct dicom_receiver_options &options);
-    DcmTransportConnection *createConnection(DcmNativeSocketType openSocket,
-                                             OFBool useSecureLayer) override;
-    [[nodiscard]] peer_connection *connection() const
-    {
-        return connection_;
-    } /* DCMTK's; borrowed */
-
-  private:
-    const struct dicom_receiver_options &options_;
-    peer_connection *connection_ = nullptr;
 };

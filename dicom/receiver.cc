@@ -19,7 +19,6 @@
 #include "dicom/accept.h"
 #include "dicom/guard.hh"
 #include "dicom/peer_connection.hh"
-#include "dicom/source.h"
 #include "dicom/uid.h"
 #include "engine/base/error.h"
 
@@ -114,16 +113,24 @@ bool is_accepted_class(const char *uid)
     return false;
 }
 
+bool is_proposed(const T_ASC_PresentationContext &context, const char *syntax)
+{
+    for (int k = 0; k < context.transferSyntaxCount; k++) {
+        if (std::strcmp(syntax, context.proposedTransferSyntaxes[k]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The syntax that we like best of those proposed; nullptr: none. */
 const char *choose_syntax(const T_ASC_PresentationContext &context, bool all)
 {
     std::size_t n = 0;
     const char *const *syntaxes = dicom_accept_syntaxes(all, &n);
     for (std::size_t i = 0; i < n; i++) {
-        for (int k = 0; k < context.transferSyntaxCount; k++) {
-            if (std::strcmp(syntaxes[i], context.proposedTransferSyntaxes[k]) == 0) {
-                return syntaxes[i];
-            }
+        if (is_proposed(context, syntaxes[i])) {
+            return syntaxes[i];
         }
     }
     return nullptr;
@@ -161,17 +168,16 @@ OFCondition negotiate(T_ASC_Association *assoc, bool all)
 /* How it ended when a call to DCMTK did not succeed. */
 enum dicom_receiver_end end_of(const receiver &r, const OFCondition &condition)
 {
-    const peer_connection *connection = r.layer.connection();
-    switch (connection == nullptr ? peer_state::lost : connection->state()) {
-    case peer_state::lost:
+    switch (r.layer.state()) {
+    case peer_state::LOST:
         return DICOM_END_LOST;
-    case peer_state::idle:
+    case peer_state::IDLE:
         return DICOM_END_IDLE;
-    case peer_state::slow:
+    case peer_state::SLOW:
         return DICOM_END_SLOW;
-    case peer_state::stopped:
+    case peer_state::STOPPED:
         return DICOM_END_STOPPED;
-    case peer_state::open:
+    case peer_state::OPEN:
         break;
     }
     return condition == DUL_PEERABORTEDASSOCIATION ? DICOM_END_ABORTED : DICOM_END_VIOLATION;
@@ -274,7 +280,7 @@ bool serve_one(receiver &r)
     T_ASC_PresentationContextID id = 0;
     T_DIMSE_Message message;
     std::memset(&message, 0, sizeof message);
-    r.layer.connection()->settle();
+    r.layer.settle();
     OFCondition condition =
         DIMSE_receiveCommand(r.assoc, DIMSE_BLOCKING, 0, &id, &message, nullptr);
     if (condition == DUL_PEERREQUESTEDRELEASE) {
@@ -331,7 +337,7 @@ int run(const struct dicom_receiver_options &options, const struct dicom_receive
     r.assoc = a.assoc;
     if (condition.bad()) {
         result.end = end_of(r, condition);
-        if (r.layer.connection() == nullptr) {
+        if (!r.layer.was_connected()) {
             return sctd_error(err, SCTD_EIO, "DCMTK: %s", condition.text());
         }
         return 0;

@@ -13,7 +13,6 @@
 #include "dicom/sct_job.h"
 #include "dicom/sct_pixels.h"
 #include "dicom/sct_writer.h"
-#include "dicom/source.h"
 #include "dicom/tags.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
@@ -93,7 +92,7 @@ static int encode_head(struct sctd_buf *head, const struct sct_job *job,
     if (r == 0) {
         r = dicom_attributes_encode(head, all, &one, err);
     }
-    const uint32_t size = (uint32_t)grid->dim[0] * (uint32_t)grid->dim[1] * sizeof(int16_t);
+    const uint32_t size = (uint32_t)((size_t)grid->dim[0] * (size_t)grid->dim[1] * sizeof(int16_t));
     return r < 0 ? r : dicom_attributes_add_header(head, TAG_PIXEL_DATA, "OW", size, err);
 }
 

@@ -93,20 +93,22 @@ int allow_parse(struct allow_rule *ret_rule, const char *text, struct sctd_error
 /* The bytes that count, and AF_INET for IPv4 in IPv6. */
 static int address_of(const struct sockaddr *address, unsigned char ret_bytes[ALLOW_ADDRESS_SIZE])
 {
+    struct sockaddr_in in;
+    struct sockaddr_in6 in6;
     if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-        memcpy(ret_bytes, &in->sin_addr, V4_BYTES);
+        memcpy(&in, address, sizeof in);
+        memcpy(ret_bytes, &in.sin_addr, V4_BYTES);
         return AF_INET;
     }
     if (address->sa_family != AF_INET6) {
         return AF_UNSPEC;
     }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-    if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-        memcpy(ret_bytes, in6->sin6_addr.s6_addr + V4_IN_V6_AT, V4_BYTES);
+    memcpy(&in6, address, sizeof in6);
+    if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
+        memcpy(ret_bytes, in6.sin6_addr.s6_addr + V4_IN_V6_AT, V4_BYTES);
         return AF_INET;
     }
-    memcpy(ret_bytes, &in6->sin6_addr, V6_BYTES);
+    memcpy(ret_bytes, &in6.sin6_addr, V6_BYTES);
     return AF_INET6;
 }
 

@@ -243,6 +243,24 @@ static void advance(struct sending *s, size_t sent)
     s->message.msg_controllen = 0;
 }
 
+/* As much as goes now, or wait for room. */
+static int send_some(int fd, struct sending *s, int64_t until_ms, struct sctd_error *err)
+{
+    const ssize_t sent = sendmsg(fd, &s->message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+        advance(s, (size_t)sent);
+        return 0;
+    }
+    if (errno == EINTR) {
+        return 0;
+    }
+    if (errno != EAGAIN) {
+        return sctd_error(err, SCTD_EIO, "frame: %s", sctd_errno_text());
+    }
+    const int r = wait_until(fd, POLLOUT, until_ms, err);
+    return r <= 0 ? r : sctd_error(err, SCTD_EIO, "frame: the other process does not read");
+}
+
 int frame_send(int fd, const struct sctd_buf *text, int passed_fd, int timeout_ms,
                struct sctd_error *err)
 {
@@ -253,19 +271,9 @@ int frame_send(int fd, const struct sctd_buf *text, int passed_fd, int timeout_m
     struct sending s;
     prepare(&s, text, passed_fd);
     const int64_t until = now_ms() + timeout_ms;
-    while (s.part[0].iov_len + s.part[1].iov_len > 0) {
-        const ssize_t sent = sendmsg(fd, &s.message, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent >= 0) {
-            advance(&s, (size_t)sent);
-        } else if (errno == EAGAIN) {
-            int r = wait_until(fd, POLLOUT, until, err);
-            if (r != 0) {
-                return r < 0 ? r
-                             : sctd_error(err, SCTD_EIO, "frame: the other process does not read");
-            }
-        } else if (errno != EINTR) {
-            return sctd_error(err, SCTD_EIO, "frame: %s", sctd_errno_text());
-        }
+    int r = 0;
+    while (r == 0 && s.part[0].iov_len + s.part[1].iov_len > 0) {
+        r = send_some(fd, &s, until, err);
     }
-    return 0;
+    return r;
 }

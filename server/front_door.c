@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <uv.h>
@@ -363,13 +364,13 @@ static void set_options(int fd)
     }
 }
 
-static int add_waiting(struct front_door *door, int fd, const struct sockaddr_storage *address)
+static void add_waiting(struct front_door *door, int fd, const struct sockaddr_storage *address)
 {
     struct waiting *w = calloc(1, sizeof *w);
     if (w == NULL || uv_poll_init(door->loop, &w->poll, fd) != 0) {
         free(w);
         (void)close(fd);
-        return -1;
+        return;
     }
     w->door = door;
     w->poll.data = w;
@@ -388,7 +389,6 @@ static int add_waiting(struct front_door *door, int fd, const struct sockaddr_st
     if (!uv_is_active((uv_handle_t *)&door->tick)) {
         (void)uv_timer_start(&door->tick, on_tick, TICK_MS, TICK_MS);
     }
-    return 0;
 }
 
 /* Of all who wait the first to come has had the most time to say what it wants. */
@@ -409,27 +409,34 @@ static void pause_listener(struct front_door *door)
     (void)uv_timer_start(&door->tick, on_tick, TICK_MS, TICK_MS);
 }
 
-static void on_listener(uv_poll_t *poll, int status, int events)
+/* Returns whether there may be another one in the queue. */
+static bool accept_one(struct front_door *door)
 {
-    struct front_door *door = poll->data;
-    (void)status;
-    (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-        socklen_t size = sizeof address;
-        const int fd =
-            accept4(door->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if ((errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) &&
-                !make_room(door)) {
-                pause_listener(door);
-            }
-            return;
-        }
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t size = sizeof address;
+    const int fd =
+        accept4(door->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
         if (door->n_waiting >= WAITING_MAX) {
             (void)make_room(door);
         }
-        (void)add_waiting(door, fd, &address);
+        add_waiting(door, fd, &address);
+        return true;
+    }
+    const bool is_short = errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS;
+    if (is_short && !make_room(door)) {
+        pause_listener(door);
+    }
+    return false;
+}
+
+static void on_listener(uv_poll_t *poll, int status, int events)
+{
+    int left = ACCEPTS_A_TURN;
+    (void)status;
+    (void)events;
+    while (left > 0 && accept_one(poll->data)) {
+        left--;
     }
 }
 
@@ -476,7 +483,7 @@ static int open_listener(struct front_door *door, struct sctd_error *err)
         return sctd_error(err, SCTD_EIO, "%s port %d: %s", address == NULL ? "*" : address,
                           door->options.port, sctd_errno_text());
     }
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof bound;
     if (getsockname(door->fd, (struct sockaddr *)&bound, &size) == 0) {
         door->port = ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port

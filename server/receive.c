@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "dicom/associate.h"
 #include "dicom/file_meta.h"
 #include "dicom/index.h"
 #include "dicom/part10.h"
 #include "dicom/receiver.h"
+#include "dicom/source.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -161,9 +162,9 @@ static bool ask(struct receive *r, struct receive_kept *ret_kept)
     const struct receive_message question = {.type = RECEIVE_KEEP, .keep = r->keep};
     struct receive_message answer;
     sctd_auto(json_freep) struct json *json = NULL;
-    if (receive_message_send(r->parent->fd, &question, -1, SEND_TIMEOUT_MS, &err) < 0 ||
+    if (receive_messages_send(r->parent->fd, &question, -1, SEND_TIMEOUT_MS, &err) < 0 ||
         frame_wait(r->parent, KEPT_TIMEOUT_MS, &json, &err) != 0 ||
-        receive_message_read(&answer, json, &err) < 0 || answer.type != RECEIVE_KEPT) {
+        receive_messages_read(&answer, json, &err) < 0 || answer.type != RECEIVE_KEPT) {
         return false;
     }
     *ret_kept = answer.kept;
@@ -264,7 +265,7 @@ static int wait_for_serve(struct frame_reader *parent, struct receive_serve *ret
     struct receive_message message;
     int r = frame_wait(parent, -1, &json, err);
     if (r == 0) {
-        r = receive_message_read(&message, json, err);
+        r = receive_messages_read(&message, json, err);
     }
     if (r == 0 && (message.type != RECEIVE_SERVE || parent->passed < 0)) {
         r = sctd_error(err, SCTD_EDATA, "expected a connection to serve");
@@ -301,7 +302,7 @@ static int serve_connection(struct frame_reader *parent, const struct receive_se
                                        .echoed = result.echoed,
                                        .spool_failed = receive.spool.is_failed};
     receive_close(&receive);
-    const int sent = receive_message_send(parent->fd, &message, -1, SEND_TIMEOUT_MS, err);
+    const int sent = receive_messages_send(parent->fd, &message, -1, SEND_TIMEOUT_MS, err);
     return r < 0 ? r : sent;
 }
 
@@ -312,7 +313,7 @@ int receive_run(int frame_fd, const volatile sig_atomic_t *stop, struct sctd_err
     struct frame_reader parent;
     int r = dicom_receiver_prepare(err);
     if (r == 0) {
-        r = receive_message_send(frame_fd, &ready, -1, SEND_TIMEOUT_MS, err);
+        r = receive_messages_send(frame_fd, &ready, -1, SEND_TIMEOUT_MS, err);
     }
     if (r < 0) {
         return r;

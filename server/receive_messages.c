@@ -11,6 +11,7 @@
 #include "engine/base/json.h"
 #include "server/frame.h"
 #include "server/record.h"
+#include "server/spool.h"
 
 #define FIELD(kind, member) RECORD_FIELD(RECORD_##kind, struct receive_message, member, #member)
 #define COUNT(table)        (sizeof(table) / sizeof(table)[0])
@@ -82,8 +83,8 @@ static const struct {
     [RECEIVE_END] = {"end", {end_fields, COUNT(end_fields)}},
 };
 
-int receive_message_send(int fd, const struct receive_message *message, int passed_fd,
-                         int timeout_ms, struct sctd_error *err)
+int receive_messages_send(int fd, const struct receive_message *message, int passed_fd,
+                          int timeout_ms, struct sctd_error *err)
 {
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(FRAME_SIZE_MAX);
     struct json_writer w = json_writer_make(&text, false, err);
@@ -111,8 +112,8 @@ static int check(const struct receive_message *m, struct sctd_error *err)
     return 0;
 }
 
-int receive_message_read(struct receive_message *ret_message, const struct json *json,
-                         struct sctd_error *err)
+int receive_messages_read(struct receive_message *ret_message, const struct json *json,
+                          struct sctd_error *err)
 {
     const char *name = NULL;
     const struct json_node *root = json_get_root(json);

@@ -90,11 +90,11 @@ struct receive_message {
 };
 
 /* Send one; passed_fd and timeout_ms as frame_send.  Errors: as frame_send, SCTD_ENOMEM. */
-SCTD_NODISCARD int receive_message_send(int fd, const struct receive_message *message,
-                                        int passed_fd, int timeout_ms, struct sctd_error *err);
+SCTD_NODISCARD int receive_messages_send(int fd, const struct receive_message *message,
+                                         int passed_fd, int timeout_ms, struct sctd_error *err);
 /* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit). */
-SCTD_NODISCARD int receive_message_read(struct receive_message *ret_message,
-                                        const struct json *json, struct sctd_error *err);
+SCTD_NODISCARD int receive_messages_read(struct receive_message *ret_message,
+                                         const struct json *json, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/receivers.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -152,7 +151,7 @@ static void hand_over(struct receiver *r)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct receive_message message = {.type = RECEIVE_SERVE, .serve = r->serve};
-    const int sent = receive_message_send(r->fd, &message, r->connection, 0, &err);
+    const int sent = receive_messages_send(r->fd, &message, r->connection, 0, &err);
     close_fd(&r->connection);
     r->state = SERVING;
     if (sent < 0) {
@@ -210,7 +209,7 @@ static enum reading read_messages(struct receiver *r)
             return status == FRAME_MORE ? READ_ALL : READ_END;
         }
         if (status == 0) {
-            status = receive_message_read(&message, json, &err);
+            status = receive_messages_read(&message, json, &err);
         }
         if (status != 0 || !take_message(r, &message)) {
             return READ_NONSENSE;
@@ -223,7 +222,7 @@ static void answer(struct receiver *r, const struct receive_kept *kept)
     struct sctd_error err = {.code = SCTD_OK};
     const struct receive_message message = {.type = RECEIVE_KEPT, .kept = *kept};
     r->waits = false;
-    if (!r->has_exited && receive_message_send(r->fd, &message, -1, 0, &err) < 0) {
+    if (!r->has_exited && receive_messages_send(r->fd, &message, -1, 0, &err) < 0) {
         kill_receiver(r);
     }
 }

@@ -23,7 +23,7 @@ static void check_reply(const struct dicom_associate_reply *reply)
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     struct dicom_associate request = {.contexts = -1};
     size_t whole = 0;
     if (size < DICOM_ASSOCIATE_HEADER_SIZE) {

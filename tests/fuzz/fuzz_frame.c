@@ -20,16 +20,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Read until there is nothing; returns what frame_next said last. */
 static int drain(struct frame_reader *reader, struct sctd_error *err)
 {
-    for (;;) {
-        struct json *json = NULL;
-        const int r = frame_next(reader, &json, err);
-        if (r != 0) {
-            assert(json == NULL);
-            return r;
-        }
+    struct json *json = NULL;
+    int r = frame_next(reader, &json, err);
+    while (r == 0) {
         assert(json_get_root(json)->type == JSON_OBJECT);
         json_free(json);
+        json = NULL;
+        r = frame_next(reader, &json, err);
     }
+    assert(json == NULL);
+    return r;
 }
 
 // NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name

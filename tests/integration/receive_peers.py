@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 from kit import venv
@@ -328,8 +329,9 @@ class Ending(Case):
             self.assertEqual(scanner.send(image(1)).Status, SUCCESS)
             door.process.terminate()
             with self.assertRaises(ConnectionRefusedError):
-                for _ in range(100):
+                for _ in range(200):
                     receiving.Raw(door).socket.close()
+                    time.sleep(0.02)
             self.assertEqual(scanner.send(image(2)).Status, SUCCESS)
         self.assertEqual(door.stop(), 0)
         self.assertEqual(len(door.entries()), 2)

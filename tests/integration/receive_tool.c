@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "dicom/receiver.h"
+#include "dicom/source.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
 #include "server/allow.h"
@@ -58,15 +59,19 @@ static struct entry *find(struct tool *tool, const char *sop_uid)
 }
 
 /* A line that a crash cut short was never acknowledged. */
-static void load(struct tool *tool, FILE *f)
+static void load(struct tool *tool, const char *path)
 {
     char line[LINE_SIZE];
     struct entry read;
-    while (fgets(line, sizeof line, f) != NULL) {
+    FILE *f = fopen(path, "re");
+    while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strchr(line, '\n') != NULL &&
             sscanf(line, "%64s %64s %127s", read.sop_uid, read.hex, read.file) == 3) {
             *find(tool, read.sop_uid) = read;
         }
+    }
+    if (f != NULL) {
+        (void)fclose(f);
     }
 }
 
@@ -273,9 +278,7 @@ int main(int argc, char **argv)
     }
     if (r == 0) {
         tool.ledger = open(words.ledger, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-        FILE *f = fopen(words.ledger, "re");
-        load(&tool, f);
-        (void)fclose(f);
+        load(&tool, words.ledger);
         (void)uv_loop_init(&tool.loop);
         r = open_door(&tool, &words, &err);
     }

@@ -69,8 +69,13 @@ static void put_fixed(struct pdu *p)
 {
     unsigned char fixed[ITEMS_AT] = {1, 0, 0, 0, 0, 0, 0, 1};
     memset(fixed + CALLED_AT, ' ', 32);
-    memcpy(fixed + CALLED_AT, "SCTD", 4);
-    memcpy(fixed + CALLING_AT, " MR 1", 5);
+    fixed[CALLED_AT] = 'S';
+    fixed[CALLED_AT + 1] = 'C';
+    fixed[CALLED_AT + 2] = 'T';
+    fixed[CALLED_AT + 3] = 'D';
+    fixed[CALLING_AT + 1] = 'M';
+    fixed[CALLING_AT + 2] = 'R';
+    fixed[CALLING_AT + 4] = '1';
     p->size = 0;
     put(p, fixed, sizeof fixed);
 }
@@ -143,7 +148,7 @@ static int parse(struct dicom_associate *ret_request, const struct pdu *p,
 static bool passes(const struct pdu *p)
 {
     struct dicom_associate request;
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     const int r = parse(&request, p, &reply);
     assert(r == 0 || r == DICOM_ASSOCIATE_REFUSED);
     return r == 0;
@@ -153,7 +158,7 @@ static bool passes(const struct pdu *p)
 static bool rejected(const struct pdu *p, int result, int source, int reason)
 {
     struct dicom_associate request;
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     unsigned char pdu[DICOM_ASSOCIATE_REPLY_SIZE];
     if (parse(&request, p, &reply) != DICOM_ASSOCIATE_REFUSED || strlen(reply.text) == 0) {
         return false;
@@ -206,7 +211,7 @@ static void requests_of_other_software_are_read(void)
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         struct dicom_associate request = {.contexts = -1};
-        struct dicom_associate_reply reply = {0};
+        struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
         size_t size = 0;
         load(&pdu, known[i].name);
         assert(dicom_associate_measure(&size, pdu.bytes, &reply) == 0 && size == pdu.size);
@@ -224,7 +229,7 @@ static void requests_of_other_software_are_read(void)
 static void a_made_request_passes_and_ae_titles_are_trimmed(void)
 {
     struct dicom_associate request;
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     make(&pdu);
     assert(parse(&request, &pdu, &reply) == 0);
     assert(strcmp(request.called_ae, "SCTD") == 0 && strcmp(request.calling_ae, "MR 1") == 0);
@@ -233,7 +238,7 @@ static void a_made_request_passes_and_ae_titles_are_trimmed(void)
 
 static void what_is_no_request_is_aborted(void)
 {
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     unsigned char out[DICOM_ASSOCIATE_REPLY_SIZE];
     size_t size = 0;
     for (unsigned type = 0; type < 256; type++) {
@@ -247,7 +252,7 @@ static void what_is_no_request_is_aborted(void)
 
 static void a_length_beyond_the_limit_is_aborted(void)
 {
-    struct dicom_associate_reply reply = {0};
+    struct dicom_associate_reply reply = {.type = DICOM_PDU_ABORT};
     unsigned char out[DICOM_ASSOCIATE_REPLY_SIZE];
     size_t size = 0;
     assert(dicom_associate_measure(&size, "\1\0\0\1\xff\xfa", &reply) == 0);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "engine/base/attr.h"

@@ -63,13 +63,21 @@ static void a_slice_is_read(void)
     assert(strcmp(index.sop_instance_uid, "1.2.3.4") == 0);
     assert(strcmp(index.study_uid, "1.2.3") == 0 && strcmp(index.series_uid, "1.2.3.3") == 0);
     assert(strcmp(index.frame_of_reference_uid, "1.2.9") == 0);
-    assert(strcmp(index.patient_name, "M\xfcller^A") == 0); /* as it is */
-    assert(strcmp(index.patient_id, "P-1") == 0);
-    assert(strcmp(index.series_description, "M\xc3\xbcsli") == 0); /* UTF-8 */
-    assert(strcmp(index.modality, "MR") == 0 && index.protocol[0] == '\0');
     assert(index.series_number == 7 && index.instance_number == 12 && index.frames == 1);
     assert(fabs(index.slice_mm + 3.5) < 1e-12);
     assert(strlen(index.stack) == 32);
+}
+
+static void texts_are_utf8_but_for_the_patients(void)
+{
+    sctd_auto(dicom_attributes_fini) struct dicom_attributes slice = {0};
+    struct dicom_index index;
+    make(&slice);
+    assert(read_set(&index, &slice) == 0);
+    assert(strcmp(index.patient_name, "M\xfcller^A") == 0);
+    assert(strcmp(index.patient_id, "P-1") == 0);
+    assert(strcmp(index.series_description, "M\xc3\xbcsli") == 0);
+    assert(strcmp(index.modality, "MR") == 0 && index.protocol[0] == '\0');
 }
 
 static void what_is_absent_counts_as_absent(void)
@@ -89,15 +97,13 @@ static void the_four_uids_must_be_there_and_be_uids(void)
 {
     static const uint32_t tags[] = {0x00080016, 0x00080018, 0x0020000D, 0x0020000E};
     static const char *const bad[] = {"", "1..2", "../../x", "1.02", "abc"};
-    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
-        for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
-            sctd_auto(dicom_attributes_fini) struct dicom_attributes slice = {0};
-            struct dicom_index index;
-            make(&slice);
-            set(&slice, tags[i], "UI", bad[k]);
-            assert(read_set(&index, &slice) == SCTD_EDATA);
-            assert(strstr(err.text, "UID is no UID") != NULL);
-        }
+    for (size_t i = 0; i < 20; i++) {
+        sctd_auto(dicom_attributes_fini) struct dicom_attributes slice = {0};
+        struct dicom_index index;
+        make(&slice);
+        set(&slice, tags[i / 5], "UI", bad[i % 5]);
+        assert(read_set(&index, &slice) == SCTD_EDATA);
+        assert(strstr(err.text, "UID is no UID") != NULL);
     }
     struct dicom_index index;
     sctd_auto(dicom_attributes_fini) struct dicom_attributes empty = {0};
@@ -199,6 +205,7 @@ static void an_attribute_twice_is_refused(void)
 int main(void)
 {
     a_slice_is_read();
+    texts_are_utf8_but_for_the_patients();
     what_is_absent_counts_as_absent();
     the_four_uids_must_be_there_and_be_uids();
     damaged_values_count_as_absent();

@@ -29,16 +29,16 @@ static int pass(const struct receive_message *message, struct receive_message *r
     sctd_auto(json_freep) struct json *json = NULL;
     assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) == 0);
     frame_reader_init(&reader, fd[1]);
-    assert(receive_message_send(fd[0], message, -1, 0, &err) == 0);
+    assert(receive_messages_send(fd[0], message, -1, 0, &err) == 0);
     assert(frame_next(&reader, &json, &err) == 0);
-    const int r = receive_message_read(ret_message, json, &err);
+    const int r = receive_messages_read(ret_message, json, &err);
     frame_reader_fini(&reader);
     (void)close(fd[0]);
     (void)close(fd[1]);
     return r;
 }
 
-static void every_message_comes_back_as_it_was(void)
+static void a_connection_to_serve_comes_back_as_it_was(void)
 {
     struct receive_message again;
     const struct receive_message ready = {.type = RECEIVE_READY};
@@ -55,7 +55,11 @@ static void every_message_comes_back_as_it_was(void)
     assert(pass(&serve, &again) == 0 && again.type == RECEIVE_SERVE);
     assert(strcmp(again.serve.spool, serve.serve.spool) == 0 && again.serve.all_syntaxes);
     assert(again.serve.reserve_bytes == INT64_C(1) << 40 && again.serve.idle_ms == 7);
+}
 
+static void an_instance_to_keep_comes_back_as_it_was(void)
+{
+    struct receive_message again;
     struct receive_message keep = {.type = RECEIVE_KEEP,
                                    .keep = {.index = {.sop_instance_uid = "1.2.3",
                                                       .patient_name = "M\xfcller",
@@ -69,7 +73,11 @@ static void every_message_comes_back_as_it_was(void)
     assert(strcmp(again.keep.index.patient_name, "M\xfcller") == 0);
     assert(isnan(again.keep.index.slice_mm) && again.keep.size == 12);
     assert(memcmp(again.keep.sha256, keep.keep.sha256, sizeof again.keep.sha256) == 0);
+}
 
+static void answers_and_ends_come_back_as_they_were(void)
+{
+    struct receive_message again;
     const struct receive_message kept = {.type = RECEIVE_KEPT,
                                          .kept = {.outcome = RECEIVE_CONFLICT, .file = FILE_NAME}};
     assert(pass(&kept, &again) == 0 && again.kept.outcome == RECEIVE_CONFLICT);
@@ -96,7 +104,7 @@ static void what_makes_no_sense_is_refused(void)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         sctd_auto(json_freep) struct json *json = NULL;
         assert(json_parse(&json, texts[i], strlen(texts[i]), &err) == 0);
-        assert(receive_message_read(&again, json, &err) == SCTD_EDATA);
+        assert(receive_messages_read(&again, json, &err) == SCTD_EDATA);
     }
     assert(again.type == RECEIVE_READY);
 }
@@ -119,7 +127,9 @@ static void the_longest_instance_fits_a_frame(void)
 
 int main(void)
 {
-    every_message_comes_back_as_it_was();
+    a_connection_to_serve_comes_back_as_it_was();
+    an_instance_to_keep_comes_back_as_it_was();
+    answers_and_ends_come_back_as_they_were();
     what_makes_no_sense_is_refused();
     the_longest_instance_fits_a_frame();
     return 0;

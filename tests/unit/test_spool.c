@@ -260,14 +260,14 @@ static void short_writes_are_completed(void)
 static void a_failed_sync_is_not_tried_again_and_ends_the_spool(void)
 {
     static const struct {
-        char call;
-        int after;
         const char *calls;
+        int after;
+        char call;
         bool is_sync;
     } cases[] = {
-        {'w', 0, "wc", false},      {'D', 0, "wDc", true},     {'c', 0, "wDc", true},
-        {'m', 0, "wDcm", false},    {'F', 0, "wDcmFcc", true}, {'r', 0, "wDcmFcr", false},
-        {'F', 1, "wDcmFcrF", true},
+        {"wc", 0, 'w', false},      {"wDc", 0, 'D', true},     {"wDc", 0, 'c', true},
+        {"wDcm", 0, 'm', false},    {"wDcmFcc", 0, 'F', true}, {"wDcmFcr", 0, 'r', false},
+        {"wDcmFcrF", 1, 'F', true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct spool spool;
