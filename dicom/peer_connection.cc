@@ -192,6 +192,9 @@ ssize_t peer_connection::write(void *buf, size_t nbyte)
 
 OFBool peer_connection::networkDataAvailable(int timeout)
 {
+    if (layer_.state_ != peer_state::OPEN) {
+        return OFTrue; /* reading tells the end, which DCMTK would wait for after its abort */
+    }
     struct pollfd p = {getSocket(), POLLIN, 0};
     return begin_ < end_ || poll(&p, 1, timeout * 1000) > 0 ? OFTrue : OFFalse;
 }

@@ -25,6 +25,9 @@
 namespace
 {
 
+/* How long DCMTK waits for the peer to close after an abort or a release (PS3.8 9.1.5). */
+constexpr int artim_s = 2;
+
 /* Hands each piece of a data set to the sink, and swallows what that does not want. */
 class sink_consumer : public DcmConsumer
 {
@@ -311,7 +314,7 @@ int open_network(association &a, receiver &r, struct sctd_error *err)
     /* DCMTK's way of saying that this process does not listen. */
     DUL_markProcessAsForkedChild();
     dcmExternalSocketHandle.set(r.options.fd);
-    OFCondition condition = ASC_initializeNetwork(NET_ACCEPTOR, 0, 30, &a.net);
+    OFCondition condition = ASC_initializeNetwork(NET_ACCEPTOR, 0, artim_s, &a.net);
     if (condition.good()) {
         condition = ASC_setTransportLayer(a.net, &r.layer, 0);
     }

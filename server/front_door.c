@@ -30,6 +30,8 @@ enum {
     ACCEPTS_A_TURN = 64,
     LINGER_MS = 2000, /* for a refused peer to read why */
     TICK_MS = 100,
+    EASY_REQUEST = 16 << 10, /* fits what any socket has */
+    SEGMENT_MAX = 128 << 10,
     KEEPALIVE_IDLE_S = 60,
     KEEPALIVE_INTERVAL_S = 15,
     KEEPALIVE_COUNT = 4,
@@ -244,10 +246,15 @@ static void judge(struct waiting *w)
     }
 }
 
-/* Wake up when `need` bytes are there, not before. */
+/* Wake up when `need` bytes are there, not before.  The kernel makes room for what is to be waited for, but not for
+ * the segment after it, without which it announces no window: wait for more first. */
 static void want(struct waiting *w, size_t need)
 {
     w->need = need;
+    if (need > EASY_REQUEST) {
+        const int room = (int)(2 * need) + SEGMENT_MAX;
+        (void)setsockopt(w->fd, SOL_SOCKET, SO_RCVLOWAT, &room, sizeof room);
+    }
     (void)setsockopt(w->fd, SOL_SOCKET, SO_RCVLOWAT, &(int){(int)need}, sizeof(int));
 }
 

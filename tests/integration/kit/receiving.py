@@ -118,7 +118,7 @@ def request(calling='RAW', called='SCTD', contexts=(('1.2.840.10008.1.1', '1.2.8
     body = struct.pack('>Hxx16s16s32x', 1, called.ljust(16).encode('latin-1'), calling.ljust(16).encode('latin-1'))
     body += item(0x10, b'1.2.840.10008.3.1.1.1')
     for number, (abstract, transfer) in enumerate(contexts):
-        body += item(0x20, bytes((2 * number + 1, 0, 0, 0)) + item(0x30, abstract.encode())
+        body += item(0x20, bytes(((2 * number + 1) % 256, 0, 0, 0)) + item(0x30, abstract.encode())
                      + item(0x40, transfer.encode()))
     body += item(0x50, item(0x51, struct.pack('>I', 16384)) + item(0x52, b'1.2.3') + user)
     return struct.pack('>BxI', 1, len(body)) + body
