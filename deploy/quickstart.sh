@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 
 say 'Packages'
 deploy/install-packages.sh gcc g++ cmake ninja-build pkg-config python3 libdnnl-dev libdcmtk-dev libopenjp2-7-dev libpng-dev \
-    libcyaml-dev
+    libcyaml-dev libuv1-dev
 echo 'all are there'
 
 say 'Build'
