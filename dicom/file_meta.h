@@ -15,9 +15,16 @@ extern "C" {
 #define DICOM_IMPLEMENTATION_CLASS_UID    "2.25.11836677800463604914031677243290474135"
 #define DICOM_IMPLEMENTATION_VERSION_NAME "SCTD_1"
 
-/* Append a preamble of zeros and the meta information of a data set in explicit VR little endian. */
-SCTD_NODISCARD int dicom_file_meta_start(struct sctd_buf *buf, const char *sop_class_uid,
-                                         const char *sop_instance_uid, struct sctd_error *err);
+#define DICOM_EXPLICIT_LITTLE_ENDIAN "1.2.840.10008.1.2.1"
+
+struct dicom_file_meta {
+    const char *sop_class_uid, *sop_instance_uid;
+    const char *transfer_syntax_uid; /* of the data set that follows */
+};
+
+/* Append a preamble of zeros and the meta information. */
+SCTD_NODISCARD int dicom_file_meta_start(struct sctd_buf *buf, const struct dicom_file_meta *meta,
+                                         struct sctd_error *err);
 
 #ifdef __cplusplus
 }

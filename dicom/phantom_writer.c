@@ -323,7 +323,10 @@ static int write_slice(const struct job *job, struct sct_files *files, int32_t k
         r = set_slice(&own, &job->request->image->grid, k, uid, err);
     }
     if (r == 0) {
-        r = dicom_file_meta_start(&head, kinds[job->request->kind].sop_class, uid, err);
+        const struct dicom_file_meta meta = {.sop_class_uid = kinds[job->request->kind].sop_class,
+                                             .sop_instance_uid = uid,
+                                             .transfer_syntax_uid = DICOM_EXPLICIT_LITTLE_ENDIAN};
+        r = dicom_file_meta_start(&head, &meta, err);
     }
     if (r == 0) {
         r = dicom_attributes_encode(&head, &job->shared, &own, err);

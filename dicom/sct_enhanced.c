@@ -312,8 +312,10 @@ static int encode_head(struct sctd_buf *head, const struct sct_job *job, size_t 
         r = add_references(&own, job, err);
     }
     if (r == 0) {
-        r = dicom_file_meta_start(head, enhanced_ct_image_storage, job->request->instance_uid[0],
-                                  err);
+        const struct dicom_file_meta meta = {.sop_class_uid = enhanced_ct_image_storage,
+                                             .sop_instance_uid = job->request->instance_uid[0],
+                                             .transfer_syntax_uid = DICOM_EXPLICIT_LITTLE_ENDIAN};
+        r = dicom_file_meta_start(head, &meta, err);
     }
     if (r == 0) {
         r = dicom_attributes_encode(head, &job->shared, &own, err);

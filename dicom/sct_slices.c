@@ -13,7 +13,6 @@
 #include "dicom/sct_job.h"
 #include "dicom/sct_pixels.h"
 #include "dicom/sct_writer.h"
-#include "dicom/source.h"
 #include "dicom/tags.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
@@ -85,12 +84,15 @@ static int encode_head(struct sctd_buf *head, const struct sct_job *job,
     sctd_auto(dicom_attributes_fini) struct dicom_attributes one = {0};
     int r = add_to_one(&one, job, k, err);
     if (r == 0) {
-        r = dicom_file_meta_start(head, ct_image_storage, job->request->instance_uid[k], err);
+        const struct dicom_file_meta meta = {.sop_class_uid = ct_image_storage,
+                                             .sop_instance_uid = job->request->instance_uid[k],
+                                             .transfer_syntax_uid = DICOM_EXPLICIT_LITTLE_ENDIAN};
+        r = dicom_file_meta_start(head, &meta, err);
     }
     if (r == 0) {
         r = dicom_attributes_encode(head, all, &one, err);
     }
-    const uint32_t size = (uint32_t)grid->dim[0] * (uint32_t)grid->dim[1] * sizeof(int16_t);
+    const uint32_t size = (uint32_t)((size_t)grid->dim[0] * (size_t)grid->dim[1] * sizeof(int16_t));
     return r < 0 ? r : dicom_attributes_add_header(head, TAG_PIXEL_DATA, "OW", size, err);
 }
 

@@ -17,7 +17,9 @@ static void print_table(const char *parent, const struct cmd *table, FILE *out)
 {
     (void)fprintf(out, "usage: %s COMMAND [OPTION]...\n\nCommands:\n", parent);
     for (size_t i = 0; table[i].name != NULL; i++) {
-        (void)fprintf(out, "  %-10s %s\n", table[i].name, table[i].help);
+        if (table[i].help != NULL) {
+            (void)fprintf(out, "  %-10s %s\n", table[i].name, table[i].help);
+        }
     }
     (void)fprintf(out, "\n\"%s COMMAND --help\" tells the options of a command.\n", parent);
 }
@@ -36,8 +38,10 @@ static int refuse(const char *parent, const struct cmd *table, const char *name)
 {
     const char *words[CMDS_MAX] = {NULL};
     size_t n = 0;
-    for (; n < CMDS_MAX && table[n].name != NULL; n++) {
-        words[n] = table[n].name;
+    for (size_t i = 0; n < CMDS_MAX && table[i].name != NULL; i++) {
+        if (table[i].help != NULL) {
+            words[n++] = table[i].name;
+        }
     }
     const char *nearest = options_suggest(name, words, n);
     if (nearest != NULL) {

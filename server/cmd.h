@@ -24,7 +24,7 @@ enum cmd_status {
 struct cmd {
     const char *name;
     int (*run)(int argc, char **argv);
-    const char *help; /* one line, no full stop */
+    const char *help; /* one line, no full stop; NULL: it is not shown */
 };
 
 int cmd_bench(int argc, char **argv);
@@ -32,6 +32,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_phantom(int argc, char **argv);
+int cmd_receive(int argc, char **argv);
 int cmd_rules(int argc, char **argv);
 
 /*

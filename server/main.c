@@ -11,6 +11,7 @@ static const struct cmd commands[] = {
     {"phantom", cmd_phantom, "make a series of a made-up patient"},
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
+    {"receive", cmd_receive, NULL},
     {NULL, NULL, NULL},
 };
 

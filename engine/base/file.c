@@ -17,13 +17,6 @@
 
 enum { LONGEST_FINAL = SCTD_PATH_MAX - 40, MAX_TRIES = 10000 };
 
-/* strerror is not safe between threads; strerrordesc_np gives static text. */
-static const char *why(void)
-{
-    const char *text = strerrordesc_np(errno);
-    return text == NULL ? "unknown error" : text;
-}
-
 static int open_file(const char *path, int flags)
 {
     int fd = -1;
@@ -38,7 +31,7 @@ int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error 
     /* O_NONBLOCK: opening a FIFO must not wait for a writer. */
     const int fd = open_file(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
     }
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
@@ -49,7 +42,7 @@ int sctd_map_open(struct sctd_map *ret_map, const char *path, struct sctd_error 
     if (map.size > 0) {
         void *data = mmap(NULL, map.size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
-            const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+            const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
             (void)close(fd);
             return r;
         }
@@ -116,7 +109,7 @@ int sctd_file_create(struct sctd_file *ret_file, const char *path, struct sctd_e
         }
     }
     if (file.fd < 0) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", file.temporary, why());
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", file.temporary, sctd_errno_text());
     }
     *ret_file = file;
     return 0;
@@ -131,7 +124,7 @@ int sctd_file_write(struct sctd_file *file, const void *bytes, size_t size, stru
             continue;
         }
         if (n <= 0) {
-            return sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, why());
+            return sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, sctd_errno_text());
         }
         p += n;
         size -= (size_t)n;
@@ -177,14 +170,14 @@ void sctd_file_start_sync(const struct sctd_file *file)
 int sctd_file_install(struct sctd_file *file, struct sctd_error *err)
 {
     if (fsync(file->fd) != 0) {
-        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, why());
+        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->temporary, sctd_errno_text());
         sctd_file_abort(file);
         return r;
     }
     const int fd = file->fd;
     file->fd = -1;
     if (close(fd) != 0 || rename(file->temporary, file->path) != 0) { // lint-allow
-        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->path, why());
+        const int r = sctd_error(err, SCTD_EIO, "%.160s: %s", file->path, sctd_errno_text());
         (void)unlink(file->temporary);
         return r;
     }
@@ -215,11 +208,11 @@ int sctd_dir_sync(const char *path, struct sctd_error *err)
 {
     const int fd = open_file(path, O_RDONLY | O_DIRECTORY);
     if (fd < 0) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
     }
     int r = 0;
     if (fsync(fd) != 0) {
-        r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+        r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
     }
     (void)close(fd);
     return r;
@@ -230,7 +223,7 @@ static int make_one(const char *path, struct sctd_error *err)
     if (mkdir(path, 0755) == 0) {
         return sync_parent(path, err);
     }
-    return errno == EEXIST ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, why());
+    return errno == EEXIST ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
 }
 
 int sctd_dir_make(const char *path, struct sctd_error *err)
@@ -289,7 +282,7 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
         if (errno == EEXIST) {
             return sctd_error(err, SCTD_EINVAL, "%.160s exists already", to);
         }
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", to, why());
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", to, sctd_errno_text());
     }
     return sync_parent(to, err);
 }

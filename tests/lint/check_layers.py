@@ -35,7 +35,7 @@ HOMES = [
     (r'cyaml/', r'server/'),
     (r'(cuda|cudnn|cublas)', r'engine/backend/cuda/'),
     (r'(dnnl|oneapi/)', r'engine/backend/cpu/'),
-    (r'(uv\.h|uv/)', r'server/'),
+    (r'(uv\.h|uv/)', r'(server|tests)/'),
     (r'microhttpd\.h', r'server/'),
     (r'systemd/', r'server/'),
 ]

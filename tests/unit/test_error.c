@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -82,6 +83,14 @@ static void every_code_has_a_name(void)
     assert(strcmp(sctd_code_name(SCTD_EDEVICE), "device") == 0);
 }
 
+static void errno_has_a_text_whatever_it_is(void)
+{
+    errno = ENOSPC;
+    assert(strcmp(sctd_errno_text(), "No space left on device") == 0);
+    errno = 123456;
+    assert(strcmp(sctd_errno_text(), "unknown error") == 0);
+}
+
 int main(void)
 {
     raising_fills_the_error_and_yields_the_code();
@@ -90,5 +99,6 @@ int main(void)
     context_stands_before_the_text();
     context_too_long_keeps_to_its_room();
     every_code_has_a_name();
+    errno_has_a_text_whatever_it_is();
     return 0;
 }

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/receive_messages.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "dicom/receiver.h"
+#include "engine/base/attr.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/frame.h"
+#include "server/record.h"
+#include "server/spool.h"
+
+#define FIELD(kind, member) RECORD_FIELD(RECORD_##kind, struct receive_message, member, #member)
+#define COUNT(table)        (sizeof(table) / sizeof(table)[0])
+
+static const struct record_field serve_fields[] = {
+    FIELD(TEXT, serve.peer),
+    FIELD(TEXT, serve.calling_ae),
+    FIELD(TEXT, serve.called_ae),
+    FIELD(RAW, serve.spool),
+    FIELD(I64, serve.reserve_bytes),
+    FIELD(I64, serve.reserve_files),
+    FIELD(I64, serve.max_instance_bytes),
+    FIELD(I32, serve.idle_ms),
+    FIELD(I32, serve.window_ms),
+    FIELD(I64, serve.min_window_bytes),
+    FIELD(BOOL, serve.all_syntaxes),
+};
+
+static const struct record_field keep_fields[] = {
+    FIELD(TEXT, keep.index.sop_class_uid),
+    FIELD(TEXT, keep.index.sop_instance_uid),
+    FIELD(TEXT, keep.index.study_uid),
+    FIELD(TEXT, keep.index.series_uid),
+    FIELD(TEXT, keep.index.frame_of_reference_uid),
+    FIELD(RAW, keep.index.patient_id),
+    FIELD(RAW, keep.index.patient_name),
+    FIELD(RAW, keep.index.character_set),
+    FIELD(TEXT, keep.index.modality),
+    FIELD(TEXT, keep.index.series_description),
+    FIELD(TEXT, keep.index.study_description),
+    FIELD(TEXT, keep.index.protocol),
+    FIELD(TEXT, keep.index.body_part),
+    FIELD(TEXT, keep.index.manufacturer),
+    FIELD(TEXT, keep.index.model_name),
+    FIELD(TEXT, keep.index.station),
+    FIELD(TEXT, keep.index.image_type),
+    FIELD(TEXT, keep.index.stack),
+    FIELD(DOUBLE, keep.index.slice_mm),
+    FIELD(I32, keep.index.series_number),
+    FIELD(I32, keep.index.instance_number),
+    FIELD(I32, keep.index.frames),
+    FIELD(TEXT, keep.transfer_syntax_uid),
+    FIELD(RAW, keep.move_originator_ae),
+    FIELD(I32, keep.move_originator_id),
+    FIELD(TEXT, keep.file),
+    FIELD(I64, keep.size),
+    FIELD(BYTES, keep.sha256),
+    FIELD(I64, keep.received_ms),
+};
+
+static const struct record_field kept_fields[] = {
+    FIELD(I32, kept.outcome),
+    FIELD(TEXT, kept.file),
+};
+
+static const struct record_field end_fields[] = {
+    FIELD(I32, end.end),    FIELD(I64, end.stored),        FIELD(I64, end.refused),
+    FIELD(I64, end.echoed), FIELD(BOOL, end.spool_failed),
+};
+
+static const struct {
+    const char *name;
+    struct record record;
+} types[] = {
+    [RECEIVE_READY] = {"ready", {NULL, 0}},
+    [RECEIVE_SERVE] = {"serve", {serve_fields, COUNT(serve_fields)}},
+    [RECEIVE_KEEP] = {"keep", {keep_fields, COUNT(keep_fields)}},
+    [RECEIVE_KEPT] = {"kept", {kept_fields, COUNT(kept_fields)}},
+    [RECEIVE_END] = {"end", {end_fields, COUNT(end_fields)}},
+};
+
+int receive_messages_send(int fd, const struct receive_message *message, int passed_fd,
+                          int timeout_ms, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(FRAME_SIZE_MAX);
+    struct json_writer w = json_writer_make(&text, false, err);
+    json_write_object_begin(&w, NULL);
+    json_write_string(&w, "type", types[message->type].name);
+    record_write(&w, &types[message->type].record, message);
+    json_write_object_end(&w);
+    int r = json_writer_finish(&w);
+    return r < 0 ? r : frame_send(fd, &text, passed_fd, timeout_ms, err);
+}
+
+static int check(const struct receive_message *m, struct sctd_error *err)
+{
+    if (m->type == RECEIVE_KEPT &&
+        (m->kept.outcome < RECEIVE_STORED || m->kept.outcome > RECEIVE_FAILED)) {
+        return sctd_error(err, SCTD_EDATA, "outcome %d", m->kept.outcome);
+    }
+    if (m->type == RECEIVE_END &&
+        (m->end.end < DICOM_END_RELEASED || m->end.end > DICOM_END_STOPPED)) {
+        return sctd_error(err, SCTD_EDATA, "end %d", m->end.end);
+    }
+    if (m->type == RECEIVE_KEEP && !spool_is_name(m->keep.file)) {
+        return sctd_error(err, SCTD_EDATA, "a file that is not of the spool");
+    }
+    return 0;
+}
+
+int receive_messages_read(struct receive_message *ret_message, const struct json *json,
+                          struct sctd_error *err)
+{
+    const char *name = NULL;
+    const struct json_node *root = json_get_root(json);
+    int r = json_get_string(&name, json, root, "type", err);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < COUNT(types); i++) {
+        if (strcmp(types[i].name, name) != 0) {
+            continue;
+        }
+        struct receive_message message = {.type = (enum receive_type)i};
+        r = record_read(&message, &types[i].record, json, root, err);
+        if (r == 0) {
+            r = check(&message, err);
+        }
+        if (r == 0) {
+            *ret_message = message;
+        }
+        return r;
+    }
+    return sctd_error(err, SCTD_EDATA, "message \"%.32s\" is unknown", name);
+}
