@@ -183,14 +183,15 @@ static int check_required(const struct reading *reading, struct sctd_error *err)
 int dicom_index_read(struct dicom_index *ret_index, const struct dicom_part10 *file,
                      struct sctd_error *err)
 {
-    struct reading r = {.position = {NAN, NAN, NAN},
-                        .orientation = {NAN, NAN, NAN, NAN, NAN, NAN},
-                        .echo_number = NAN,
-                        .temporal_position = NAN,
-                        .b_value = NAN,
-                        .series_number = NAN,
-                        .instance_number = NAN,
-                        .frames = NAN};
+    struct reading r = {.position = {(double)NAN, (double)NAN, (double)NAN},
+                        .orientation = {(double)NAN, (double)NAN, (double)NAN, (double)NAN,
+                                        (double)NAN, (double)NAN},
+                        .echo_number = (double)NAN,
+                        .temporal_position = (double)NAN,
+                        .b_value = (double)NAN,
+                        .series_number = (double)NAN,
+                        .instance_number = (double)NAN,
+                        .frames = (double)NAN};
     int status = dicom_prescan(file->data, file->size, file->encoding, read_element, &r, err);
     if (status == 0) {
         status = check_required(&r, err);
