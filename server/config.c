@@ -29,7 +29,8 @@ struct complaint {
     int64_t line; /* 0: unknown */
 };
 
-static void hear(cyaml_log_t level, void *arg, const char *format, va_list args)
+__attribute__((format(printf, 3, 0))) static void hear(cyaml_log_t level, void *arg,
+                                                       const char *format, va_list args)
 {
     static const char before_line[] = "(line: ";
     struct complaint *c = arg;

@@ -116,9 +116,6 @@ step 'lint, fast' fast_lint
 step 'python for tests' tests/venv.sh
 preset dev -L 'unit|lint' -j "$cores"
 preset release -E integration_receive -j "$cores"
-if [ "$quick" = no ]; then
-    preset dev-clang -L unit -j "$cores"
-fi
 
 printf '\n%s\n' 'Summary'
 printf '%s\n' "${table[@]}"
