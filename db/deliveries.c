@@ -104,7 +104,8 @@ static int queue_due(struct db *db, const struct db_now *now, int64_t destinatio
                      struct sctd_error *err)
 {
     const struct moves_query query = {
-        "SELECT id FROM delivery WHERE state = 2 AND destination_id = ?1 AND due_ms <= ?2 "
+        "SELECT id FROM delivery INDEXED BY delivery_due WHERE state = 2 AND destination_id = ?1 "
+        "AND due_ms <= ?2 "
         "ORDER BY due_ms LIMIT 256",
         {destination_id, now->lease_ms},
         2};
@@ -127,20 +128,23 @@ static int claim_next(struct db *db, const struct db_now *now, const struct db_s
     int64_t active = 0;
     int64_t id = 0;
     int r = find_destination(db, c->destination, &destination_id, &due_ms, err);
-    r = r != 0
-            ? r
-            : core_number(db,
-                          "SELECT count(*) FROM delivery WHERE state = 3 AND destination_id = ?1",
-                          destination_id, &active, err);
+    r = r != 0 ? r
+               : core_number(
+                     db,
+                     "SELECT count(*) FROM delivery INDEXED BY delivery_lease WHERE state = 3 AND "
+                     "destination_id = ?1",
+                     destination_id, &active, err);
     if (r != 0 || due_ms > now->lease_ms || active >= c->max_active) {
         return r != 0 ? r : DB_NONE;
     }
     r = queue_due(db, now, destination_id, err);
-    r = r < 0 ? r
-              : core_number(db,
-                            "SELECT id FROM delivery WHERE state = 1 AND destination_id = ?1 "
-                            "ORDER BY priority, id LIMIT 1",
-                            destination_id, &id, err);
+    r = r < 0
+            ? r
+            : core_number(
+                  db,
+                  "SELECT id FROM delivery INDEXED BY delivery_ready WHERE state = 1 AND destination_id = ?1 "
+                  "ORDER BY priority, id LIMIT 1",
+                  destination_id, &id, err);
     if (r < 0 || id == 0) {
         return r < 0 ? r : DB_NONE;
     }
@@ -539,8 +543,9 @@ static int expire(struct db *db, const struct db_now *now, const struct db_deliv
                   int32_t *ret_n, struct sctd_error *err)
 {
     const struct moves_query query = {
-        "SELECT id FROM delivery WHERE state = 3 AND lease_until_ms <= ?1 UNION ALL "
-        "SELECT id FROM delivery WHERE state = 4 AND due_ms <= ?1 LIMIT 256",
+        "SELECT id FROM delivery INDEXED BY delivery_lease WHERE state = 3 AND lease_until_ms <= ?1 "
+        "UNION ALL "
+        "SELECT id FROM delivery INDEXED BY delivery_wait WHERE state = 4 AND due_ms <= ?1 LIMIT 256",
         {now->lease_ms},
         1};
     static const struct moves_why dead = {"no sign of the sender until its lease was over", NULL};

@@ -247,8 +247,8 @@ int db_deliveries_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *
         db,
         "SELECT ifnull(min(t), -1) FROM (SELECT min(max(d.due_ms, n.due_ms)) AS t FROM delivery AS d "
         "JOIN destination AS n ON n.id = d.destination_id WHERE d.state = 2 "
-        "UNION ALL SELECT min(lease_until_ms) FROM delivery WHERE state = 3 "
-        "UNION ALL SELECT min(due_ms) FROM delivery WHERE state = 4 "
+        "UNION ALL SELECT min(lease_until_ms) FROM delivery INDEXED BY delivery_lease WHERE state = 3 "
+        "UNION ALL SELECT min(due_ms) FROM delivery INDEXED BY delivery_wait WHERE state = 4 "
         "UNION ALL SELECT min(due_ms) FROM destination AS n WHERE due_ms > 0 AND EXISTS "
         "(SELECT 1 FROM delivery WHERE state = 1 AND destination_id = n.id))",
         0, &next, err);

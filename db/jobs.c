@@ -27,7 +27,7 @@ struct db_retry db_retry_default(double random)
 static int queue_due(struct db *db, const struct db_now *now, struct sctd_error *err)
 {
     const struct moves_query query = {
-        "SELECT id FROM job WHERE state = 1 AND due_ms <= ?1 ORDER BY due_ms LIMIT 256",
+        "SELECT id FROM job INDEXED BY job_due WHERE state = 1 AND due_ms <= ?1 ORDER BY due_ms LIMIT 256",
         {now->lease_ms},
         1};
     const struct moves_why why = {"its time has come", NULL};
@@ -45,15 +45,18 @@ static int queue_due(struct db *db, const struct db_now *now, struct sctd_error 
 static int find_next(struct db *db, int64_t *ret_id, struct sctd_error *err)
 {
     int64_t priority = 0;
-    int r = core_number(db, "SELECT ifnull(min(priority), -1) FROM job WHERE state = 0", 0,
-                        &priority, err);
+    int r =
+        core_number(db,
+                    "SELECT ifnull((SELECT priority FROM job INDEXED BY job_ready WHERE state = 0 "
+                    "ORDER BY priority LIMIT 1), -1)",
+                    0, &priority, err);
     if (r < 0 || priority < 0) {
         return r;
     }
     return core_number(
         db,
-        "SELECT (SELECT min(j.id) FROM job AS j WHERE j.state = 0 AND j.priority = ?1 AND "
-        "j.source_id = s.id) AS next_id FROM source AS s WHERE next_id IS NOT NULL "
+        "SELECT (SELECT min(j.id) FROM job AS j INDEXED BY job_ready WHERE j.state = 0 AND "
+        "j.priority = ?1 AND j.source_id = s.id) AS next_id FROM source AS s WHERE next_id IS NOT NULL "
         "ORDER BY s.served LIMIT 1",
         priority, ret_id, err);
 }
@@ -313,7 +316,7 @@ static int expire(struct db *db, const struct db_now *now, const struct db_retry
                   int32_t *ret_n, struct sctd_error *err)
 {
     const struct moves_query query = {
-        "SELECT id FROM job WHERE state = 2 AND lease_until_ms <= ?1 LIMIT 256",
+        "SELECT id FROM job INDEXED BY job_lease WHERE state = 2 AND lease_until_ms <= ?1 LIMIT 256",
         {now->lease_ms},
         1};
     const struct db_work_result result = {.work = DB_WORK_DIED,

@@ -145,11 +145,12 @@ int db_job_counts(struct db *db, int64_t ret_counts[DB_JOB_STATES], struct sctd_
 int db_jobs_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *err)
 {
     int64_t next = 0;
-    const int r =
-        core_number(db,
-                    "SELECT ifnull(min(t), -1) FROM (SELECT min(due_ms) AS t FROM job WHERE "
-                    "state = 1 UNION ALL SELECT min(lease_until_ms) FROM job WHERE state = 2)",
-                    0, &next, err);
+    const int r = core_number(
+        db,
+        "SELECT ifnull(min(t), -1) FROM (SELECT min(due_ms) AS t FROM job INDEXED BY job_due WHERE "
+        "state = 1 UNION ALL SELECT min(lease_until_ms) FROM job "
+        "INDEXED BY job_lease WHERE state = 2)",
+        0, &next, err);
     if (r < 0) {
         return r;
     }
