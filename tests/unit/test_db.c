@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +23,7 @@
 #include "tests/support/db_kit.h"
 
 static const struct db_options options = {false, DB_CHECK_FULL};
+static char path_of_store[64];
 
 static void a_store_is_made_once_and_kept(void)
 {
@@ -171,6 +174,47 @@ static void a_reader_that_stays_makes_the_log_grow_and_its_end_lets_it_be_cut(vo
     kit_remove();
 }
 
+static atomic_bool writing = true;
+
+/* Sees pairs of instances only whole, whatever the writer is doing. */
+static void *read_on(void *arg)
+{
+    int *turns = arg;
+    struct sctd_error err;
+    struct db *reader = NULL;
+    assert(db_open_reader(&reader, path_of_store, &err) == 0);
+    while (atomic_load(&writing) || *turns == 0) {
+        struct db_series s = {0};
+        const int r = db_series_find(reader, "1.2.1.1", &s, &err);
+        assert(r == DB_NONE || (r == 0 && s.instances % 2 == 0));
+        (*turns)++;
+    }
+    db_close(reader);
+    return NULL;
+}
+
+static void threads_with_a_store_each_read_while_one_writes(void)
+{
+    struct db *db = kit_open();
+    (void)snprintf(path_of_store, sizeof path_of_store, "%s", kit_path("jobs.db"));
+    pthread_t thread[3];
+    int turns[3] = {0};
+    for (int i = 0; i < 3; i++) {
+        assert(pthread_create(&thread[i], NULL, read_on, &turns[i]) == 0);
+    }
+    for (int k = 0; k < 60; k += 2) {
+        const struct db_instance pair[] = {kit_instance(1, 1, k), kit_instance(1, 1, k + 1)};
+        struct db_put_result results[2];
+        assert(db_instances_put(db, &kit_now, pair, 2, results, &kit_err) == 0);
+    }
+    atomic_store(&writing, false);
+    for (int i = 0; i < 3; i++) {
+        assert(pthread_join(thread[i], NULL) == 0 && turns[i] > 0);
+    }
+    db_close(db);
+    kit_remove();
+}
+
 static void verify_finds_sums_that_do_not_agree(void)
 {
     static const char *const wrongs[] = {
@@ -206,6 +250,7 @@ int main(void)
     a_checkpoint_cuts_the_log();
     the_log_does_not_grow_without_bound_while_nobody_reads();
     a_reader_that_stays_makes_the_log_grow_and_its_end_lets_it_be_cut();
+    threads_with_a_store_each_read_while_one_writes();
     verify_finds_sums_that_do_not_agree();
     return 0;
 }
