@@ -65,8 +65,10 @@ int delivery_bits_read(struct delivery_bits *ret_bits, struct db *db, int64_t de
     if (r < 0) {
         return r;
     }
-    *ret_bits = bits;
-    bits = (struct delivery_bits){0};
+    ret_bits->n = bits.n;
+    for (int i = 0; i < DELIVERY_SETS; i++) {
+        ret_bits->data[i] = sctd_steal(&bits.data[i]);
+    }
     return 0;
 }
 

@@ -66,14 +66,13 @@ enum db_put {
 enum db_series_state { DB_SERIES_OPEN, DB_SERIES_CLOSED, DB_SERIES_DISCARDED };
 
 struct db_put_result {
-    enum db_put outcome;
-    char kept_file
-        [DB_FILE_SIZE]; /* the file that the store names now: remove another one that was given */
     int64_t series_id;
-    int32_t revision;            /* of the series, after this instance */
-    int32_t instances;           /* in the series now */
-    bool reopened;               /* it had been closed, and this instance began a new revision */
-    char reason[DB_REASON_SIZE]; /* of FULL, BUSY, INVALID, CONFLICT */
+    enum db_put outcome;
+    int32_t revision;             /* of the series, after this instance */
+    int32_t instances;            /* in the series now */
+    bool reopened;                /* it had been closed, and this instance began a new revision */
+    char kept_file[DB_FILE_SIZE]; /* that the store names now: remove another one that was given */
+    char reason[DB_REASON_SIZE];  /* of FULL, BUSY, INVALID, CONFLICT */
 };
 
 /*

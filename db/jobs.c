@@ -11,7 +11,6 @@
 #include "db/deliveries.h"
 #include "db/moves.h"
 #include "db/sql.h"
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 
 enum { BASE_MS = 5000, CAP_MS = 15 * 60 * 1000, FAILURES_MAX = 5, DEATHS_MAX = 3 };

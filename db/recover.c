@@ -10,7 +10,6 @@
 #include "db/jobs.h"
 #include "db/moves.h"
 #include "db/sql.h"
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 
 /* Whether the boot that the store last saw was another one; from now on it is this one. */

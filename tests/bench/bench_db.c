@@ -37,7 +37,7 @@ static void check(int r)
 {
     if (r != 0) {
         (void)fprintf(stderr, "%d %s\n", r, err.text);
-        exit(1);
+        abort();
     }
 }
 
@@ -169,49 +169,62 @@ static void measure(struct db *db, int series)
     print("first_page", took, ROUNDS);
 }
 
+static void fill(struct db *db, int series)
+{
+    const int step = BATCH / PER_SERIES;
+    const double from = seconds();
+    for (int s = 0; s < series; s += step) {
+        const int n = series - s < step ? series - s : step;
+        put(db, s, n, PER_SERIES);
+        for (int k = 0; k < n; k++) {
+            complete(db, s + k, PER_SERIES);
+        }
+    }
+    (void)fprintf(stderr, "filled in %.1f s: run it again to measure\n", seconds() - from);
+}
+
+/* The newest series, whose number is free for those after it. */
+static int64_t newest(struct db *db)
+{
+    const struct db_series_filter filter = {.state = -1, .limit = 1};
+    struct db_series_page page = {0};
+    check(db_series_list(db, &filter, &page, &err));
+    const int64_t id = page.n == 0 ? 0 : page.series[0].id;
+    db_series_page_fini(&page);
+    return id;
+}
+
+static void tell(struct db *db, double opened)
+{
+    struct db_size size;
+    check(db_get_size(db, &size, &err));
+    const int64_t series = newest(db);
+    (void)printf("{\"series\": %lld, \"database_mib\": %.0f, \"open_s\": %.2f", (long long)series,
+                 (double)size.database_bytes / (1 << 20), opened);
+    measure(db, (int)series);
+    check(db_get_size(db, &size, &err));
+    (void)printf(", \"wal_mib\": %.1f}\n", (double)size.wal_bytes / (1 << 20));
+}
+
 int main(int argc, char **argv)
 {
+    const struct db_options options = {true, DB_CHECK_QUICK};
     char path[SCTD_PATH_MAX];
     int64_t series = 0;
+    struct db *db = NULL;
     if (argc != 3 || sctd_parse_i64(&series, argv[2], 0, 1000000, &err) < 0) {
         (void)fprintf(stderr, "usage: bench_db FOLDER SERIES\n");
         return 2;
     }
     check(sctd_path_join(path, argv[1], "jobs.db", &err));
-    const struct db_options options = {true, DB_CHECK_QUICK};
-    struct db *db = NULL;
-    double from = seconds();
+    const double from = seconds();
     check(db_open(&db, path, &options, &err));
     const double opened = seconds() - from;
-    struct db_series last;
-    char text[5][TEXT];
-    const struct db_instance i = instance(text, (int)series - 1, 0);
-    from = seconds();
-    if (series > 0 && db_series_find(db, i.series_uid, &last, &err) == DB_NONE) {
-        const int step = BATCH / PER_SERIES;
-        for (int s = 0; s < (int)series; s += step) {
-            const int n = (int)series - s < step ? (int)series - s : step;
-            put(db, s, n, PER_SERIES);
-            for (int k = 0; k < n; k++) {
-                complete(db, s + k, PER_SERIES);
-            }
-        }
-        (void)fprintf(stderr, "filled in %.1f s: run it again to measure\n", seconds() - from);
-        db_close(db);
-        return 0;
+    if (newest(db) < series) {
+        fill(db, (int)series);
+    } else {
+        tell(db, opened);
     }
-    struct db_size size;
-    check(db_get_size(db, &size, &err));
-    (void)printf("{\"instances\": %lld, \"jobs\": %lld, \"database_mib\": %.0f, \"open_s\": %.2f",
-                 (long long)series * PER_SERIES, (long long)series,
-                 (double)size.database_bytes / (1 << 20), opened);
-    const struct db_series_filter newest = {.state = -1, .limit = 1};
-    struct db_series_page page = {0};
-    check(db_series_list(db, &newest, &page, &err));
-    measure(db, page.n == 0 ? 0 : (int)page.series[0].id); /* numbers that no earlier run used */
-    db_series_page_fini(&page);
-    check(db_get_size(db, &size, &err));
-    (void)printf(", \"wal_mib\": %.1f}\n", (double)size.wal_bytes / (1 << 20));
     db_close(db);
     return 0;
 }

@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/db_kit.h"
 
-#undef NDEBUG
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "db/core.h"
 #include "db/db.h"
-#include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/error.h"
@@ -26,13 +24,15 @@ enum { ROOM = 512, TURNS = 64, TEXT = 80 };
 struct sctd_error kit_err;
 struct db_now kit_now = {.wall_ms = 1700000000000, .lease_ms = 1000000};
 
-static char folder[] = "/tmp/sctd-test-db-XXXXXX";
+static const char pattern[] = "/tmp/sctd-test-db-XXXXXX";
+static char folder[sizeof pattern];
 static bool made;
 
 const char *kit_folder(void)
 {
     if (!made) {
-        assert(mkdtemp(folder) != NULL);
+        memcpy(folder, pattern, sizeof pattern);
+        HOLDS(mkdtemp(folder) != NULL);
         made = true;
     }
     return folder;
@@ -51,7 +51,6 @@ void kit_remove(void)
 {
     sctd_dir_remove(kit_folder());
     made = false;
-    memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
 }
 
 static struct db *must(struct db *db, int r)
@@ -59,7 +58,7 @@ static struct db *must(struct db *db, int r)
     if (r != 0) {
         (void)fprintf(stderr, "%s\n", kit_err.text);
     }
-    assert(r == 0);
+    HOLDS(r == 0);
     return db;
 }
 
@@ -87,13 +86,13 @@ void kit_sql(const char *text)
         _exit(127);
     }
     int status = 0;
-    assert(waitpid(child, &status, 0) == child && status == 0);
+    HOLDS(waitpid(child, &status, 0) == child && status == 0);
 }
 
 int64_t kit_number(struct db *db, const char *text)
 {
     int64_t value = 0;
-    assert(core_number(db, text, 0, &value, &kit_err) == 0);
+    HOLDS(core_number(db, text, 0, &value, &kit_err) == 0);
     return value;
 }
 
@@ -151,8 +150,8 @@ int64_t kit_put(struct db *db, int study, int series, int first, int n)
     for (int k = 0; k < n; k++) {
         const struct db_instance i = kit_instance(study, series, first + k);
         struct db_put_result result;
-        assert(db_instances_put(db, &kit_now, &i, 1, &result, &kit_err) == 0);
-        assert(result.outcome == DB_PUT_STORED);
+        HOLDS(db_instances_put(db, &kit_now, &i, 1, &result, &kit_err) == 0);
+        HOLDS(result.outcome == DB_PUT_STORED);
         id = result.series_id;
     }
     return id;
@@ -195,7 +194,7 @@ int64_t kit_job_of(struct db *db, int series, const struct db_job_spec *spec)
         .job = spec,
     };
     int64_t id = 0;
-    assert(db_series_complete(db, &kit_now, &completion, &id, &kit_err) == 0);
+    HOLDS(db_series_complete(db, &kit_now, &completion, &id, &kit_err) == 0);
     return id;
 }
 
@@ -208,14 +207,14 @@ int64_t kit_job(struct db *db, int series, int n_destinations)
 struct db_job kit_claim(struct db *db)
 {
     struct db_job job;
-    assert(db_job_claim(db, &kit_now, "node/worker", KIT_LEASE_MS, &job, &kit_err) == 0);
+    HOLDS(db_job_claim(db, &kit_now, "node/worker", KIT_LEASE_MS, &job, &kit_err) == 0);
     return job;
 }
 
 struct db_job kit_get(struct db *db, int64_t job_id)
 {
     struct db_job job;
-    assert(db_job_get(db, job_id, &job, &kit_err) == 0);
+    HOLDS(db_job_get(db, job_id, &job, &kit_err) == 0);
     return job;
 }
 
@@ -236,7 +235,7 @@ int kit_done(struct db *db, const struct db_job *job)
 {
     char uids[KIT_OUTPUTS][DB_UID_SIZE];
     struct db_output output[KIT_OUTPUTS];
-    assert(db_job_output_uids(db, job->id, uids, KIT_OUTPUTS, &kit_err) == 0);
+    HOLDS(db_job_output_uids(db, job->id, uids, KIT_OUTPUTS, &kit_err) == 0);
     for (int i = 0; i < KIT_OUTPUTS; i++) {
         output[i] = (struct db_output){.sop_uid = uids[i],
                                        .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
@@ -255,7 +254,7 @@ int64_t kit_written(struct db *db, int series, int n_destinations, bool commitme
     const struct db_job_spec spec = kit_spec(series, n_destinations, commitment);
     const int64_t id = kit_job_of(db, series, &spec);
     const struct db_job job = kit_claim(db);
-    assert(job.id == id);
-    assert(kit_done(db, &job) == 0);
+    HOLDS(job.id == id);
+    HOLDS(kit_done(db, &job) == 0);
     return id;
 }

@@ -5,12 +5,24 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/sha256.h"
+
+/* assert, but always on, and one statement to the tools that count them. */
+#define HOLDS(condition) kit_check((condition), #condition, __FILE__, __LINE__)
+static inline void kit_check(bool holds, const char *condition, const char *file, int line)
+{
+    if (!holds) {
+        (void)fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, condition);
+        abort();
+    }
+}
 
 enum { KIT_OUTPUTS = 3, KIT_LEASE_MS = 60000 };
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,8 +30,8 @@ static void texts_that_do_not_fit_are_refused_by_name(void)
         {{"rule", "\xff", 4, false}, SCTD_EINVAL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        assert(core_check_texts(&cases[i].text, 1, &kit_err) == cases[i].expected);
-        assert(cases[i].expected == 0 || strstr(kit_err.text, "rule") != NULL);
+        HOLDS(core_check_texts(&cases[i].text, 1, &kit_err) == cases[i].expected);
+        HOLDS(cases[i].expected == 0 || strstr(kit_err.text, "rule") != NULL);
     }
 }
 
@@ -42,18 +40,18 @@ static void delays_double_to_a_cap_with_full_jitter(void)
     /* base 5, cap 60: 5 10 20 40 60 60 */
     static const int64_t most[] = {5, 10, 20, 40, 60, 60};
     for (int32_t i = 0; i < 6; i++) {
-        assert(core_delay_ms(5, 60, i + 1, 1.0) == most[i]);
-        assert(core_delay_ms(5, 60, i + 1, 0.0) == 0);
-        assert(core_delay_ms(5, 60, i + 1, 0.5) == most[i] / 2);
+        HOLDS(core_delay_ms(5, 60, i + 1, 1.0) == most[i]);
+        HOLDS(core_delay_ms(5, 60, i + 1, 0.0) == 0);
+        HOLDS(core_delay_ms(5, 60, i + 1, 0.5) == most[i] / 2);
     }
-    assert(core_delay_ms(5000, INT64_MAX, 200, 0.5) > INT64_MAX / 4);
-    assert(core_delay_ms(90, 60, 1, 1.0) == 60);
+    HOLDS(core_delay_ms(5000, INT64_MAX, 200, 0.5) > INT64_MAX / 4);
+    HOLDS(core_delay_ms(90, 60, 1, 1.0) == 60);
 }
 
 static int fail_after_an_event(struct db *db)
 {
     const struct db_event event = {.kind = "k"};
-    assert(core_event(db, &kit_now, &event, &kit_err) == 0);
+    HOLDS(core_event(db, &kit_now, &event, &kit_err) == 0);
     return sctd_error(&kit_err, SCTD_EDATA, "made to fail");
 }
 
@@ -61,13 +59,13 @@ static void an_error_undoes_the_transaction_and_an_outcome_keeps_it(void)
 {
     const struct db_event event = {.kind = "k"};
     struct db *db = kit_open();
-    assert(core_begin(db, &kit_err) == 0);
-    assert(core_end(db, fail_after_an_event(db), &kit_err) == SCTD_EDATA);
-    assert(kit_number(db, "SELECT count(*) FROM event") == 0);
-    assert(core_begin(db, &kit_err) == 0);
-    assert(core_event(db, &kit_now, &event, &kit_err) == 0);
-    assert(core_end(db, DB_EXISTS, &kit_err) == DB_EXISTS);
-    assert(kit_number(db, "SELECT count(*) FROM event") == 1);
+    HOLDS(core_begin(db, &kit_err) == 0);
+    HOLDS(core_end(db, fail_after_an_event(db), &kit_err) == SCTD_EDATA);
+    HOLDS(kit_number(db, "SELECT count(*) FROM event") == 0);
+    HOLDS(core_begin(db, &kit_err) == 0);
+    HOLDS(core_event(db, &kit_now, &event, &kit_err) == 0);
+    HOLDS(core_end(db, DB_EXISTS, &kit_err) == DB_EXISTS);
+    HOLDS(kit_number(db, "SELECT count(*) FROM event") == 1);
     db_close(db);
 }
 
@@ -86,7 +84,7 @@ static void a_page_tells_whether_there_is_another(void)
                              .limit = 4,
                              .layout = {&field, 1, sizeof(struct item)}};
     struct db *db = kit_open();
-    assert(
+    HOLDS(
         sql_run(db->sql,
                 "CREATE TEMP VIEW job_count_of_ten AS WITH RECURSIVE c (id) AS (SELECT 1 UNION ALL "
                 "SELECT id + 1 FROM c WHERE id < 10) SELECT id FROM c",
@@ -100,19 +98,19 @@ static void a_page_tells_whether_there_is_another(void)
         page.after = 0;
         for (int i = 0; i < 3; i++) {
             struct core_rows rows = {0};
-            assert(core_list(db, &page, &rows, &kit_err) == 0);
+            HOLDS(core_list(db, &page, &rows, &kit_err) == 0);
             const struct item *item = rows.data;
-            assert(rows.n == (i < 2 ? 4 : 2) && item[0].id == orders[o].first[i]);
-            assert((rows.next != 0) == (i < 2));
+            HOLDS(rows.n == (i < 2 ? 4 : 2) && item[0].id == orders[o].first[i]);
+            HOLDS((rows.next != 0) == (i < 2));
             page.after = rows.next;
             free(rows.data);
         }
     }
     page.limit = 0;
     struct core_rows rows = {0};
-    assert(core_list(db, &page, &rows, &kit_err) == SCTD_EINVAL);
+    HOLDS(core_list(db, &page, &rows, &kit_err) == SCTD_EINVAL);
     page.limit = DB_PAGE_MAX + 1;
-    assert(core_list(db, &page, &rows, &kit_err) == SCTD_EINVAL);
+    HOLDS(core_list(db, &page, &rows, &kit_err) == SCTD_EINVAL);
     db_close(db);
 }
 

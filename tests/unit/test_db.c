@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,7 +14,6 @@
 #include "db/db.h"
 #include "db/events.h"
 #include "db/instances.h"
-#include "db/jobs.h"
 #include "db/sql.h"
 #include "engine/base/error.h"
 
@@ -32,8 +29,8 @@ static void a_store_is_made_once_and_kept(void)
     db_close(db);
     db_close(NULL);
     db = kit_open();
-    assert(kit_number(db, "SELECT count(*) FROM instance") == 3);
-    assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0 && !db_is_failed(db));
+    HOLDS(kit_number(db, "SELECT count(*) FROM instance") == 3);
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0 && !db_is_failed(db));
     db_close(db);
     kit_remove();
 }
@@ -41,14 +38,14 @@ static void a_store_is_made_once_and_kept(void)
 static void it_is_durable_by_its_settings(void)
 {
     struct db *db = kit_open();
-    assert(kit_number(db, "PRAGMA synchronous") == 2); /* FULL */
-    assert(kit_number(db, "PRAGMA foreign_keys") == 1);
-    assert(kit_number(db, "PRAGMA mmap_size") == 0);
-    assert(kit_number(db, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'") ==
-           1);
-    assert(kit_number(
-               db, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE "
-                   "'sqlite_%' AND NOT strict") == 0);
+    HOLDS(kit_number(db, "PRAGMA synchronous") == 2); /* FULL */
+    HOLDS(kit_number(db, "PRAGMA foreign_keys") == 1);
+    HOLDS(kit_number(db, "PRAGMA mmap_size") == 0);
+    HOLDS(kit_number(db, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'") ==
+          1);
+    HOLDS(kit_number(
+              db, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE "
+                  "'sqlite_%' AND NOT strict") == 0);
     db_close(db);
     kit_remove();
 }
@@ -60,7 +57,7 @@ static void nobody_else_may_read_the_file(void)
     static const char *const names[] = {"jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db.lock"};
     (void)kit_put(db, 1, 1, 0, 1);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        assert(stat(kit_path(names[i]), &st) == 0 && (st.st_mode & 077) == 0);
+        HOLDS(stat(kit_path(names[i]), &st) == 0 && (st.st_mode & 077) == 0);
     }
     db_close(db);
     kit_remove();
@@ -69,10 +66,10 @@ static void nobody_else_may_read_the_file(void)
 static void without_create_a_missing_store_is_an_error(void)
 {
     struct db *db = NULL;
-    assert(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EIO);
-    assert(strstr(kit_err.text, "no job store") != NULL);
-    assert(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EIO);
-    assert(access(kit_path("jobs.db"), F_OK) != 0);
+    HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EIO);
+    HOLDS(strstr(kit_err.text, "no job store") != NULL);
+    HOLDS(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EIO);
+    HOLDS(access(kit_path("jobs.db"), F_OK) != 0);
     kit_remove();
 }
 
@@ -82,14 +79,14 @@ static void an_empty_file_and_a_log_alone_are_damage(void)
     struct db *db = kit_open();
     (void)kit_put(db, 1, 1, 0, 1);
     db_close(db);
-    assert(rename(kit_path("jobs.db"), kit_path("away")) == 0);
-    assert(db_open(&db, kit_path("jobs.db"), &create, &kit_err) == SCTD_EDATA);
-    assert(strstr(kit_err.text, "log") != NULL && access(kit_path("jobs.db"), F_OK) != 0);
-    assert(rename(kit_path("away"), kit_path("jobs.db")) == 0);
+    HOLDS(rename(kit_path("jobs.db"), kit_path("away")) == 0);
+    HOLDS(db_open(&db, kit_path("jobs.db"), &create, &kit_err) == SCTD_EDATA);
+    HOLDS(strstr(kit_err.text, "log") != NULL && access(kit_path("jobs.db"), F_OK) != 0);
+    HOLDS(rename(kit_path("away"), kit_path("jobs.db")) == 0);
     db_close(kit_open());
-    assert(truncate(kit_path("jobs.db"), 0) == 0);
-    assert(db_open(&db, kit_path("jobs.db"), &create, &kit_err) == SCTD_EDATA);
-    assert(strstr(kit_err.text, "empty") != NULL);
+    HOLDS(truncate(kit_path("jobs.db"), 0) == 0);
+    HOLDS(db_open(&db, kit_path("jobs.db"), &create, &kit_err) == SCTD_EDATA);
+    HOLDS(strstr(kit_err.text, "empty") != NULL);
     kit_remove();
 }
 
@@ -99,17 +96,17 @@ static void a_second_opener_is_refused_at_once(void)
     struct db *second = NULL;
     char holder[32];
     (void)snprintf(holder, sizeof holder, "process %ld ", (long)getpid());
-    assert(db_open(&second, kit_path("jobs.db"), &options, &kit_err) == SCTD_EIO);
-    assert(strstr(kit_err.text, holder) != NULL);
-    const pid_t child = fork();
+    HOLDS(db_open(&second, kit_path("jobs.db"), &options, &kit_err) == SCTD_EIO);
+    HOLDS(strstr(kit_err.text, holder) != NULL);
+    const int child = fork();
     if (child == 0) {
         const int r = db_open(&second, kit_path("jobs.db"), &options, &kit_err);
         _exit(r == SCTD_EIO ? 0 : 1);
     }
     int status = 1;
-    assert(waitpid(child, &status, 0) == child && status == 0);
+    HOLDS(waitpid(child, &status, 0) == child && status == 0);
     db_close(db);
-    assert(db_open(&second, kit_path("jobs.db"), &options, &kit_err) == 0);
+    HOLDS(db_open(&second, kit_path("jobs.db"), &options, &kit_err) == 0);
     db_close(second);
     kit_remove();
 }
@@ -119,14 +116,14 @@ static void a_reader_sees_what_is_committed_and_writes_nothing(void)
     const struct db_event event = {.kind = "k"};
     struct db *db = kit_open();
     struct db *reader = kit_open_reader();
-    assert(kit_number(reader, "SELECT count(*) FROM instance") == 0);
+    HOLDS(kit_number(reader, "SELECT count(*) FROM instance") == 0);
     (void)kit_put(db, 1, 1, 0, 2);
-    assert(kit_number(reader, "SELECT count(*) FROM instance") == 2);
-    assert(db_event_add(reader, &kit_now, &event, &kit_err) == SCTD_EINVAL);
+    HOLDS(kit_number(reader, "SELECT count(*) FROM instance") == 2);
+    HOLDS(db_event_add(reader, &kit_now, &event, &kit_err) == SCTD_EINVAL);
     db_close(reader);
     db_close(db);
     reader = kit_open_reader(); /* without a writer, with its log */
-    assert(kit_number(reader, "SELECT count(*) FROM instance") == 2);
+    HOLDS(kit_number(reader, "SELECT count(*) FROM instance") == 2);
     db_close(reader);
     kit_remove();
 }
@@ -137,8 +134,8 @@ static void a_checkpoint_cuts_the_log(void)
     struct db_size size;
     struct db *db = kit_open();
     (void)kit_put(db, 1, 1, 0, 20);
-    assert(db_get_size(db, &size, &kit_err) == 0 && size.wal_bytes > 0 && size.database_bytes > 0);
-    assert(db_checkpoint(db, &left, &kit_err) == 0 && left == 0);
+    HOLDS(db_get_size(db, &size, &kit_err) == 0 && size.wal_bytes > 0 && size.database_bytes > 0);
+    HOLDS(db_checkpoint(db, &left, &kit_err) == 0 && left == 0);
     db_close(db);
     kit_remove();
 }
@@ -150,8 +147,8 @@ static void the_log_does_not_grow_without_bound_while_nobody_reads(void)
     for (int i = 0; i < 400; i++) {
         (void)kit_put(db, 1, 1, 10 * i, 10);
     }
-    assert(db_get_size(db, &size, &kit_err) == 0);
-    assert(size.wal_bytes < 3 * 1000 * 4096); /* a checkpoint every 1,000 pages */
+    HOLDS(db_get_size(db, &size, &kit_err) == 0);
+    HOLDS(size.wal_bytes < (int64_t)3 * 1000 * 4096); /* a checkpoint every 1,000 pages */
     db_close(db);
     kit_remove();
 }
@@ -162,13 +159,13 @@ static void a_reader_that_stays_makes_the_log_grow_and_its_end_lets_it_be_cut(vo
     struct db *db = kit_open();
     struct db *reader = kit_open_reader();
     (void)kit_put(db, 1, 1, 0, 1);
-    assert(core_begin_read(reader, &kit_err) == 0);
-    assert(kit_number(reader, "SELECT count(*) FROM instance") == 1);
+    HOLDS(core_begin_read(reader, &kit_err) == 0);
+    HOLDS(kit_number(reader, "SELECT count(*) FROM instance") == 1);
     (void)kit_put(db, 1, 1, 1, 200);
-    assert(sql_checkpoint(db->sql, false, &kit_err) == 0);
-    assert(kit_number(reader, "SELECT count(*) FROM instance") == 1);
-    assert(core_end(reader, 0, &kit_err) == 0);
-    assert(db_checkpoint(db, &left, &kit_err) == 0 && left == 0);
+    HOLDS(sql_checkpoint(db->sql, false, &kit_err) == 0);
+    HOLDS(kit_number(reader, "SELECT count(*) FROM instance") == 1);
+    HOLDS(core_end(reader, 0, &kit_err) == 0);
+    HOLDS(db_checkpoint(db, &left, &kit_err) == 0 && left == 0);
     db_close(reader);
     db_close(db);
     kit_remove();
@@ -182,11 +179,11 @@ static void *read_on(void *arg)
     int *turns = arg;
     struct sctd_error err;
     struct db *reader = NULL;
-    assert(db_open_reader(&reader, path_of_store, &err) == 0);
+    HOLDS(db_open_reader(&reader, path_of_store, &err) == 0);
     while (atomic_load(&writing) || *turns == 0) {
         struct db_series s = {0};
         const int r = db_series_find(reader, "1.2.1.1", &s, &err);
-        assert(r == DB_NONE || (r == 0 && s.instances % 2 == 0));
+        HOLDS(r == DB_NONE || (r == 0 && s.instances % 2 == 0));
         (*turns)++;
     }
     db_close(reader);
@@ -200,16 +197,16 @@ static void threads_with_a_store_each_read_while_one_writes(void)
     pthread_t thread[3];
     int turns[3] = {0};
     for (int i = 0; i < 3; i++) {
-        assert(pthread_create(&thread[i], NULL, read_on, &turns[i]) == 0);
+        HOLDS(pthread_create(&thread[i], NULL, read_on, &turns[i]) == 0);
     }
     for (int k = 0; k < 60; k += 2) {
         const struct db_instance pair[] = {kit_instance(1, 1, k), kit_instance(1, 1, k + 1)};
         struct db_put_result results[2];
-        assert(db_instances_put(db, &kit_now, pair, 2, results, &kit_err) == 0);
+        HOLDS(db_instances_put(db, &kit_now, pair, 2, results, &kit_err) == 0);
     }
     atomic_store(&writing, false);
     for (int i = 0; i < 3; i++) {
-        assert(pthread_join(thread[i], NULL) == 0 && turns[i] > 0);
+        HOLDS(pthread_join(thread[i], NULL) == 0 && turns[i] > 0);
     }
     db_close(db);
     kit_remove();
@@ -227,12 +224,12 @@ static void verify_finds_sums_that_do_not_agree(void)
     for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
         struct db *db = kit_open();
         (void)kit_job(db, 1, 1);
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_sql(wrongs[i]);
         db = kit_open();
-        assert(db_verify(db, DB_CHECK_QUICK, &kit_err) == 0);
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == SCTD_EDATA);
+        HOLDS(db_verify(db, DB_CHECK_QUICK, &kit_err) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == SCTD_EDATA);
         db_close(db);
         kit_remove();
     }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store on a disk that is full, fails or may not be written, and damaged in every way: this program
  * has its own system calls for what SQLite writes. */
-#undef NDEBUG
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,7 +74,7 @@ static int put(struct db *db, int series, int number)
     const struct db_instance i = kit_instance(1, series, number);
     struct db_put_result result;
     const int r = db_instances_put(db, &kit_now, &i, 1, &result, &kit_err);
-    assert(r < 0 || result.outcome == DB_PUT_STORED);
+    HOLDS(r < 0 || result.outcome == DB_PUT_STORED);
     return r;
 }
 
@@ -84,7 +82,7 @@ static bool has(struct db *db, int series, int number)
 {
     const struct db_instance i = kit_instance(1, series, number);
     struct db_found found;
-    assert(db_instances_find(db, &i.sop_uid, 1, &found, &kit_err) == 0);
+    HOLDS(db_instances_find(db, &i.sop_uid, 1, &found, &kit_err) == 0);
     return found.found;
 }
 
@@ -94,7 +92,7 @@ static void a_full_disk_is_told_and_passes(void)
     for (int64_t bytes = 0; bytes <= 40960; bytes += 512) {
         struct db *db = kit_open();
         for (int k = 0; k < 5; k++) {
-            assert(put(db, 1, k) == 0);
+            HOLDS(put(db, 1, k) == 0);
         }
         room = bytes;
         write_errno = ENOSPC;
@@ -102,22 +100,22 @@ static void a_full_disk_is_told_and_passes(void)
         room = -1;
         if (r < 0) {
             refused++;
-            assert(r == SCTD_EIO && strstr(kit_err.text, "the disk is full") != NULL);
+            HOLDS(r == SCTD_EIO && strstr(kit_err.text, "the disk is full") != NULL);
         }
-        assert(!db_is_failed(db) && has(db, 1, 5) == (r == 0));
+        HOLDS(!db_is_failed(db) && has(db, 1, 5) == (r == 0));
         for (int k = 6; k < 9; k++) { /* there is room again */
-            assert(put(db, 1, k) == 0);
+            HOLDS(put(db, 1, k) == 0);
         }
         db_close(db);
         db = kit_open();
         for (int k = 0; k < 9; k++) {
-            assert(has(db, 1, k) == (k != 5 || r == 0));
+            HOLDS(has(db, 1, k) == (k != 5 || r == 0));
         }
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_remove();
     }
-    assert(refused > 10 && refused < 81);
+    HOLDS(refused > 10 && refused < 81);
 }
 
 /* The file system itself says no here, to the log's shared memory too. */
@@ -135,20 +133,20 @@ static void a_full_file_system_is_told_and_passes(void)
         r = put(db, 1, kept);
         kept += r == 0 ? 1 : 0;
     }
-    assert(r == SCTD_EIO && kept > 20);
+    HOLDS(r == SCTD_EIO && kept > 20);
     for (int k = 0; k < 50; k++) {
-        assert(put(db, 1, kept) == SCTD_EIO);
+        HOLDS(put(db, 1, kept) == SCTD_EIO);
     }
-    assert(!db_is_failed(db));
-    assert(mount("none", kit_folder(), "tmpfs", MS_REMOUNT, "size=8m") == 0);
-    assert(put(db, 1, kept) == 0);
+    HOLDS(!db_is_failed(db));
+    HOLDS(mount("none", kit_folder(), "tmpfs", MS_REMOUNT, "size=8m") == 0);
+    HOLDS(put(db, 1, kept) == 0);
     db_close(db);
     db = kit_open();
     for (int k = 0; k <= kept; k++) {
-        assert(has(db, 1, k));
+        HOLDS(has(db, 1, k));
     }
     db_close(db);
-    assert(umount(kit_folder()) == 0);
+    HOLDS(umount(kit_folder()) == 0);
     kit_remove();
 }
 
@@ -157,7 +155,7 @@ static void a_failed_sync_ends_the_writing_and_loses_nothing(void)
     int failures = 0;
     for (int n = 0; n < 6; n++) {
         struct db *db = kit_open();
-        assert(put(db, 1, 0) == 0);
+        HOLDS(put(db, 1, 0) == 0);
         int64_t left = 0;
         syncs_left = n;
         int r = put(db, 1, 1);
@@ -167,32 +165,32 @@ static void a_failed_sync_ends_the_writing_and_loses_nothing(void)
         syncs_left = -1; /* the disk says that it is well again */
         if (r < 0) {
             failures++;
-            assert(r == SCTD_EIO && db_is_failed(db));
-            assert(put(db, 1, 3) == SCTD_EIO && strstr(kit_err.text, "opened again") != NULL);
+            HOLDS(r == SCTD_EIO && db_is_failed(db));
+            HOLDS(put(db, 1, 3) == SCTD_EIO && strstr(kit_err.text, "opened again") != NULL);
         }
         db_close(db);
         db = kit_open();
-        assert(has(db, 1, 0) && (first < 0 || has(db, 1, 1)));
-        assert(put(db, 1, 4) == 0);
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(has(db, 1, 0) && (first < 0 || has(db, 1, 1)));
+        HOLDS(put(db, 1, 4) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_remove();
     }
-    assert(failures >= 3);
+    HOLDS(failures >= 3);
 }
 
 static void a_failed_write_undoes_its_transaction_alone(void)
 {
     struct db *db = kit_open();
-    assert(put(db, 1, 0) == 0);
+    HOLDS(put(db, 1, 0) == 0);
     room = 1000;
     write_errno = EIO;
-    assert(put(db, 1, 1) == SCTD_EIO);
+    HOLDS(put(db, 1, 1) == SCTD_EIO);
     room = -1;
-    assert(has(db, 1, 0) && !has(db, 1, 1) && put(db, 1, 2) == 0);
+    HOLDS(has(db, 1, 0) && !has(db, 1, 1) && put(db, 1, 2) == 0);
     db_close(db);
     db = kit_open();
-    assert(has(db, 1, 0) && !has(db, 1, 1) && has(db, 1, 2));
+    HOLDS(has(db, 1, 0) && !has(db, 1, 1) && has(db, 1, 2));
     db_close(db);
     kit_remove();
 }
@@ -200,7 +198,7 @@ static void a_failed_write_undoes_its_transaction_alone(void)
 static void a_folder_that_may_not_be_written_is_told(void)
 {
     db_close(kit_open());
-    assert(chmod(kit_folder(), 0555) == 0);
+    HOLDS(chmod(kit_folder(), 0555) == 0);
     const pid_t child = fork();
     if (child == 0) {
         const struct db_options options = {true, DB_CHECK_QUICK};
@@ -210,8 +208,8 @@ static void a_folder_that_may_not_be_written_is_told(void)
         _exit(ordinary && r == SCTD_EIO && strstr(kit_err.text, "ermission") != NULL ? 0 : 1);
     }
     int status = 1;
-    assert(waitpid(child, &status, 0) == child && status == 0);
-    assert(chmod(kit_folder(), 0700) == 0);
+    HOLDS(waitpid(child, &status, 0) == child && status == 0);
+    HOLDS(chmod(kit_folder(), 0700) == 0);
     db_close(kit_open());
     kit_remove();
 }
@@ -226,9 +224,9 @@ struct bytes {
 static struct bytes read_file(const char *path)
 {
     struct sctd_map map = {0};
-    assert(sctd_map_open(&map, path, &kit_err) == 0);
+    HOLDS(sctd_map_open(&map, path, &kit_err) == 0);
     struct bytes b = {malloc(map.size + 1), map.size};
-    assert(b.data != NULL);
+    HOLDS(b.data != NULL);
     memcpy(b.data, map.data, map.size);
     sctd_map_close(&map);
     return b;
@@ -236,7 +234,7 @@ static struct bytes read_file(const char *path)
 
 static void write_file(const char *path, const struct bytes *b, size_t size)
 {
-    assert(sctd_file_replace(path, b->data, size, &kit_err) == 0);
+    HOLDS(sctd_file_replace(path, b->data, size, &kit_err) == 0);
 }
 
 /* A store of SERIES closed series with jobs; its log is in the database or beside it. */
@@ -246,7 +244,7 @@ static void make_store(bool in_log)
     for (int s = 0; s < SERIES; s++) {
         const struct db_job_spec spec = kit_spec(s, 1, true);
         for (int k = 2; k < PER_SERIES; k++) {
-            assert(put(db, s, k) == 0);
+            HOLDS(put(db, s, k) == 0);
         }
         const struct db_completion c = {.series_id = kit_put(db, 1, s, 0, 2),
                                         .revision = 1,
@@ -255,11 +253,11 @@ static void make_store(bool in_log)
                                         .reason = "all came",
                                         .job = &spec};
         int64_t id = 0;
-        assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == 0);
+        HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == 0);
     }
     int64_t left = 0;
     if (!in_log) {
-        assert(db_checkpoint(db, &left, &kit_err) == 0);
+        HOLDS(db_checkpoint(db, &left, &kit_err) == 0);
     }
     db_close(db);
 }
@@ -276,7 +274,7 @@ static int count_and_read(struct db *db)
     const struct db_job_filter filter = {.state = -1, .limit = 100};
     struct db_job_page page = {0};
     const int r = db_job_list(db, &filter, &page, &kit_err);
-    assert(r == 0 || r == SCTD_EDATA);
+    HOLDS(r == 0 || r == SCTD_EDATA);
     db_job_page_fini(&page);
     return n;
 }
@@ -290,7 +288,7 @@ static void a_damaged_store_is_refused_or_whole_and_never_touched(void)
     int refused = 0;
     for (int i = 0; i < FLIPS + CUTS; i++) {
         struct bytes b = {malloc(sound.size), sound.size};
-        assert(b.data != NULL);
+        HOLDS(b.data != NULL);
         memcpy(b.data, sound.data, sound.size);
         size_t size = sound.size;
         if (i < FLIPS) {
@@ -307,22 +305,34 @@ static void a_damaged_store_is_refused_or_whole_and_never_touched(void)
         if (r < 0) {
             const struct bytes after = read_file(kit_path("jobs.db"));
             refused++;
-            assert(r == SCTD_EDATA && after.size == size);
-            assert(memcmp(after.data, b.data, size) == 0);
-            assert(strstr(kit_err.text, "restore") != NULL ||
-                   strstr(kit_err.text, "another path") != NULL);
+            HOLDS(r == SCTD_EDATA && after.size == size);
+            HOLDS(memcmp(after.data, b.data, size) == 0);
+            HOLDS(strstr(kit_err.text, "restore") != NULL ||
+                  strstr(kit_err.text, "another path") != NULL);
             free(after.data);
         } else {
-            assert(i < FLIPS && count_and_read(db) == SERIES * PER_SERIES);
+            HOLDS(i < FLIPS && count_and_read(db) == SERIES * PER_SERIES);
             db_close(db);
         }
         free(b.data);
     }
     (void)fprintf(stderr, "%d of %d damaged stores refused, the others had all instances\n",
                   refused, FLIPS + CUTS);
-    assert(refused > CUTS);
+    HOLDS(refused > CUTS);
     free(sound.data);
     kit_remove();
+}
+
+/* What is there came before what is not. */
+static void check_prefix(struct db *db)
+{
+    static const int order[] = {2, 0, 1}; /* of make_store */
+    bool ended = false;
+    for (int i = 0; i < SERIES * PER_SERIES; i++) {
+        const bool there = has(db, i / PER_SERIES, order[i % PER_SERIES]);
+        HOLDS(!(ended && there));
+        ended = ended || !there;
+    }
 }
 
 static void a_damaged_log_leaves_a_prefix(void)
@@ -331,31 +341,19 @@ static void a_damaged_log_leaves_a_prefix(void)
     const struct bytes database = read_file(kit_path("jobs.db"));
     const struct bytes log = read_file(kit_path("jobs.db-wal"));
     struct sctd_rng rng = {11};
-    assert(log.size > 100000);
+    HOLDS(log.size > 100000);
     for (int i = 0; i < 2 * CUTS; i++) {
-        struct bytes b = {malloc(log.size), log.size};
-        assert(b.data != NULL);
-        memcpy(b.data, log.data, log.size);
         const size_t at = (size_t)(sctd_rng_next(&rng) % log.size);
-        if (i % 2 == 0) {
-            b.data[at] = (char)(b.data[at] ^ 0x10);
-        }
+        const char flip = i % 2 == 0 ? 0x10 : 0;
         (void)unlink(kit_path("jobs.db-shm"));
         write_file(kit_path("jobs.db"), &database, database.size);
-        write_file(kit_path("jobs.db-wal"), &b, i % 2 == 0 ? log.size : at);
+        log.data[at] = (char)(log.data[at] ^ flip);
+        write_file(kit_path("jobs.db-wal"), &log, flip != 0 ? log.size : at);
+        log.data[at] = (char)(log.data[at] ^ flip);
         struct db *db = kit_open();
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
-        bool ended = false; /* what is there came before what is not */
-        for (int s = 0; s < SERIES; s++) {
-            static const int order[] = {2, 0, 1};
-            for (int k = 0; k < PER_SERIES; k++) {
-                const bool there = has(db, s, order[k]);
-                assert(!(ended && there));
-                ended = ended || !there;
-            }
-        }
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        check_prefix(db);
         db_close(db);
-        free(b.data);
     }
     free(database.data);
     free(log.data);
@@ -365,9 +363,9 @@ static void a_damaged_log_leaves_a_prefix(void)
 static void a_lost_index_of_the_log_is_made_again(void)
 {
     make_store(true);
-    assert(unlink(kit_path("jobs.db-shm")) == 0);
+    HOLDS(unlink(kit_path("jobs.db-shm")) == 0);
     struct db *db = kit_open();
-    assert(count_and_read(db) == SERIES * PER_SERIES);
+    HOLDS(count_and_read(db) == SERIES * PER_SERIES);
     db_close(db);
     kit_remove();
 }

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer is killed at random moments; what it was told is kept is there, and nothing is half. */
-#undef NDEBUG
-#include <assert.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -20,7 +18,6 @@
 #include "db/jobs.h"
 #include "db/schema.h"
 #include "db/sql.h"
-#include "engine/base/error.h"
 #include "engine/base/rng.h"
 
 #include "tests/support/db_kit.h"
@@ -48,9 +45,9 @@ static void put_batch(struct db *db, int series, int64_t *ret_series_id)
     for (int k = 0; k < n; k++) {
         batch[k] = kit_instance(1, series, k);
     }
-    assert(db_instances_put(db, &kit_now, batch, (size_t)n, results, &kit_err) == 0);
+    HOLDS(db_instances_put(db, &kit_now, batch, (size_t)n, results, &kit_err) == 0);
     /* After a kill it may be there although nobody was told: then it is the same. */
-    assert(results[0].outcome == DB_PUT_STORED || results[0].outcome == DB_PUT_SAME);
+    HOLDS(results[0].outcome == DB_PUT_STORED || results[0].outcome == DB_PUT_SAME);
     *ret_series_id = results[0].series_id;
 }
 
@@ -65,14 +62,14 @@ static void complete(struct db *db, int series, int64_t series_id)
                                     .job = &spec};
     int64_t id = 0;
     const int r = db_series_complete(db, &kit_now, &c, &id, &kit_err);
-    assert(r == 0 || r == DB_CHANGED);
+    HOLDS(r == 0 || r == DB_CHANGED);
 }
 
 static void convert(struct db *db)
 {
     struct db_job job;
     while (db_job_claim(db, &kit_now, "node/w", KIT_LEASE_MS, &job, &kit_err) == 0) {
-        assert(kit_done(db, &job) == 0);
+        HOLDS(kit_done(db, &job) == 0);
     }
 }
 
@@ -85,22 +82,22 @@ static void send_all(struct db *db)
     struct db_delivery d;
     int32_t n = 0;
     /* A request for commitment that a killed writer made is never answered. */
-    assert(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0);
+    HOLDS(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0);
     while (db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0) {
         const struct db_send_token token = db_delivery_token(&d);
         char uid[DB_UID_SIZE];
         (void)snprintf(uid, sizeof uid, "%.50s.%d", d.output_series_uid, (int)d.attempt);
-        assert(db_delivery_progress(db, &kit_now, token, KIT_LEASE_MS, &stored, &kit_err) == 0);
-        assert(db_delivery_ask(db, &kit_now, token, uid, KIT_LEASE_MS, &kit_err) == 0);
+        HOLDS(db_delivery_progress(db, &kit_now, token, KIT_LEASE_MS, &stored, &kit_err) == 0);
+        HOLDS(db_delivery_ask(db, &kit_now, token, uid, KIT_LEASE_MS, &kit_err) == 0);
         char uids[KIT_OUTPUTS][DB_UID_SIZE];
-        assert(db_job_output_uids(db, d.job_id, uids, KIT_OUTPUTS, &kit_err) == 0);
+        HOLDS(db_job_output_uids(db, d.job_id, uids, KIT_OUTPUTS, &kit_err) == 0);
         const char *committed[] = {uids[0], uids[1], uids[2]};
         const struct db_commitment_report report = {.transaction_uid = uid,
                                                     .destination = "pacs1",
                                                     .committed = committed,
                                                     .n_committed = 3};
         int64_t id = 0;
-        assert(db_delivery_report(db, &kit_now, &report, &retry, &id, &kit_err) == 0);
+        HOLDS(db_delivery_report(db, &kit_now, &report, &retry, &id, &kit_err) == 0);
     }
 }
 
@@ -110,7 +107,7 @@ static void write_for_ever(struct ledger *ledger)
     const struct db_recovery recovery = {"boot", "node", 0};
     struct db_recovered recovered;
     struct db *db = kit_open();
-    assert(db_recover(db, &kit_now, &recovery, &recovered, &kit_err) == 0);
+    HOLDS(db_recover(db, &kit_now, &recovery, &recovered, &kit_err) == 0);
     atomic_store(&ledger->ready, 1);
     for (int series = atomic_load(&ledger->sent) + 1;; series++) {
         int64_t id = 0;
@@ -147,14 +144,14 @@ static void start_and_kill(struct ledger *ledger, struct sctd_rng *rng)
     }
     sleep_us(us);
     int status = 0;
-    assert(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
-    assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* and not by an assertion */
+    HOLDS(kill(child, SIGKILL) == 0 && waitpid(child, &status, 0) == child);
+    HOLDS(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* and not by an assertion */
 }
 
 static int64_t number_of(struct db *db, const char *text, int64_t parameter)
 {
     int64_t value = 0;
-    assert(core_number(db, text, parameter, &value, &kit_err) == 0);
+    HOLDS(core_number(db, text, parameter, &value, &kit_err) == 0);
     return value;
 }
 
@@ -163,32 +160,32 @@ static void check_series(struct db *db, const struct ledger *ledger, int series)
     const struct db_instance i = kit_instance(1, series, 0);
     struct db_series s = {0};
     const int r = db_series_find(db, i.series_uid, &s, &kit_err);
-    assert(r == 0 || (r == DB_NONE && series > atomic_load(&ledger->put)));
+    HOLDS(r == 0 || (r == DB_NONE && series > atomic_load(&ledger->put)));
     if (r == DB_NONE) {
         return;
     }
-    assert(s.instances == batch_size(series)); /* all of its batch or nothing */
+    HOLDS(s.instances == batch_size(series)); /* all of its batch or nothing */
     const int64_t state =
         number_of(db, "SELECT ifnull((SELECT state FROM job WHERE series_id = ?1), -1)", s.id);
-    assert(number_of(db, "SELECT count(*) FROM job WHERE series_id = ?1", s.id) <= 1);
-    assert((s.state == DB_SERIES_CLOSED) == (state >= 0));
-    assert(state >= 0 || series > atomic_load(&ledger->completed));
-    assert(state >= DB_JOB_DELIVERING || series > atomic_load(&ledger->written));
-    assert(state == DB_JOB_DONE || series > atomic_load(&ledger->sent));
+    HOLDS(number_of(db, "SELECT count(*) FROM job WHERE series_id = ?1", s.id) <= 1);
+    HOLDS((s.state == DB_SERIES_CLOSED) == (state >= 0));
+    HOLDS(state >= 0 || series > atomic_load(&ledger->completed));
+    HOLDS(state >= DB_JOB_DELIVERING || series > atomic_load(&ledger->written));
+    HOLDS(state == DB_JOB_DONE || series > atomic_load(&ledger->sent));
 }
 
 static void check_store(const struct ledger *ledger)
 {
     struct db *db = kit_open(); /* a full check of every page and index */
-    assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
     const int last = atomic_load(&ledger->put) + 1;
     const int first = last > 40 ? last - 40 : 1;
     for (int series = first; series <= last; series++) {
         check_series(db, ledger, series);
     }
-    assert(number_of(db, "SELECT count(*) FROM series", 0) >= atomic_load(&ledger->put));
-    assert(number_of(db, "SELECT count(*) FROM job WHERE state = 4", 0) >=
-           atomic_load(&ledger->sent));
+    HOLDS(number_of(db, "SELECT count(*) FROM series", 0) >= atomic_load(&ledger->put));
+    HOLDS(number_of(db, "SELECT count(*) FROM job WHERE state = 4", 0) >=
+          atomic_load(&ledger->sent));
     db_close(db);
 }
 
@@ -196,7 +193,7 @@ static void kills_lose_nothing_that_was_told_and_leave_nothing_half(void)
 {
     struct ledger *ledger =
         mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    assert(ledger != MAP_FAILED);
+    HOLDS(ledger != MAP_FAILED);
     struct sctd_rng rng = {2024};
     (void)kit_folder();
     for (int round = 0; round < ROUNDS; round++) {
@@ -205,8 +202,8 @@ static void kills_lose_nothing_that_was_told_and_leave_nothing_half(void)
     }
     (void)fprintf(stderr, "%d kills; %d series put, %d delivered\n", ROUNDS,
                   atomic_load(&ledger->put), atomic_load(&ledger->sent));
-    assert(atomic_load(&ledger->sent) > ROUNDS / 2);
-    assert(munmap(ledger, sizeof *ledger) == 0);
+    HOLDS(atomic_load(&ledger->sent) > ROUNDS / 2);
+    HOLDS(munmap(ledger, sizeof *ledger) == 0);
     kit_remove();
 }
 
@@ -217,8 +214,8 @@ static void a_killed_migration_leaves_the_old_version_or_the_new(void)
     int versions[2] = {0, 0};
     for (int round = 0; round < MIGRATIONS; round++) {
         struct sql *sql = NULL;
-        assert(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
-        assert(schema_migrate(sql, schema_steps, 0, 1, &kit_err) == 0);
+        HOLDS(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
+        HOLDS(schema_migrate(sql, schema_steps, 0, 1, &kit_err) == 0);
         sql_close(sql);
         const char *path = kit_path("jobs.db");
         const pid_t child = fork();
@@ -229,13 +226,13 @@ static void a_killed_migration_leaves_the_old_version_or_the_new(void)
         sleep_us((long)(sctd_rng_next(&rng) % 12000));
         int status = 0;
         (void)kill(child, SIGKILL);
-        assert(waitpid(child, &status, 0) == child);
-        assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
-        assert(sql_open(&sql, path, SQL_WRITE, &kit_err) == 0);
+        HOLDS(waitpid(child, &status, 0) == child);
+        HOLDS(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        HOLDS(sql_open(&sql, path, SQL_WRITE, &kit_err) == 0);
         size_t version = 0;
-        assert(schema_get_version(sql, &version, &kit_err) == 0);
-        assert(version == 1 || version == schema_count);
-        assert(sql_check(sql, true, &kit_err) == 0);
+        HOLDS(schema_get_version(sql, &version, &kit_err) == 0);
+        HOLDS(version == 1 || version == schema_count);
+        HOLDS(sql_check(sql, true, &kit_err) == 0);
         versions[version == 1 ? 0 : 1]++;
         sql_close(sql);
         db_close(kit_open());
@@ -258,10 +255,10 @@ static void a_killed_creation_leaves_no_store_or_a_whole_one(void)
         sleep_us((long)(sctd_rng_next(&rng) % 12000));
         int status = 0;
         (void)kill(child, SIGKILL);
-        assert(waitpid(child, &status, 0) == child);
-        assert(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+        HOLDS(waitpid(child, &status, 0) == child);
+        HOLDS(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
         struct db *db = kit_open();
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_remove();
     }

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "db/db.h"
 #include "db/deliveries.h"
-#include "db/jobs.h"
-#include "engine/base/error.h"
 
 #include "tests/support/db_kit.h"
 
@@ -16,7 +12,7 @@ static size_t count(struct db *db, struct db_delivery_filter filter)
 {
     struct db_delivery_page list = {0};
     filter.limit = 100;
-    assert(db_delivery_list(db, &filter, &list, &kit_err) == 0);
+    HOLDS(db_delivery_list(db, &filter, &list, &kit_err) == 0);
     const size_t n = list.n;
     db_delivery_page_fini(&list);
     return n;
@@ -27,11 +23,11 @@ static void lists_are_filtered(void)
     struct db *db = kit_open();
     const int64_t job = kit_written(db, 1, 2, false);
     (void)kit_job(db, 2, 1);
-    assert(count(db, (struct db_delivery_filter){.state = -1}) == 3);
-    assert(count(db, (struct db_delivery_filter){.state = -1, .job_id = job}) == 2);
-    assert(count(db, (struct db_delivery_filter){.state = DB_DELIVERY_WAITING}) == 1);
-    assert(count(db, (struct db_delivery_filter){.state = -1, .destination = "pacs1"}) == 2);
-    assert(count(db, (struct db_delivery_filter){.state = -1, .destination = "pacs3"}) == 0);
+    HOLDS(count(db, (struct db_delivery_filter){.state = -1}) == 3);
+    HOLDS(count(db, (struct db_delivery_filter){.state = -1, .job_id = job}) == 2);
+    HOLDS(count(db, (struct db_delivery_filter){.state = DB_DELIVERY_WAITING}) == 1);
+    HOLDS(count(db, (struct db_delivery_filter){.state = -1, .destination = "pacs1"}) == 2);
+    HOLDS(count(db, (struct db_delivery_filter){.state = -1, .destination = "pacs3"}) == 0);
     db_close(db);
     kit_remove();
 }
@@ -41,16 +37,16 @@ static void files_come_in_their_order_with_their_hashes(void)
     struct db *db = kit_open();
     (void)kit_written(db, 1, 1, false);
     struct db_file_set files = {0};
-    assert(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == KIT_OUTPUTS);
+    HOLDS(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == KIT_OUTPUTS);
     for (size_t i = 0; i < files.n; i++) {
-        assert(files.file[i].size == 2000 + (int64_t)i && files.file[i].sha256[0] == i);
-        assert(strcmp(files.file[i].sop_class_uid, "1.2.840.10008.5.1.4.1.1.2") == 0);
-        assert(!files.file[i].stored && !files.file[i].committed);
+        HOLDS(files.file[i].size == 2000 + (int64_t)i && files.file[i].sha256[0] == i);
+        HOLDS(strcmp(files.file[i].sop_class_uid, "1.2.840.10008.5.1.4.1.1.2") == 0);
+        HOLDS(!files.file[i].stored && !files.file[i].committed);
     }
     db_file_set_fini(&files);
-    assert(db_delivery_files(db, 99, &files, &kit_err) == DB_NONE);
+    HOLDS(db_delivery_files(db, 99, &files, &kit_err) == DB_NONE);
     (void)kit_job(db, 2, 1); /* not written yet */
-    assert(db_delivery_files(db, 2, &files, &kit_err) == 0 && files.n == 0);
+    HOLDS(db_delivery_files(db, 2, &files, &kit_err) == 0 && files.n == 0);
     db_file_set_fini(&files);
     db_close(db);
     kit_remove();
@@ -72,21 +68,21 @@ static void a_destination_tells_its_backlog_and_health(void)
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     struct db_delivery d;
-    assert(db_delivery_claim(db, &kit_now, &first, &d, &kit_err) == 0);
-    assert(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &down, &retry, &kit_err) == 0);
-    assert(db_delivery_claim(db, &kit_now, &second, &d, &kit_err) == 0);
-    assert(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
-    assert(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &done, &retry, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &first, &d, &kit_err) == 0);
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &down, &retry, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &second, &d, &kit_err) == 0);
+    HOLDS(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &done, &retry, &kit_err) == 0);
     struct db_destination_page list = {0};
-    assert(db_destination_list(db, &list, &kit_err) == 0 && list.n == 2);
+    HOLDS(db_destination_list(db, &list, &kit_err) == 0 && list.n == 2);
     const struct db_destination *one = &list.destination[0];
     const struct db_destination *two = &list.destination[1];
-    assert(strcmp(one->name, "pacs1") == 0 && one->backlog == 2 && one->failures == 1);
-    assert(one->due_ms == kit_now.lease_ms + 1000 && one->oldest_ms == started);
-    assert(one->last_failure_ms == kit_now.wall_ms && one->last_success_ms == 0);
-    assert(strcmp(one->reason, "connection refused") == 0);
-    assert(two->backlog == 1 && two->failures == 0 && two->due_ms == 0);
-    assert(two->last_success_ms == kit_now.wall_ms && two->oldest_ms == started + 1000);
+    HOLDS(strcmp(one->name, "pacs1") == 0 && one->backlog == 2 && one->failures == 1);
+    HOLDS(one->due_ms == kit_now.lease_ms + 1000 && one->oldest_ms == started);
+    HOLDS(one->last_failure_ms == kit_now.wall_ms && one->last_success_ms == 0);
+    HOLDS(strcmp(one->reason, "connection refused") == 0);
+    HOLDS(two->backlog == 1 && two->failures == 0 && two->due_ms == 0);
+    HOLDS(two->last_success_ms == kit_now.wall_ms && two->oldest_ms == started + 1000);
     db_destination_page_fini(&list);
     db_close(db);
     kit_remove();
@@ -100,18 +96,18 @@ static void the_next_time_is_that_of_the_first_thing_to_do(void)
     const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
     struct db_sent_result result = {.sent = DB_SENT_FAILED, .reason = "A700H"};
     struct db_delivery d;
-    assert(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
     (void)kit_written(db, 1, 1, false);
-    assert(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    assert(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 3000);
-    assert(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
-    assert(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
+    HOLDS(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 3000);
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
+    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
     kit_now.lease_ms += 1000;
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
     result.sent = DB_SENT_UNREACHABLE;
-    assert(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
-    assert(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
+    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
     db_close(db);
     kit_remove();
 }
@@ -120,7 +116,7 @@ static void states_have_names(void)
 {
     for (int i = 0; i < DB_DELIVERY_STATES; i++) {
         const char *name = db_delivery_state_name((enum db_delivery_state)i);
-        assert(strcmp(name, "?") != 0 && strlen(name) < DB_AE_SIZE);
+        HOLDS(strcmp(name, "?") != 0 && strlen(name) < DB_AE_SIZE);
     }
 }
 

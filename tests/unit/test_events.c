@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +15,7 @@ static void add(struct db *db, const char *kind, const char *subject)
     struct db_event event = {.actor = "physicist", .text = "by hand"};
     (void)snprintf(event.kind, sizeof event.kind, "%s", kind);
     (void)snprintf(event.subject, sizeof event.subject, "%s", subject);
-    assert(db_event_add(db, &kit_now, &event, &kit_err) == 0);
+    HOLDS(db_event_add(db, &kit_now, &event, &kit_err) == 0);
 }
 
 static void events_come_back_newest_first_and_by_kind_and_subject(void)
@@ -28,20 +26,20 @@ static void events_come_back_newest_first_and_by_kind_and_subject(void)
     add(db, "job-cancel", "8");
     struct db_event_filter filter = {.limit = 10};
     struct db_event_page list = {0};
-    assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 3 && list.next == 0);
-    assert(strcmp(list.event[0].subject, "8") == 0 && strcmp(list.event[2].kind, "login") == 0);
-    assert(strcmp(list.event[0].actor, "physicist") == 0);
-    assert(strcmp(list.event[0].text, "by hand") == 0 && list.event[0].at_ms == kit_now.wall_ms);
+    HOLDS(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 3 && list.next == 0);
+    HOLDS(strcmp(list.event[0].subject, "8") == 0 && strcmp(list.event[2].kind, "login") == 0);
+    HOLDS(strcmp(list.event[0].actor, "physicist") == 0);
+    HOLDS(strcmp(list.event[0].text, "by hand") == 0 && list.event[0].at_ms == kit_now.wall_ms);
     db_event_page_fini(&list);
     filter.kind = "job-cancel";
     filter.ascending = true;
     filter.limit = 1;
-    assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next != 0);
-    assert(strcmp(list.event[0].subject, "7") == 0);
+    HOLDS(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next != 0);
+    HOLDS(strcmp(list.event[0].subject, "7") == 0);
     db_event_page_fini(&list);
     filter.subject = "8";
-    assert(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next == 0);
-    assert(strcmp(list.event[0].subject, "8") == 0);
+    HOLDS(db_event_list(db, &filter, &list, &kit_err) == 0 && list.n == 1 && list.next == 0);
+    HOLDS(strcmp(list.event[0].subject, "8") == 0);
     db_event_page_fini(&list);
     db_close(db);
 }
@@ -50,7 +48,7 @@ static void an_event_without_a_kind_is_refused(void)
 {
     const struct db_event event = {.text = "what?"};
     struct db *db = kit_open();
-    assert(db_event_add(db, &kit_now, &event, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_event_add(db, &kit_now, &event, &kit_err) == SCTD_EINVAL);
     db_close(db);
 }
 

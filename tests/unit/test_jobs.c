@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,13 +22,13 @@ static void a_claim_counts_the_attempt_before_the_work(void)
     struct db *db = kit_open();
     const int64_t id = kit_job(db, 1, 1);
     const struct db_job job = kit_claim(db);
-    assert(job.id == id && job.attempt == 1 && job.state == DB_JOB_RUNNING);
-    assert(strcmp(job.owner, "node/worker") == 0);
-    assert(job.lease_until_ms == kit_now.lease_ms + KIT_LEASE_MS);
-    assert(kit_get(db, id).attempt == 1);
+    HOLDS(job.id == id && job.attempt == 1 && job.state == DB_JOB_RUNNING);
+    HOLDS(strcmp(job.owner, "node/worker") == 0);
+    HOLDS(job.lease_until_ms == kit_now.lease_ms + KIT_LEASE_MS);
+    HOLDS(kit_get(db, id).attempt == 1);
     struct db_job none;
-    assert(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
-    assert(db_job_claim(db, &kit_now, "", 1, &none, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
+    HOLDS(db_job_claim(db, &kit_now, "", 1, &none, &kit_err) == SCTD_EINVAL);
     db_close(db);
     kit_remove();
 }
@@ -44,7 +42,7 @@ static void priority_comes_before_age(void)
     make(db, 12, 0); /* all of one source */
     static const char *const order[] = {"1.2.1.12", "1.2.1.6", "1.2.1.9", "1.2.1.3"};
     for (size_t i = 0; i < 4; i++) {
-        assert(strcmp(kit_claim(db).series_uid, order[i]) == 0);
+        HOLDS(strcmp(kit_claim(db).series_uid, order[i]) == 0);
     }
     db_close(db);
     kit_remove();
@@ -61,7 +59,7 @@ static void sources_take_turns(void)
     static const char *const order[] = {"1.2.1.3", "1.2.1.1", "1.2.1.2", "1.2.1.6",
                                         "1.2.1.4", "1.2.1.9", "1.2.1.12"};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
-        assert(strcmp(kit_claim(db).series_uid, order[i]) == 0);
+        HOLDS(strcmp(kit_claim(db).series_uid, order[i]) == 0);
     }
     db_close(db);
     kit_remove();
@@ -74,22 +72,22 @@ static void a_failure_waits_longer_each_time_then_ends_the_job(void)
     const int64_t id = kit_job(db, 1, 1);
     for (int n = 0; n < 3; n++) {
         const struct db_job job = kit_claim(db);
-        assert(job.attempt == n + 1);
-        assert(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
+        HOLDS(job.attempt == n + 1);
+        HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
         if (n == 2) {
             break;
         }
         struct db_job none;
         const struct db_job waiting = kit_get(db, id);
-        assert(waiting.state == DB_JOB_RETRY && waiting.failures == n + 1);
-        assert(waiting.due_ms == kit_now.lease_ms + delays[n]);
+        HOLDS(waiting.state == DB_JOB_RETRY && waiting.failures == n + 1);
+        HOLDS(waiting.due_ms == kit_now.lease_ms + delays[n]);
         kit_now.lease_ms += delays[n] - 1;
-        assert(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
+        HOLDS(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
         kit_now.lease_ms += 1;
     }
     const struct db_job job = kit_get(db, id);
-    assert(job.state == DB_JOB_FAILED && strcmp(job.reason, "out of memory") == 0);
-    assert(job.ended_ms == kit_now.wall_ms);
+    HOLDS(job.state == DB_JOB_FAILED && strcmp(job.reason, "out of memory") == 0);
+    HOLDS(job.ended_ms == kit_now.wall_ms);
     db_close(db);
     kit_remove();
 }
@@ -105,24 +103,24 @@ static void three_deaths_park_the_job_and_others_go_on(void)
     for (int n = 0; n < 3; n++) {
         struct db_job job = kit_claim(db);
         if (job.id == good) { /* while the bad one waits */
-            assert(kit_done(db, &job) == 0);
+            HOLDS(kit_done(db, &job) == 0);
             kit_now.lease_ms += 10000;
             job = kit_claim(db);
         }
-        assert(job.id == bad);
-        assert(db_job_finish(db, &kit_now, db_job_token(&job), &death, &retry, &kit_err) == 0);
+        HOLDS(job.id == bad);
+        HOLDS(db_job_finish(db, &kit_now, db_job_token(&job), &death, &retry, &kit_err) == 0);
         kit_now.lease_ms += n == 0 ? 0 : 10000;
     }
-    assert(kit_get(db, bad).state == DB_JOB_POISON && kit_get(db, bad).deaths == 3);
-    assert(kit_get(db, good).state == DB_JOB_DELIVERING);
+    HOLDS(kit_get(db, bad).state == DB_JOB_POISON && kit_get(db, bad).deaths == 3);
+    HOLDS(kit_get(db, good).state == DB_JOB_DELIVERING);
     struct db_history history = {0};
-    assert(db_job_history(db, bad, 1, &history, &kit_err) == 0 && history.n == 1);
-    assert(strcmp(history.transition[0].to, "poison") == 0);
-    assert(strcmp(history.transition[0].detail, "1.2 GiB of memory") == 0);
+    HOLDS(db_job_history(db, bad, 1, &history, &kit_err) == 0 && history.n == 1);
+    HOLDS(strcmp(history.transition[0].to, "poison") == 0);
+    HOLDS(strcmp(history.transition[0].detail, "1.2 GiB of memory") == 0);
     db_history_fini(&history);
     kit_now.lease_ms += 1000000;
     struct db_job none;
-    assert(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
+    HOLDS(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
     db_close(db);
     kit_remove();
 }
@@ -135,20 +133,20 @@ static void a_late_result_of_a_lost_lease_is_refused(void)
     const struct db_retry retry = kit_retry();
     int32_t n = 0;
     kit_now.lease_ms += KIT_LEASE_MS - 1;
-    assert(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
+    HOLDS(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
     kit_now.lease_ms += 1;
-    assert(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 1);
-    assert(kit_get(db, id).deaths == 1);
+    HOLDS(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 1);
+    HOLDS(kit_get(db, id).deaths == 1);
     kit_now.lease_ms += 1000;
     const struct db_job second = kit_claim(db);
-    assert(second.id == id && second.attempt == 2);
-    assert(kit_done(db, &first) == DB_LOST);
-    assert(db_job_heartbeat(db, &kit_now, db_job_token(&first), 1, NULL, &kit_err) == DB_LOST);
-    assert(kit_get(db, id).state == DB_JOB_RUNNING);
-    assert(kit_done(db, &second) == 0);
-    assert(kit_done(db, &second) == DB_LOST); /* said twice */
+    HOLDS(second.id == id && second.attempt == 2);
+    HOLDS(kit_done(db, &first) == DB_LOST);
+    HOLDS(db_job_heartbeat(db, &kit_now, db_job_token(&first), 1, NULL, &kit_err) == DB_LOST);
+    HOLDS(kit_get(db, id).state == DB_JOB_RUNNING);
+    HOLDS(kit_done(db, &second) == 0);
+    HOLDS(kit_done(db, &second) == DB_LOST); /* said twice */
     const struct db_token unknown = {99, 1};
-    assert(db_job_heartbeat(db, &kit_now, unknown, 1, NULL, &kit_err) == DB_LOST);
+    HOLDS(db_job_heartbeat(db, &kit_now, unknown, 1, NULL, &kit_err) == DB_LOST);
     db_close(db);
     kit_remove();
 }
@@ -164,14 +162,14 @@ static void heartbeats_prolong_the_lease_and_note_stages_once(void)
     for (int k = 0; k < 10; k++) {
         int32_t n = 0;
         kit_now.lease_ms += KIT_LEASE_MS / 2;
-        assert(db_job_heartbeat(db, &kit_now, token, KIT_LEASE_MS, k < 5 ? "assemble" : "convert",
-                                &kit_err) == 0);
-        assert(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
+        HOLDS(db_job_heartbeat(db, &kit_now, token, KIT_LEASE_MS, k < 5 ? "assemble" : "convert",
+                               &kit_err) == 0);
+        HOLDS(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
     }
-    assert(db_job_heartbeat(db, &kit_now, token, KIT_LEASE_MS, NULL, &kit_err) == 0);
-    assert(kit_number(db, "SELECT count(*) FROM history") == before + 2);
-    assert(strcmp(kit_get(db, id).stage, "convert") == 0);
-    assert(kit_get(db, id).lease_until_ms == kit_now.lease_ms + KIT_LEASE_MS);
+    HOLDS(db_job_heartbeat(db, &kit_now, token, KIT_LEASE_MS, NULL, &kit_err) == 0);
+    HOLDS(kit_number(db, "SELECT count(*) FROM history") == before + 2);
+    HOLDS(strcmp(kit_get(db, id).stage, "convert") == 0);
+    HOLDS(kit_get(db, id).lease_until_ms == kit_now.lease_ms + KIT_LEASE_MS);
     db_close(db);
     kit_remove();
 }
@@ -187,12 +185,12 @@ static void steps_of_the_wall_clock_change_nothing(void)
         struct db_job none;
         int32_t n = 0;
         kit_now.wall_ms += steps[i];
-        assert(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
-        assert(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
+        HOLDS(db_jobs_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
+        HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
         kit_now.wall_ms -= steps[i];
-        assert(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
+        HOLDS(db_job_claim(db, &kit_now, "node/w", 1, &none, &kit_err) == DB_NONE);
         kit_now.lease_ms += 1000;
-        assert(kit_claim(db).id == id);
+        HOLDS(kit_claim(db).id == id);
         db_close(db);
         kit_remove();
     }
@@ -211,23 +209,23 @@ static void a_result_must_be_of_the_uids_that_were_decided(void)
     struct db_work_result result = {.work = DB_WORK_DONE, .output = output, .n_outputs = 2};
     const struct db_token token = db_job_token(&job);
     output[1].sop_uid = "2.25.4.4";
-    assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
     output[1].sop_uid = "2.25.1.2"; /* twice */
-    assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
     result.n_outputs = 0;
-    assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
     result.n_outputs = 2;
     output[1].sop_uid = "2.25.1.0";
     output[1].file = "out/a.dcm"; /* a file twice */
-    assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
-    assert(kit_get(db, id).state == DB_JOB_RUNNING);
+    HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
+    HOLDS(kit_get(db, id).state == DB_JOB_RUNNING);
     output[1].file = "out/b.dcm";
-    assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
-    assert(kit_get(db, id).outputs == 2); /* those not made are forgotten */
+    HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
+    HOLDS(kit_get(db, id).outputs == 2); /* those not made are forgotten */
     struct db_file_set files = {0};
-    assert(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == 2);
-    assert(strcmp(files.file[0].sop_uid, "2.25.1.2") == 0); /* in the order given */
-    assert(strcmp(files.file[1].file, "out/b.dcm") == 0 && files.file[1].sha256[0] == 1);
+    HOLDS(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == 2);
+    HOLDS(strcmp(files.file[0].sop_uid, "2.25.1.2") == 0); /* in the order given */
+    HOLDS(strcmp(files.file[1].file, "out/b.dcm") == 0 && files.file[1].sha256[0] == 1);
     db_file_set_fini(&files);
     db_close(db);
     kit_remove();
@@ -237,7 +235,7 @@ static void without_a_destination_a_written_job_is_done(void)
 {
     struct db *db = kit_open();
     const int64_t id = kit_written(db, 1, 0, false);
-    assert(kit_get(db, id).state == DB_JOB_DONE);
+    HOLDS(kit_get(db, id).state == DB_JOB_DONE);
     db_close(db);
     kit_remove();
 }
@@ -249,8 +247,8 @@ static void a_failure_needs_a_reason(void)
     const struct db_job job = kit_claim(db);
     const struct db_retry retry = kit_retry();
     const struct db_work_result result = {.work = DB_WORK_FAILED};
-    assert(db_job_finish(db, &kit_now, db_job_token(&job), &result, &retry, &kit_err) ==
-           SCTD_EINVAL);
+    HOLDS(db_job_finish(db, &kit_now, db_job_token(&job), &result, &retry, &kit_err) ==
+          SCTD_EINVAL);
     db_close(db);
     kit_remove();
 }
@@ -259,13 +257,13 @@ static void the_next_time_is_that_of_the_first_thing_to_do(void)
 {
     struct db *db = kit_open();
     int64_t next = 0;
-    assert(db_jobs_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_jobs_next(db, &next, &kit_err) == DB_NONE);
     (void)kit_job(db, 1, 1);
-    assert(db_jobs_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_jobs_next(db, &next, &kit_err) == DB_NONE);
     const struct db_job job = kit_claim(db);
-    assert(db_jobs_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + KIT_LEASE_MS);
-    assert(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
-    assert(db_jobs_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
+    HOLDS(db_jobs_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + KIT_LEASE_MS);
+    HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
+    HOLDS(db_jobs_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
     db_close(db);
     kit_remove();
 }
@@ -273,8 +271,8 @@ static void the_next_time_is_that_of_the_first_thing_to_do(void)
 static void the_default_is_three_deaths_and_a_quarter_of_an_hour(void)
 {
     const struct db_retry retry = db_retry_default(0.25);
-    assert(retry.deaths_max == 3 && retry.failures_max == 5 && retry.cap_ms == 900000);
-    assert(retry.base_ms == 5000 && retry.random < 0.26 && retry.random > 0.24);
+    HOLDS(retry.deaths_max == 3 && retry.failures_max == 5 && retry.cap_ms == 900000);
+    HOLDS(retry.base_ms == 5000 && retry.random < 0.26 && retry.random > 0.24);
 }
 
 int main(void)

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -18,28 +16,28 @@ static void completing_closes_the_series_and_creates_the_job_whole(void)
     struct db *db = kit_open();
     const int64_t id = kit_job(db, 1, 2);
     const struct db_job job = kit_get(db, id);
-    assert(job.state == DB_JOB_QUEUED && job.revision == 1 && job.attempt == 0);
-    assert(job.priority == 5 && job.outputs == KIT_OUTPUTS && job.superseded_by == 0);
-    assert(job.evidence == DB_EVIDENCE_QUIET && job.created_ms == kit_now.wall_ms);
-    assert(strcmp(job.rule, "head") == 0 && strcmp(job.model, "mr-head@1") == 0);
-    assert(strcmp(job.parameters, "grid=source") == 0);
-    assert(strcmp(job.source_ae, "SCANNER1") == 0 && strcmp(job.series_uid, "1.2.1.1") == 0);
-    assert(strcmp(job.output_series_uid, "2.25.1") == 0 && strcmp(job.study_uid, "1.2.1") == 0);
+    HOLDS(job.state == DB_JOB_QUEUED && job.revision == 1 && job.attempt == 0);
+    HOLDS(job.priority == 5 && job.outputs == KIT_OUTPUTS && job.superseded_by == 0);
+    HOLDS(job.evidence == DB_EVIDENCE_QUIET && job.created_ms == kit_now.wall_ms);
+    HOLDS(strcmp(job.rule, "head") == 0 && strcmp(job.model, "mr-head@1") == 0);
+    HOLDS(strcmp(job.parameters, "grid=source") == 0);
+    HOLDS(strcmp(job.source_ae, "SCANNER1") == 0 && strcmp(job.series_uid, "1.2.1.1") == 0);
+    HOLDS(strcmp(job.output_series_uid, "2.25.1") == 0 && strcmp(job.study_uid, "1.2.1") == 0);
     char uids[KIT_OUTPUTS][DB_UID_SIZE];
-    assert(db_job_output_uids(db, id, uids, KIT_OUTPUTS, &kit_err) == 0);
-    assert(strcmp(uids[0], "2.25.1.0") == 0 && strcmp(uids[2], "2.25.1.2") == 0);
-    assert(db_job_output_uids(db, id, uids, KIT_OUTPUTS - 1, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_output_uids(db, id, uids, KIT_OUTPUTS, &kit_err) == 0);
+    HOLDS(strcmp(uids[0], "2.25.1.0") == 0 && strcmp(uids[2], "2.25.1.2") == 0);
+    HOLDS(db_job_output_uids(db, id, uids, KIT_OUTPUTS - 1, &kit_err) == SCTD_EINVAL);
     const struct db_delivery_filter filter = {.job_id = id, .state = -1, .limit = 10};
     struct db_delivery_page list = {0};
-    assert(db_delivery_list(db, &filter, &list, &kit_err) == 0 && list.n == 2);
-    assert(list.delivery[0].state == DB_DELIVERY_WAITING && list.delivery[0].instances == 0);
-    assert(strcmp(list.delivery[1].destination, "pacs2") == 0);
+    HOLDS(db_delivery_list(db, &filter, &list, &kit_err) == 0 && list.n == 2);
+    HOLDS(list.delivery[0].state == DB_DELIVERY_WAITING && list.delivery[0].instances == 0);
+    HOLDS(strcmp(list.delivery[1].destination, "pacs2") == 0);
     db_delivery_page_fini(&list);
     struct db_history history = {0};
-    assert(db_job_history(db, id, 10, &history, &kit_err) == 0 && history.n == 1);
-    assert(strcmp(history.transition[0].reason, "no byte for 60 s") == 0);
+    HOLDS(db_job_history(db, id, 10, &history, &kit_err) == 0 && history.n == 1);
+    HOLDS(strcmp(history.transition[0].reason, "no byte for 60 s") == 0);
     db_history_fini(&history);
-    assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
     db_close(db);
     kit_remove();
 }
@@ -56,16 +54,16 @@ static void a_decision_on_an_old_view_is_refused(void)
                               .job = &spec};
     int64_t id = 0;
     (void)kit_put(db, 1, 1, 2, 1); /* one more came meanwhile */
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED);
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED);
     c.instances = 3;
     c.revision = 2;
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED);
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED);
     c.revision = 1;
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == 0);
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED); /* closed */
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == 0);
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_CHANGED); /* closed */
     c.series_id = 99;
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_NONE);
-    assert(kit_number(db, "SELECT count(*) FROM job") == 1);
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == DB_NONE);
+    HOLDS(kit_number(db, "SELECT count(*) FROM job") == 1);
     db_close(db);
     kit_remove();
 }
@@ -75,7 +73,7 @@ static int64_t complete_again(struct db *db, int tag, int instances, int expecte
 {
     const struct db_job_spec spec = kit_spec(tag, 1, false);
     struct db_series s;
-    assert(db_series_find(db, "1.2.1.1", &s, &kit_err) == 0);
+    HOLDS(db_series_find(db, "1.2.1.1", &s, &kit_err) == 0);
     const struct db_completion c = {.series_id = s.id,
                                     .revision = 2,
                                     .instances = instances,
@@ -83,7 +81,7 @@ static int64_t complete_again(struct db *db, int tag, int instances, int expecte
                                     .reason = "quiet again",
                                     .job = &spec};
     int64_t id = 0;
-    assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == expected);
+    HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == expected);
     return id;
 }
 
@@ -104,22 +102,22 @@ static void a_revision_supersedes_the_jobs_before_it(void)
             job = kit_claim(db);
         }
         if (cases[i].before == DB_JOB_RETRY) {
-            assert(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
+            HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
         } else if (cases[i].before == DB_JOB_FAILED) {
-            assert(kit_fail(db, db_job_token(&job), DB_WORK_REFUSED) == 0);
+            HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_REFUSED) == 0);
         } else if (cases[i].before == DB_JOB_DELIVERING) {
-            assert(kit_done(db, &job) == 0);
+            HOLDS(kit_done(db, &job) == 0);
         }
-        assert(kit_get(db, old).state == cases[i].before);
+        HOLDS(kit_get(db, old).state == cases[i].before);
         (void)kit_put(db, 1, 1, 2, 1);
         const int64_t new = complete_again(db, 2, 3, 0);
-        assert(new != old &&kit_get(db, new).revision == 2);
-        assert(kit_get(db, old).state == cases[i].after);
-        assert(kit_get(db, old).superseded_by == new && kit_get(db, new).superseded_by == 0);
+        HOLDS(new != old &&kit_get(db, new).revision == 2);
+        HOLDS(kit_get(db, old).state == cases[i].after);
+        HOLDS(kit_get(db, old).superseded_by == new && kit_get(db, new).superseded_by == 0);
         if (cases[i].before == DB_JOB_RUNNING) { /* its late result is refused */
-            assert(kit_fail(db, db_job_token(&job), DB_WORK_DIED) == DB_LOST);
+            HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_DIED) == DB_LOST);
         }
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_remove();
     }
@@ -130,16 +128,16 @@ static void the_same_output_is_made_once(void)
     struct db *db = kit_open();
     const int64_t first = kit_job(db, 1, 1);
     (void)kit_put(db, 1, 1, 2, 1);
-    assert(complete_again(db, 1, 3, DB_EXISTS) == first);
-    assert(kit_number(db, "SELECT state FROM series") == DB_SERIES_CLOSED);
+    HOLDS(complete_again(db, 1, 3, DB_EXISTS) == first);
+    HOLDS(kit_number(db, "SELECT state FROM series") == DB_SERIES_CLOSED);
     const struct db_job_spec spec = kit_spec(1, 1, false);
     struct db_series s;
     int64_t id = 0;
-    assert(db_series_find(db, "1.2.1.1", &s, &kit_err) == 0);
-    assert(db_job_create(db, &kit_now, s.id, &spec, &id, &kit_err) == DB_EXISTS && id == first);
-    assert(db_job_cancel(db, &kit_now, first, "by hand", &kit_err) == 0);
-    assert(db_job_create(db, &kit_now, s.id, &spec, &id, &kit_err) == 0 && id != first);
-    assert(db_job_retry(db, &kit_now, first, "too late", &kit_err) == DB_REFUSED);
+    HOLDS(db_series_find(db, "1.2.1.1", &s, &kit_err) == 0);
+    HOLDS(db_job_create(db, &kit_now, s.id, &spec, &id, &kit_err) == DB_EXISTS && id == first);
+    HOLDS(db_job_cancel(db, &kit_now, first, "by hand", &kit_err) == 0);
+    HOLDS(db_job_create(db, &kit_now, s.id, &spec, &id, &kit_err) == 0 && id != first);
+    HOLDS(db_job_retry(db, &kit_now, first, "too late", &kit_err) == DB_REFUSED);
     db_close(db);
     kit_remove();
 }
@@ -150,14 +148,14 @@ static void another_job_needs_a_closed_series(void)
     const struct db_job_spec spec = kit_spec(7, 1, false);
     int64_t id = 0;
     const int64_t series = kit_put(db, 1, 1, 0, 1);
-    assert(db_job_create(db, &kit_now, series, &spec, &id, &kit_err) == DB_REFUSED);
-    assert(db_job_create(db, &kit_now, 99, &spec, &id, &kit_err) == DB_NONE);
+    HOLDS(db_job_create(db, &kit_now, series, &spec, &id, &kit_err) == DB_REFUSED);
+    HOLDS(db_job_create(db, &kit_now, 99, &spec, &id, &kit_err) == DB_NONE);
     const int64_t first = kit_job(db, 2, 1);
     struct db_job job = kit_get(db, first);
-    assert(db_job_create(db, &kit_now, job.series_id, &spec, &id, &kit_err) == 0);
+    HOLDS(db_job_create(db, &kit_now, job.series_id, &spec, &id, &kit_err) == 0);
     job = kit_get(db, id);
-    assert(job.evidence == DB_EVIDENCE_QUIET && job.revision == 1);
-    assert(kit_get(db, first).superseded_by == 0);
+    HOLDS(job.evidence == DB_EVIDENCE_QUIET && job.revision == 1);
+    HOLDS(kit_get(db, first).superseded_by == 0);
     db_close(db);
     kit_remove();
 }
@@ -208,10 +206,10 @@ static void impossible_specs_are_refused_and_leave_the_series_open(void)
             break;
         }
         int64_t id = 0;
-        assert(db_series_complete(db, &kit_now, &c, &id, &kit_err) == SCTD_EINVAL && id == 0);
+        HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == SCTD_EINVAL && id == 0);
     }
-    assert(kit_number(db, "SELECT state FROM series") == DB_SERIES_OPEN);
-    assert(kit_number(db, "SELECT count(*) FROM job") == 0);
+    HOLDS(kit_number(db, "SELECT state FROM series") == DB_SERIES_OPEN);
+    HOLDS(kit_number(db, "SELECT count(*) FROM job") == 0);
     db_close(db);
     kit_remove();
 }

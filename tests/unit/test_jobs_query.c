@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,8 +21,8 @@ static struct db *ten(int64_t *ret_started)
         (void)kit_job_of(db, k, &spec);
         kit_now.wall_ms += 1000;
     }
-    assert(db_job_cancel(db, &kit_now, 1, "by hand", &kit_err) == 0);
-    assert(kit_claim(db).id == 4); /* the oldest of SCANNER1, which was met first */
+    HOLDS(db_job_cancel(db, &kit_now, 1, "by hand", &kit_err) == 0);
+    HOLDS(kit_claim(db).id == 4); /* the oldest of SCANNER1, which was met first */
     return db;
 }
 
@@ -32,7 +30,7 @@ static size_t count(struct db *db, struct db_job_filter filter)
 {
     struct db_job_page list = {0};
     filter.limit = 100;
-    assert(db_job_list(db, &filter, &list, &kit_err) == 0);
+    HOLDS(db_job_list(db, &filter, &list, &kit_err) == 0);
     const size_t n = list.n;
     db_job_page_fini(&list);
     return n;
@@ -42,19 +40,19 @@ static void lists_are_filtered(void)
 {
     int64_t started = 0;
     struct db *db = ten(&started);
-    assert(count(db, (struct db_job_filter){.state = -1}) == 10);
-    assert(count(db, (struct db_job_filter){.state = DB_JOB_QUEUED}) == 8);
-    assert(count(db, (struct db_job_filter){.state = DB_JOB_CANCELLED}) == 1);
-    assert(count(db, (struct db_job_filter){.state = -1, .rule = "even"}) == 5);
-    assert(count(db, (struct db_job_filter){.state = DB_JOB_QUEUED, .rule = "odd"}) == 4);
-    assert(count(db, (struct db_job_filter){.state = -1, .source_ae = "SCANNER1"}) == 4);
-    assert(count(db, (struct db_job_filter){.state = -1, .source_ae = "NOBODY"}) == 0);
-    assert(count(db, (struct db_job_filter){.state = -1, .model = "mr-head@1"}) == 10);
-    assert(count(db, (struct db_job_filter){.state = -1, .series_uid = "1.2.1.4"}) == 1);
-    assert(count(db, (struct db_job_filter){.state = -1, .output_series_uid = "2.25.4"}) == 1);
-    assert(count(db, (struct db_job_filter){.state = -1,
-                                            .created_from_ms = started + 2000,
-                                            .created_before_ms = started + 5000}) == 3);
+    HOLDS(count(db, (struct db_job_filter){.state = -1}) == 10);
+    HOLDS(count(db, (struct db_job_filter){.state = DB_JOB_QUEUED}) == 8);
+    HOLDS(count(db, (struct db_job_filter){.state = DB_JOB_CANCELLED}) == 1);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .rule = "even"}) == 5);
+    HOLDS(count(db, (struct db_job_filter){.state = DB_JOB_QUEUED, .rule = "odd"}) == 4);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .source_ae = "SCANNER1"}) == 4);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .source_ae = "NOBODY"}) == 0);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .model = "mr-head@1"}) == 10);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .series_uid = "1.2.1.4"}) == 1);
+    HOLDS(count(db, (struct db_job_filter){.state = -1, .output_series_uid = "2.25.4"}) == 1);
+    HOLDS(count(db, (struct db_job_filter){.state = -1,
+                                           .created_from_ms = started + 2000,
+                                           .created_before_ms = started + 5000}) == 3);
     db_close(db);
     kit_remove();
 }
@@ -65,19 +63,19 @@ static void pages_follow_each_other_whatever_comes_meanwhile(void)
     struct db *db = ten(&started);
     struct db_job_filter filter = {.state = -1, .limit = 4};
     struct db_job_page list = {0};
-    assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
-    assert(list.job[0].id == 10 && list.job[3].id == 7 && list.next == 7);
+    HOLDS(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
+    HOLDS(list.job[0].id == 10 && list.job[3].id == 7 && list.next == 7);
     filter.after = list.next;
     db_job_page_fini(&list);
     (void)kit_job(db, 11, 1);
-    assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
-    assert(list.job[0].id == 6 && list.job[3].id == 3);
+    HOLDS(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 4);
+    HOLDS(list.job[0].id == 6 && list.job[3].id == 3);
     filter.after = list.next;
     db_job_page_fini(&list);
-    assert(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 2 && list.next == 0);
+    HOLDS(db_job_list(db, &filter, &list, &kit_err) == 0 && list.n == 2 && list.next == 0);
     db_job_page_fini(&list);
     filter.limit = DB_PAGE_MAX + 1;
-    assert(db_job_list(db, &filter, &list, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_list(db, &filter, &list, &kit_err) == SCTD_EINVAL);
     db_close(db);
     kit_remove();
 }
@@ -87,9 +85,9 @@ static void counts_are_those_of_the_table(void)
     int64_t started = 0;
     int64_t counts[DB_JOB_STATES];
     struct db *db = ten(&started);
-    assert(db_job_counts(db, counts, &kit_err) == 0);
-    assert(counts[DB_JOB_QUEUED] == 8 && counts[DB_JOB_RUNNING] == 1);
-    assert(counts[DB_JOB_CANCELLED] == 1 && counts[DB_JOB_DONE] == 0);
+    HOLDS(db_job_counts(db, counts, &kit_err) == 0);
+    HOLDS(counts[DB_JOB_QUEUED] == 8 && counts[DB_JOB_RUNNING] == 1);
+    HOLDS(counts[DB_JOB_CANCELLED] == 1 && counts[DB_JOB_DONE] == 0);
     db_close(db);
     kit_remove();
 }
@@ -107,27 +105,27 @@ static void history_tells_each_step_with_its_time(void)
     const int64_t id = kit_job(db, 1, 1);
     struct db_job job = kit_claim(db);
     kit_now.wall_ms += 500;
-    assert(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
+    HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_FAILED) == 0);
     kit_now.lease_ms += 1000;
     job = kit_claim(db);
-    assert(kit_done(db, &job) == 0);
+    HOLDS(kit_done(db, &job) == 0);
     struct db_history history = {0};
-    assert(db_job_history(db, id, 100, &history, &kit_err) == 0);
-    assert(history.n == sizeof steps / sizeof *steps);
+    HOLDS(db_job_history(db, id, 100, &history, &kit_err) == 0);
+    HOLDS(history.n == sizeof steps / sizeof *steps);
     for (size_t i = 0; i < history.n; i++) {
         const struct db_transition *t = &history.transition[i];
-        assert(strcmp(t->from, steps[i].from) == 0 && strcmp(t->to, steps[i].to) == 0);
-        assert(strcmp(t->destination, steps[i].destination) == 0 && t->reason[0] != '\0');
-        assert(t->at_ms == kit_now.wall_ms - (i < 2 ? 500 : 0));
+        HOLDS(strcmp(t->from, steps[i].from) == 0 && strcmp(t->to, steps[i].to) == 0);
+        HOLDS(strcmp(t->destination, steps[i].destination) == 0 && t->reason[0] != '\0');
+        HOLDS(t->at_ms == kit_now.wall_ms - (i < 2 ? 500 : 0));
     }
-    assert(history.transition[1].attempt == 1 && history.transition[4].attempt == 2);
+    HOLDS(history.transition[1].attempt == 1 && history.transition[4].attempt == 2);
     db_history_fini(&history);
-    assert(db_job_history(db, id, 2, &history, &kit_err) == 0 && history.n == 2);
-    assert(strcmp(history.transition[1].destination, "pacs1") == 0); /* the last ones */
+    HOLDS(db_job_history(db, id, 2, &history, &kit_err) == 0 && history.n == 2);
+    HOLDS(strcmp(history.transition[1].destination, "pacs1") == 0); /* the last ones */
     db_history_fini(&history);
-    assert(db_job_history(db, 99, 2, &history, &kit_err) == 0 && history.n == 0);
+    HOLDS(db_job_history(db, 99, 2, &history, &kit_err) == 0 && history.n == 0);
     db_history_fini(&history);
-    assert(db_job_history(db, id, 0, &history, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_job_history(db, id, 0, &history, &kit_err) == SCTD_EINVAL);
     db_close(db);
     kit_remove();
 }
@@ -136,11 +134,11 @@ static void states_have_names(void)
 {
     for (int i = 0; i < DB_JOB_STATES; i++) {
         const char *name = db_job_state_name((enum db_job_state)i);
-        assert(strcmp(name, "?") != 0 && strlen(name) < DB_AE_SIZE);
+        HOLDS(strcmp(name, "?") != 0 && strlen(name) < DB_AE_SIZE);
     }
     struct db *db = kit_open();
     struct db_job job;
-    assert(db_job_get(db, 1, &job, &kit_err) == DB_NONE);
+    HOLDS(db_job_get(db, 1, &job, &kit_err) == DB_NONE);
     db_close(db);
     kit_remove();
 }

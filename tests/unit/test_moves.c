@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every operation in every state: docs/job-store.md's tables. */
-#undef NDEBUG
-#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +9,6 @@
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
-#include "db/moves.h"
 #include "engine/base/error.h"
 
 #include "tests/support/db_kit.h"
@@ -29,20 +26,20 @@ static struct db_token make_job(struct db *db, enum db_job_state state)
         const struct db_job job = kit_claim(db);
         token = db_job_token(&job);
         if (state == DB_JOB_DELIVERING || state == DB_JOB_DONE) {
-            assert(kit_done(db, &job) == 0);
+            HOLDS(kit_done(db, &job) == 0);
         }
     }
     if (state == DB_JOB_RETRY) {
-        assert(kit_fail(db, token, DB_WORK_FAILED) == 0);
+        HOLDS(kit_fail(db, token, DB_WORK_FAILED) == 0);
     } else if (state == DB_JOB_FAILED) {
-        assert(kit_fail(db, token, DB_WORK_REFUSED) == 0);
+        HOLDS(kit_fail(db, token, DB_WORK_REFUSED) == 0);
     } else if (state == DB_JOB_POISON) {
         struct db_retry retry = kit_retry();
         const struct db_work_result result = {.work = DB_WORK_DIED, .reason = "SIGSEGV"};
         retry.deaths_max = 1;
-        assert(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
+        HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
     } else if (state == DB_JOB_CANCELLED) {
-        assert(db_job_cancel(db, &kit_now, id, "by hand", &kit_err) == 0);
+        HOLDS(db_job_cancel(db, &kit_now, id, "by hand", &kit_err) == 0);
     } else if (state == DB_JOB_DONE) {
         const struct db_send_claim claim = {"pacs1", 1, "node/s", 1000};
         const int32_t all[] = {0, 1, 2};
@@ -50,12 +47,12 @@ static struct db_token make_job(struct db *db, enum db_job_state state)
         const struct db_sent_result sent = {.sent = DB_SENT_STORED};
         const struct db_delivery_retry retry = db_delivery_retry_default(0);
         struct db_delivery d;
-        assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+        HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
         const struct db_send_token t = db_delivery_token(&d);
-        assert(db_delivery_progress(db, &kit_now, t, 1000, &stored, &kit_err) == 0);
-        assert(db_delivery_finish(db, &kit_now, t, &sent, &retry, &kit_err) == 0);
+        HOLDS(db_delivery_progress(db, &kit_now, t, 1000, &stored, &kit_err) == 0);
+        HOLDS(db_delivery_finish(db, &kit_now, t, &sent, &retry, &kit_err) == 0);
     }
-    assert(kit_get(db, id).state == state);
+    HOLDS(kit_get(db, id).state == state);
     return token;
 }
 
@@ -183,29 +180,33 @@ static const struct {
       NO(DB_NONE), NO(DB_NONE)}},
 };
 
+static void try_on_job(size_t k, int state)
+{
+    struct db *db = kit_open();
+    const struct outcome expected = job_table[k].in[state];
+    const struct db_token token = make_job(db, (enum db_job_state)state);
+    const int64_t lines = kit_number(db, "SELECT count(*) FROM history");
+    const int r = job_table[k].run(db, token);
+    const struct db_job job = kit_get(db, token.job_id);
+    const int after = expected.state == SAME ? state : expected.state;
+    if (r != expected.returned || (int)job.state != after) {
+        (void)fprintf(stderr, "operation %zu on %s: %d, %s\n", k,
+                      db_job_state_name((enum db_job_state)state), r, db_job_state_name(job.state));
+        HOLDS(false);
+    }
+    /* What was refused left no trace; what was done left one. */
+    const int64_t more = kit_number(db, "SELECT count(*) FROM history") - lines;
+    HOLDS(r == 0 ? more > 0 : more == 0);
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void every_operation_on_a_job_does_what_its_state_allows(void)
 {
     for (size_t k = 0; k < sizeof job_table / sizeof *job_table; k++) {
         for (int state = 0; state < DB_JOB_STATES; state++) {
-            struct db *db = kit_open();
-            const struct outcome expected = job_table[k].in[state];
-            const struct db_token token = make_job(db, (enum db_job_state)state);
-            const int64_t lines = kit_number(db, "SELECT count(*) FROM history");
-            const int r = job_table[k].run(db, token);
-            const struct db_job job = kit_get(db, token.job_id);
-            if (r != expected.returned ||
-                (int)job.state != (expected.state == SAME ? state : expected.state)) {
-                (void)fprintf(stderr, "operation %zu on %s: %d, %s\n", k,
-                              db_job_state_name((enum db_job_state)state), r,
-                              db_job_state_name(job.state));
-                assert(false);
-            }
-            /* What was refused left no trace; what was done left one. */
-            const int64_t more = kit_number(db, "SELECT count(*) FROM history") - lines;
-            assert(r == 0 ? more > 0 : more == 0);
-            assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
-            db_close(db);
-            kit_remove();
+            try_on_job(k, state);
         }
     }
 }
@@ -232,16 +233,16 @@ static struct db_send_token make_delivery(struct db *db, enum db_delivery_state 
                                         [DB_DELIVERY_DONE] = DB_SENT_STORED,
                                         [DB_DELIVERY_FAILED] = DB_SENT_REFUSED};
     struct db_delivery d;
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
     token = db_delivery_token(&d);
-    assert(db_delivery_progress(db, &kit_now, token, KIT_LEASE_MS, &stored, &kit_err) == 0);
+    HOLDS(db_delivery_progress(db, &kit_now, token, KIT_LEASE_MS, &stored, &kit_err) == 0);
     if (state == DB_DELIVERY_COMMITTING) {
-        assert(db_delivery_ask(db, &kit_now, token, "2.25.77", 5000, &kit_err) == 0);
+        HOLDS(db_delivery_ask(db, &kit_now, token, "2.25.77", 5000, &kit_err) == 0);
     } else if (state == DB_DELIVERY_CANCELLED) {
-        assert(db_job_cancel(db, &kit_now, job, "by hand", &kit_err) == 0);
+        HOLDS(db_job_cancel(db, &kit_now, job, "by hand", &kit_err) == 0);
     } else if (state != DB_DELIVERY_SENDING) {
         const struct db_sent_result result = {.sent = ways[state], .reason = "0110H"};
-        assert(db_delivery_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
+        HOLDS(db_delivery_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
     }
     return token;
 }
@@ -355,27 +356,32 @@ static const struct {
       NO(DB_NONE), NO(DB_NONE)}},
 };
 
+static void try_on_delivery(size_t k, int state)
+{
+    struct db *db = kit_open();
+    const struct outcome expected = delivery_table[k].in[state];
+    const struct db_send_token token = make_delivery(db, (enum db_delivery_state)state);
+    const int after = expected.state == SAME ? state : expected.state;
+    struct db_delivery d;
+    HOLDS(db_delivery_get(db, 1, &d, &kit_err) == 0 && (int)d.state == state);
+    const int r = delivery_table[k].run(db, token);
+    HOLDS(db_delivery_get(db, 1, &d, &kit_err) == 0);
+    if (r != expected.returned || (int)d.state != after) {
+        (void)fprintf(stderr, "operation %zu on %s: %d, %s\n", k,
+                      db_delivery_state_name((enum db_delivery_state)state), r,
+                      db_delivery_state_name(d.state));
+        HOLDS(false);
+    }
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void every_operation_on_a_delivery_does_what_its_state_allows(void)
 {
     for (size_t k = 0; k < sizeof delivery_table / sizeof *delivery_table; k++) {
         for (int state = 0; state < DB_DELIVERY_STATES; state++) {
-            struct db *db = kit_open();
-            const struct outcome expected = delivery_table[k].in[state];
-            const struct db_send_token token = make_delivery(db, (enum db_delivery_state)state);
-            struct db_delivery d;
-            assert(db_delivery_get(db, 1, &d, &kit_err) == 0 && (int)d.state == state);
-            const int r = delivery_table[k].run(db, token);
-            assert(db_delivery_get(db, 1, &d, &kit_err) == 0);
-            if (r != expected.returned ||
-                (int)d.state != (expected.state == SAME ? state : expected.state)) {
-                (void)fprintf(stderr, "operation %zu on %s: %d, %s\n", k,
-                              db_delivery_state_name((enum db_delivery_state)state), r,
-                              db_delivery_state_name(d.state));
-                assert(false);
-            }
-            assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
-            db_close(db);
-            kit_remove();
+            try_on_delivery(k, state);
         }
     }
 }
@@ -401,14 +407,14 @@ static void a_job_ends_with_its_last_delivery(void)
             const int32_t all[] = {0, 1, 2};
             const struct db_stored stored = {all, 3};
             struct db_delivery d;
-            assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+            HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
             const struct db_send_token token = db_delivery_token(&d);
-            assert(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
-            assert(kit_get(db, job).state == DB_JOB_DELIVERING);
-            assert(finish(db, token, ways[n]) == 0);
+            HOLDS(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
+            HOLDS(kit_get(db, job).state == DB_JOB_DELIVERING);
+            HOLDS(finish(db, token, ways[n]) == 0);
         }
-        assert(kit_get(db, job).state == cases[i].end);
-        assert(kit_get(db, job).ended_ms == kit_now.wall_ms);
+        HOLDS(kit_get(db, job).state == cases[i].end);
+        HOLDS(kit_get(db, job).ended_ms == kit_now.wall_ms);
         db_close(db);
         kit_remove();
     }
@@ -422,12 +428,12 @@ static void cancelling_a_job_leaves_what_was_delivered(void)
     const int32_t all[] = {0, 1, 2};
     const struct db_stored stored = {all, 3};
     struct db_delivery d;
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    assert(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
-    assert(finish(db, db_delivery_token(&d), DB_SENT_STORED) == 0);
-    assert(db_job_cancel(db, &kit_now, job, "by hand", &kit_err) == 0);
-    assert(kit_number(db, "SELECT state FROM delivery WHERE id = 1") == DB_DELIVERY_DONE);
-    assert(kit_number(db, "SELECT state FROM delivery WHERE id = 2") == DB_DELIVERY_CANCELLED);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
+    HOLDS(finish(db, db_delivery_token(&d), DB_SENT_STORED) == 0);
+    HOLDS(db_job_cancel(db, &kit_now, job, "by hand", &kit_err) == 0);
+    HOLDS(kit_number(db, "SELECT state FROM delivery WHERE id = 1") == DB_DELIVERY_DONE);
+    HOLDS(kit_number(db, "SELECT state FROM delivery WHERE id = 2") == DB_DELIVERY_CANCELLED);
     db_close(db);
     kit_remove();
 }

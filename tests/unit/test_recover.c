@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "db/db.h"
 #include "db/deliveries.h"
@@ -16,14 +13,14 @@ static struct db_recovered recover(struct db *db, const char *boot, const char *
 {
     const struct db_recovery recovery = {boot, node, max};
     struct db_recovered recovered = {-1, -1};
-    assert(db_recover(db, &kit_now, &recovery, &recovered, &kit_err) == 0);
+    HOLDS(db_recover(db, &kit_now, &recovery, &recovered, &kit_err) == 0);
     return recovered;
 }
 
 static struct db_job claim_as(struct db *db, const char *owner)
 {
     struct db_job job;
-    assert(db_job_claim(db, &kit_now, owner, KIT_LEASE_MS, &job, &kit_err) == 0);
+    HOLDS(db_job_claim(db, &kit_now, owner, KIT_LEASE_MS, &job, &kit_err) == 0);
     return job;
 }
 
@@ -40,12 +37,12 @@ static void leases_of_the_dead_process_are_taken_back_at_once(void)
     db_close(db);
     db = kit_open();
     const struct db_recovered recovered = recover(db, "boot1", "nodea", 0);
-    assert(recovered.jobs == 1 && recovered.deliveries == 0);
-    assert(kit_get(db, mine.id).state == DB_JOB_QUEUED);
-    assert(kit_get(db, mine.id).interruptions == 1 && kit_get(db, mine.id).deaths == 0);
-    assert(kit_get(db, others.id).state == DB_JOB_RUNNING);
-    assert(kit_get(db, similar.id).state == DB_JOB_RUNNING);
-    assert(kit_done(db, &mine) == DB_LOST);
+    HOLDS(recovered.jobs == 1 && recovered.deliveries == 0);
+    HOLDS(kit_get(db, mine.id).state == DB_JOB_QUEUED);
+    HOLDS(kit_get(db, mine.id).interruptions == 1 && kit_get(db, mine.id).deaths == 0);
+    HOLDS(kit_get(db, others.id).state == DB_JOB_RUNNING);
+    HOLDS(kit_get(db, similar.id).state == DB_JOB_RUNNING);
+    HOLDS(kit_done(db, &mine) == DB_LOST);
     db_close(db);
     kit_remove();
 }
@@ -58,11 +55,11 @@ static void after_a_boot_every_lease_is_taken_back_and_every_time_is_due(void)
     (void)kit_job(db, 2, 1);
     const struct db_job other = claim_as(db, "nodeb/worker-0");
     const struct db_job late = claim_as(db, "nodea/worker-0");
-    assert(kit_fail(db, db_job_token(&late), DB_WORK_FAILED) == 0);
+    HOLDS(kit_fail(db, db_job_token(&late), DB_WORK_FAILED) == 0);
     kit_now.lease_ms = 50; /* the lease clock began anew */
-    assert(recover(db, "boot2", "nodea", 0).jobs == 1);
-    assert(kit_get(db, other.id).state == DB_JOB_QUEUED);
-    assert(claim_as(db, "nodea/w").id != claim_as(db, "nodea/w").id); /* both are due */
+    HOLDS(recover(db, "boot2", "nodea", 0).jobs == 1);
+    HOLDS(kit_get(db, other.id).state == DB_JOB_QUEUED);
+    HOLDS(claim_as(db, "nodea/w").id != claim_as(db, "nodea/w").id); /* both are due */
     kit_now.lease_ms = 1000000;
     db_close(db);
     kit_remove();
@@ -74,10 +71,10 @@ static void senders_are_taken_back_without_a_failure(void)
     (void)kit_written(db, 1, 1, true);
     const struct db_send_claim claim = {"pacs1", 1, "node/sender", 1000};
     struct db_delivery d;
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    assert(recover(db, "boot1", "node", 0).deliveries == 1);
-    assert(db_delivery_get(db, d.id, &d, &kit_err) == 0);
-    assert(d.state == DB_DELIVERY_QUEUED && d.failures == 0 && d.spent_ms == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(recover(db, "boot1", "node", 0).deliveries == 1);
+    HOLDS(db_delivery_get(db, d.id, &d, &kit_err) == 0);
+    HOLDS(d.state == DB_DELIVERY_QUEUED && d.failures == 0 && d.spent_ms == 0);
     db_close(db);
     kit_remove();
 }
@@ -93,14 +90,14 @@ static void a_request_for_commitment_outlives_the_process_but_not_the_boot(void)
     const struct db_delivery_retry retry = db_delivery_retry_default(0);
     struct db_delivery d;
     int32_t n = 0;
-    assert(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
     const struct db_send_token token = db_delivery_token(&d);
-    assert(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
-    assert(db_delivery_ask(db, &kit_now, token, "2.25.7", 60000, &kit_err) == 0);
-    assert(recover(db, "boot1", "node", 0).deliveries == 0);
-    assert(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
+    HOLDS(db_delivery_progress(db, &kit_now, token, 1000, &stored, &kit_err) == 0);
+    HOLDS(db_delivery_ask(db, &kit_now, token, "2.25.7", 60000, &kit_err) == 0);
+    HOLDS(recover(db, "boot1", "node", 0).deliveries == 0);
+    HOLDS(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 0);
     (void)recover(db, "boot2", "node", 0);
-    assert(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 1);
+    HOLDS(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 1);
     db_close(db);
     kit_remove();
 }
@@ -112,17 +109,17 @@ static void interruptions_in_a_row_park_a_job_only_where_a_limit_is_set(void)
     const int64_t id = kit_job(db, 1, 1);
     for (int k = 0; k < 10; k++) {
         (void)kit_claim(db);
-        assert(recover(db, "boot1", "node", 0).jobs == 1);
+        HOLDS(recover(db, "boot1", "node", 0).jobs == 1);
     }
-    assert(kit_get(db, id).state == DB_JOB_QUEUED && kit_get(db, id).interruptions == 10);
+    HOLDS(kit_get(db, id).state == DB_JOB_QUEUED && kit_get(db, id).interruptions == 10);
     struct db_job job = kit_claim(db);
-    assert(kit_fail(db, db_job_token(&job), DB_WORK_RELEASED) == 0);
-    assert(kit_get(db, id).interruptions == 0);
+    HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_RELEASED) == 0);
+    HOLDS(kit_get(db, id).interruptions == 0);
     for (int k = 0; k < 3; k++) {
         (void)kit_claim(db);
-        assert(recover(db, "boot1", "node", 3).jobs == 1);
+        HOLDS(recover(db, "boot1", "node", 3).jobs == 1);
     }
-    assert(kit_get(db, id).state == DB_JOB_POISON);
+    HOLDS(kit_get(db, id).state == DB_JOB_POISON);
     db_close(db);
     kit_remove();
 }
@@ -136,8 +133,8 @@ static void more_than_fit_at_once_are_all_taken_back(void)
     for (int k = 1; k <= 300; k++) {
         (void)kit_claim(db);
     }
-    assert(recover(db, "boot1", "node", 0).jobs == 300);
-    assert(kit_number(db, "SELECT count(*) FROM job WHERE state = 0") == 300);
+    HOLDS(recover(db, "boot1", "node", 0).jobs == 300);
+    HOLDS(kit_number(db, "SELECT count(*) FROM job WHERE state = 0") == 300);
     db_close(db);
     kit_remove();
 }
@@ -148,8 +145,8 @@ static void recovery_needs_a_boot_and_a_node(void)
     struct db_recovered recovered;
     const struct db_recovery no_boot = {"", "node", 0};
     const struct db_recovery no_node = {"boot", "", 0};
-    assert(db_recover(db, &kit_now, &no_boot, &recovered, &kit_err) == SCTD_EINVAL);
-    assert(db_recover(db, &kit_now, &no_node, &recovered, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_recover(db, &kit_now, &no_boot, &recovered, &kit_err) == SCTD_EINVAL);
+    HOLDS(db_recover(db, &kit_now, &no_node, &recovered, &kit_err) == SCTD_EINVAL);
     db_close(db);
     kit_remove();
 }

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,15 +20,15 @@ static const struct db_options options = {false, DB_CHECK_FULL};
 static void make_version(size_t version)
 {
     struct sql *sql = NULL;
-    assert(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
-    assert(schema_migrate(sql, schema_steps, 0, version, &kit_err) == 0);
+    HOLDS(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
+    HOLDS(schema_migrate(sql, schema_steps, 0, version, &kit_err) == 0);
     sql_close(sql);
 }
 
 static void hash_store(char ret_hex[SHA256_HEX_SIZE])
 {
     struct sctd_map map = {0};
-    assert(sctd_map_open(&map, kit_path("jobs.db"), &kit_err) == 0);
+    HOLDS(sctd_map_open(&map, kit_path("jobs.db"), &kit_err) == 0);
     sha256_hex_of(map.data, map.size, ret_hex);
     sctd_map_close(&map);
 }
@@ -43,13 +41,13 @@ static void every_older_version_is_migrated(void)
         kit_sql(
             "INSERT INTO source (ae) VALUES ('OLD'); INSERT INTO event VALUES (1, 2, 'k', 'a', 's', 't')");
         struct db *db = NULL;
-        assert(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == 0);
-        assert(kit_number(db, "PRAGMA user_version") == (int64_t)schema_count);
-        assert(kit_number(db, "SELECT count(*) FROM source WHERE ae = 'OLD'") == 1);
-        assert(kit_number(db, "SELECT count(*) FROM event") == 1);
+        HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == 0);
+        HOLDS(kit_number(db, "PRAGMA user_version") == (int64_t)schema_count);
+        HOLDS(kit_number(db, "SELECT count(*) FROM source WHERE ae = 'OLD'") == 1);
+        HOLDS(kit_number(db, "SELECT count(*) FROM event") == 1);
         const int64_t job = kit_written(db, 1, 1, true);
-        assert(kit_get(db, job).state == DB_JOB_DELIVERING);
-        assert(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+        HOLDS(kit_get(db, job).state == DB_JOB_DELIVERING);
+        HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
         db_close(db);
         kit_remove();
     }
@@ -65,11 +63,11 @@ static void a_newer_version_is_refused_and_left_alone(void)
     (void)snprintf(text, sizeof text, "PRAGMA user_version = %zu", schema_count + 1);
     kit_sql(text);
     hash_store(before);
-    assert(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EDATA);
-    assert(strstr(kit_err.text, "newer") != NULL && db == NULL);
-    assert(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EDATA);
+    HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EDATA);
+    HOLDS(strstr(kit_err.text, "newer") != NULL && db == NULL);
+    HOLDS(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EDATA);
     hash_store(after);
-    assert(strcmp(before, after) == 0);
+    HOLDS(strcmp(before, after) == 0);
     kit_remove();
 }
 
@@ -77,8 +75,8 @@ static void an_older_version_is_not_for_readers(void)
 {
     struct db *db = NULL;
     make_version(1);
-    assert(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EDATA);
-    assert(strstr(kit_err.text, "version 1") != NULL);
+    HOLDS(db_open_reader(&db, kit_path("jobs.db"), &kit_err) == SCTD_EDATA);
+    HOLDS(strstr(kit_err.text, "version 1") != NULL);
     kit_remove();
 }
 
@@ -89,10 +87,10 @@ static void another_programs_file_is_refused_and_left_alone(void)
     struct db *db = NULL;
     kit_sql("CREATE TABLE holiday (photo BLOB); PRAGMA user_version = 1");
     hash_store(before);
-    assert(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EDATA);
-    assert(strstr(kit_err.text, "no job store") != NULL);
+    HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == SCTD_EDATA);
+    HOLDS(strstr(kit_err.text, "no job store") != NULL);
     hash_store(after);
-    assert(strcmp(before, after) == 0);
+    HOLDS(strcmp(before, after) == 0);
     kit_remove();
 }
 
@@ -102,13 +100,13 @@ static void a_migration_that_fails_leaves_the_old_version(void)
                                         "CREATE TABLE c (x); CREATE TABLE b (x)"};
     struct sql *sql = NULL;
     size_t version = 0;
-    assert(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
-    assert(schema_migrate(sql, steps, 0, 1, &kit_err) == 0);
-    assert(schema_migrate(sql, steps, 1, 3, &kit_err) < 0);
-    assert(schema_get_version(sql, &version, &kit_err) == 0 && version == 1);
-    assert(sql_run(sql, "SELECT x FROM b", &kit_err) < 0);
-    assert(schema_migrate(sql, steps, 1, 2, &kit_err) == 0);
-    assert(schema_get_version(sql, &version, &kit_err) == 0 && version == 2);
+    HOLDS(sql_open(&sql, kit_path("jobs.db"), SQL_CREATE, &kit_err) == 0);
+    HOLDS(schema_migrate(sql, steps, 0, 1, &kit_err) == 0);
+    HOLDS(schema_migrate(sql, steps, 1, 3, &kit_err) < 0);
+    HOLDS(schema_get_version(sql, &version, &kit_err) == 0 && version == 1);
+    HOLDS(sql_run(sql, "SELECT x FROM b", &kit_err) < 0);
+    HOLDS(schema_migrate(sql, steps, 1, 2, &kit_err) == 0);
+    HOLDS(schema_get_version(sql, &version, &kit_err) == 0 && version == 2);
     sql_close(sql);
     kit_remove();
 }

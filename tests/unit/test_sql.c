@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#undef NDEBUG
-#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,8 +19,8 @@ static struct sql *fresh(void)
     struct sql *sql = NULL;
     (void)unlink(kit_path("s.db"));
     (void)unlink(kit_path("s.db-wal"));
-    assert(sql_open(&sql, kit_path("s.db"), SQL_CREATE, &err) == 0);
-    assert(sql_run(sql, "PRAGMA journal_mode = WAL; CREATE TABLE t (i, x, r, b)", &err) == 0);
+    HOLDS(sql_open(&sql, kit_path("s.db"), SQL_CREATE, &err) == 0);
+    HOLDS(sql_run(sql, "PRAGMA journal_mode = WAL; CREATE TABLE t (i, x, r, b)", &err) == 0);
     return sql;
 }
 
@@ -47,8 +45,8 @@ enum { N_FIELDS = sizeof fields / sizeof *fields };
 static int read_one(struct sql *sql, const char *text, struct row *ret_row)
 {
     struct sql_statement *s = NULL;
-    assert(sql_prepare_once(&s, sql, text, &err) == 0);
-    assert(sql_step(s, &err) == SQL_ROW);
+    HOLDS(sql_prepare_once(&s, sql, text, &err) == 0);
+    HOLDS(sql_step(s, &err) == SQL_ROW);
     const int r = sql_read(s, fields, N_FIELDS, ret_row, &err);
     sql_done(s);
     return r;
@@ -58,13 +56,13 @@ static void columns_go_into_members(void)
 {
     struct sql *sql = fresh();
     struct row row;
-    assert(read_one(sql, "SELECT 1099511627776, -7, 2, 1, 2.5, 'abc', x'0102'", &row) == 0);
-    assert(row.wide == 1099511627776 && row.narrow == -7 && row.kind == 2 && row.is);
-    assert(row.real > 2.4 && row.real < 2.6 && strcmp(row.text, "abc") == 0);
-    assert(row.bytes[0] == 1 && row.bytes[1] == 2);
-    assert(read_one(sql, "SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL", &row) == 0);
-    assert(row.wide == 0 && row.narrow == INT32_MIN && row.kind == 0 && !row.is);
-    assert(isnan(row.real) && row.text[0] == '\0' && row.bytes[0] == 0 && row.bytes[1] == 0);
+    HOLDS(read_one(sql, "SELECT 1099511627776, -7, 2, 1, 2.5, 'abc', x'0102'", &row) == 0);
+    HOLDS(row.wide == 1099511627776 && row.narrow == -7 && row.kind == 2 && row.is);
+    HOLDS(row.real > 2.4 && row.real < 2.6 && strcmp(row.text, "abc") == 0);
+    HOLDS(row.bytes[0] == 1 && row.bytes[1] == 2);
+    HOLDS(read_one(sql, "SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL", &row) == 0);
+    HOLDS(row.wide == 0 && row.narrow == INT32_MIN && row.kind == 0 && !row.is);
+    HOLDS(isnan(row.real) && row.text[0] == '\0' && row.bytes[0] == 0 && row.bytes[1] == 0);
     sql_close(sql);
 }
 
@@ -82,8 +80,8 @@ static void what_does_not_fit_is_damage(void)
     struct sql *sql = fresh();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct row row;
-        assert(read_one(sql, texts[i], &row) == SCTD_EDATA);
-        assert(strstr(err.text, "damaged") != NULL);
+        HOLDS(read_one(sql, texts[i], &row) == SCTD_EDATA);
+        HOLDS(strstr(err.text, "damaged") != NULL);
     }
     sql_close(sql);
 }
@@ -92,19 +90,19 @@ static void bound_values_come_back(void)
 {
     struct sql *sql = fresh();
     struct sql_statement *s = NULL;
-    assert(sql_prepare(&s, sql, "INSERT INTO t VALUES (?1, ?2, ?3, ?4)", &err) == 0);
+    HOLDS(sql_prepare(&s, sql, "INSERT INTO t VALUES (?1, ?2, ?3, ?4)", &err) == 0);
     sql_bind_int(s, INT64_MIN);
     sql_bind_text(s, "a'b");
-    sql_bind_real(s, NAN);
+    sql_bind_real(s, (double)NAN);
     sql_bind_blob(s, "\0\1", 2);
-    assert(sql_finish(s, &err) == 0 && sql_changes(sql) == 1 && sql_last_id(sql) == 1);
-    assert(sql_prepare(&s, sql, "SELECT i, x = 'a''b', r IS NULL, b FROM t", &err) == 0);
-    assert(sql_step(s, &err) == SQL_ROW);
+    HOLDS(sql_finish(s, &err) == 0 && sql_changes(sql) == 1 && sql_last_id(sql) == 1);
+    HOLDS(sql_prepare(&s, sql, "SELECT i, x = 'a''b', r IS NULL, b FROM t", &err) == 0);
+    HOLDS(sql_step(s, &err) == SQL_ROW);
     size_t size = 0;
     const void *bytes = sql_get_blob(s, 3, &size);
-    assert(sql_get_int(s, 0) == INT64_MIN && sql_get_int(s, 1) == 1 && sql_get_int(s, 2) == 1);
-    assert(size == 2 && memcmp(bytes, "\0\1", 2) == 0);
-    assert(sql_step(s, &err) == 0);
+    HOLDS(sql_get_int(s, 0) == INT64_MIN && sql_get_int(s, 1) == 1 && sql_get_int(s, 2) == 1);
+    HOLDS(size == 2 && memcmp(bytes, "\0\1", 2) == 0);
+    HOLDS(sql_step(s, &err) == 0);
     sql_done(s);
     sql_close(sql);
 }
@@ -113,10 +111,10 @@ static void an_absent_text_is_empty_or_null(void)
 {
     struct sql *sql = fresh();
     struct sql_statement *s = NULL;
-    assert(sql_prepare(&s, sql, "SELECT ?1 = '', ?2 IS NULL", &err) == 0);
+    HOLDS(sql_prepare(&s, sql, "SELECT ?1 = '', ?2 IS NULL", &err) == 0);
     sql_bind_text(s, NULL);
     sql_bind_text_or_null(s, NULL);
-    assert(sql_step(s, &err) == SQL_ROW && sql_get_int(s, 0) == 1 && sql_get_int(s, 1) == 1);
+    HOLDS(sql_step(s, &err) == SQL_ROW && sql_get_int(s, 0) == 1 && sql_get_int(s, 1) == 1);
     sql_done(s);
     sql_close(sql);
 }
@@ -127,12 +125,12 @@ static void a_literal_is_prepared_once_and_forgets_what_was_bound(void)
     struct sql *sql = fresh();
     struct sql_statement *first = NULL;
     struct sql_statement *second = NULL;
-    assert(sql_prepare(&first, sql, text, &err) == 0);
+    HOLDS(sql_prepare(&first, sql, text, &err) == 0);
     sql_bind_int(first, 1);
-    assert(sql_step(first, &err) == SQL_ROW && sql_get_int(first, 0) == 0);
+    HOLDS(sql_step(first, &err) == SQL_ROW && sql_get_int(first, 0) == 0);
     sql_done(first);
-    assert(sql_prepare(&second, sql, text, &err) == 0 && second == first);
-    assert(sql_step(second, &err) == SQL_ROW && sql_get_int(second, 0) == 1);
+    HOLDS(sql_prepare(&second, sql, text, &err) == 0 && second == first);
+    HOLDS(sql_step(second, &err) == SQL_ROW && sql_get_int(second, 0) == 1);
     sql_done(second);
     sql_close(sql);
 }
@@ -141,10 +139,10 @@ static void too_many_binds_come_out_at_the_step(void)
 {
     struct sql *sql = fresh();
     struct sql_statement *s = NULL;
-    assert(sql_prepare(&s, sql, "SELECT ?1", &err) == 0);
+    HOLDS(sql_prepare(&s, sql, "SELECT ?1", &err) == 0);
     sql_bind_int(s, 1);
     sql_bind_int(s, 2);
-    assert(sql_step(s, &err) < 0);
+    HOLDS(sql_step(s, &err) < 0);
     sql_done(s);
     sql_close(sql);
 }
@@ -153,23 +151,23 @@ static void a_rollback_leaves_nothing(void)
 {
     struct sql *sql = fresh();
     struct sql_statement *s = NULL;
-    assert(sql_begin(sql, &err) == 0);
-    assert(sql_run(sql, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == 0);
+    HOLDS(sql_begin(sql, &err) == 0);
+    HOLDS(sql_run(sql, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == 0);
     sql_rollback(sql);
     sql_rollback(sql); /* none is open: nothing happens */
-    assert(sql_prepare(&s, sql, "SELECT count(*) FROM t", &err) == 0);
-    assert(sql_step(s, &err) == SQL_ROW && sql_get_int(s, 0) == 0);
+    HOLDS(sql_prepare(&s, sql, "SELECT count(*) FROM t", &err) == 0);
+    HOLDS(sql_step(s, &err) == SQL_ROW && sql_get_int(s, 0) == 0);
     sql_done(s);
-    assert(!sql_is_failed(sql));
+    HOLDS(!sql_is_failed(sql));
     sql_close(sql);
 }
 
 static void a_broken_constraint_is_the_callers_mistake_and_tells_no_value(void)
 {
     struct sql *sql = fresh();
-    assert(sql_run(sql, "CREATE TABLE u (x UNIQUE); INSERT INTO u VALUES ('secret')", &err) == 0);
-    assert(sql_run(sql, "INSERT INTO u VALUES ('secret')", &err) == SCTD_EINVAL);
-    assert(strstr(err.text, "u.x") != NULL && strstr(err.text, "secret") == NULL);
+    HOLDS(sql_run(sql, "CREATE TABLE u (x UNIQUE); INSERT INTO u VALUES ('secret')", &err) == 0);
+    HOLDS(sql_run(sql, "INSERT INTO u VALUES ('secret')", &err) == SCTD_EINVAL);
+    HOLDS(strstr(err.text, "u.x") != NULL && strstr(err.text, "secret") == NULL);
     sql_close(sql);
 }
 
@@ -177,9 +175,9 @@ static void a_reader_does_not_write(void)
 {
     struct sql *writer = fresh();
     struct sql *reader = NULL;
-    assert(sql_open(&reader, kit_path("s.db"), SQL_READ, &err) == 0);
-    assert(sql_begin(reader, &err) == SCTD_EINVAL);
-    assert(sql_run(reader, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == SCTD_EIO);
+    HOLDS(sql_open(&reader, kit_path("s.db"), SQL_READ, &err) == 0);
+    HOLDS(sql_begin(reader, &err) == SCTD_EINVAL);
+    HOLDS(sql_run(reader, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == SCTD_EIO);
     sql_close(reader);
     sql_close(writer);
 }
@@ -191,31 +189,31 @@ static void all_rows_are_read(void)
     struct sql_statement *s = NULL;
     void *rows = NULL;
     size_t n = 9;
-    assert(
+    HOLDS(
         sql_prepare(&s, sql,
                     "WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?1) "
                     "SELECT x FROM c WHERE x <= ?1",
                     &err) == 0);
     sql_bind_int(s, 100);
-    assert(sql_read_all(s, &layout, &rows, &n, &err) == 0 && n == 100);
+    HOLDS(sql_read_all(s, &layout, &rows, &n, &err) == 0 && n == 100);
     const struct row *row = rows;
-    assert(row[0].wide == 1 && row[99].wide == 100);
+    HOLDS(row[0].wide == 1 && row[99].wide == 100);
     free(rows);
-    assert(sql_prepare(&s, sql, "SELECT 1 WHERE ?1 = 2", &err) == 0);
+    HOLDS(sql_prepare(&s, sql, "SELECT 1 WHERE ?1 = 2", &err) == 0);
     sql_bind_int(s, 1);
-    assert(sql_read_all(s, &layout, &rows, &n, &err) == 0 && n == 0 && rows == NULL);
+    HOLDS(sql_read_all(s, &layout, &rows, &n, &err) == 0 && n == 0 && rows == NULL);
     sql_close(sql);
 }
 
 static void closing_leaves_the_log_alone(void)
 {
     struct sql *sql = fresh();
-    assert(sql_run(sql, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == 0);
-    assert(strcmp(sql_get_path(sql), kit_path("s.db")) == 0);
+    HOLDS(sql_run(sql, "INSERT INTO t VALUES (1, 2, 3, 4)", &err) == 0);
+    HOLDS(strcmp(sql_get_path(sql), kit_path("s.db")) == 0);
     sql_close(sql);
-    assert(access(kit_path("s.db-wal"), F_OK) == 0);
-    assert(sql_open(&sql, kit_path("s.db"), SQL_WRITE, &err) == 0);
-    assert(sql_checkpoint(sql, true, &err) == 0);
+    HOLDS(access(kit_path("s.db-wal"), F_OK) == 0);
+    HOLDS(sql_open(&sql, kit_path("s.db"), SQL_WRITE, &err) == 0);
+    HOLDS(sql_checkpoint(sql, true, &err) == 0);
     sql_close(sql);
 }
 
