@@ -48,6 +48,9 @@ enum history {
     HAS_NO_DESTINATION,
     IS_POISON,
     IS_DELIVERED_BEFORE_ONE_MORE_CAME,
+    IS_DELIVERED_BUT_A_LATER_REVISION_IS_CANCELLED,
+    IS_DELIVERED_BUT_ANOTHER_JOB_FAILED,
+    HISTORIES
 };
 
 static void convert(struct db *db, enum history history)
@@ -65,6 +68,26 @@ static void convert(struct db *db, enum history history)
     }
 }
 
+/* What comes after the delivery. */
+static void live_on(struct db *db, enum history history, int64_t series_id)
+{
+    const struct db_job_spec spec = kit_spec(9, 1, false);
+    const struct db_completion again = {series_id, 2, 3, DB_EVIDENCE_QUIET, "quiet again", &spec};
+    int64_t second = 0;
+    if (history == IS_DELIVERED_BEFORE_ONE_MORE_CAME ||
+        history == IS_DELIVERED_BUT_A_LATER_REVISION_IS_CANCELLED) {
+        (void)kit_put(db, 1, 1, 5, 1);
+    }
+    if (history == IS_DELIVERED_BUT_A_LATER_REVISION_IS_CANCELLED) {
+        HOLDS(db_series_complete(db, &kit_now, &again, &second, &kit_err) == 0);
+        HOLDS(db_job_cancel(db, &kit_now, second, "by hand", &kit_err) == 0);
+    } else if (history == IS_DELIVERED_BUT_ANOTHER_JOB_FAILED) {
+        HOLDS(db_job_create(db, &kit_now, series_id, &spec, &second, &kit_err) == 0);
+        const struct db_job job = kit_claim(db);
+        HOLDS(kit_fail(db, db_job_token(&job), DB_WORK_REFUSED) == 0);
+    }
+}
+
 static void live_through(struct db *db, enum history history)
 {
     const int destinations =
@@ -79,12 +102,10 @@ static void live_through(struct db *db, enum history history)
     } else if (history == IS_CANCELLED_AFTER_IT_WAS_WRITTEN) {
         HOLDS(db_job_cancel(db, &kit_now, id, "by hand", &kit_err) == 0);
     } else if (history == IS_DELIVERED || history == IS_DELIVERED_TO_ONE_OF_TWO ||
-               history == IS_DELIVERED_BEFORE_ONE_MORE_CAME) {
+               history >= IS_DELIVERED_BEFORE_ONE_MORE_CAME) {
         deliver(db, "pacs1", DB_SENT_STORED);
     }
-    if (history == IS_DELIVERED_BEFORE_ONE_MORE_CAME) {
-        (void)kit_put(db, 1, 1, 5, 1);
-    }
+    live_on(db, history, kit_get(db, id).series_id);
 }
 
 static void nothing_undelivered_is_removed(void)
@@ -92,12 +113,14 @@ static void nothing_undelivered_is_removed(void)
     /* How many files may go afterwards; all that is not named here: none. */
     static const struct {
         size_t received, produced;
-    } expected[IS_DELIVERED_BEFORE_ONE_MORE_CAME + 1] = {
+    } expected[HISTORIES] = {
         [IS_DELIVERED] = {2, 3},
         [IS_CANCELLED_AFTER_IT_WAS_WRITTEN] = {0, 3},
         [IS_DELIVERED_BEFORE_ONE_MORE_CAME] = {0, 3},
+        [IS_DELIVERED_BUT_A_LATER_REVISION_IS_CANCELLED] = {0, 3},
+        [IS_DELIVERED_BUT_ANOTHER_JOB_FAILED] = {0, 3},
     };
-    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+    for (size_t i = 0; i < HISTORIES; i++) {
         struct db *db = kit_open();
         live_through(db, (enum history)i);
         HOLDS(take(db, DB_FILE_RECEIVED, INT64_MAX) == expected[i].received);

@@ -182,6 +182,21 @@ static void a_reader_does_not_write(void)
     sql_close(writer);
 }
 
+static void a_transaction_takes_the_right_to_write_when_it_begins(void)
+{
+    struct sql *first = fresh();
+    struct sql *second = NULL;
+    HOLDS(sql_open(&second, kit_path("s.db"), SQL_WRITE, &err) == 0);
+    HOLDS(sql_run(second, "PRAGMA busy_timeout = 0", &err) == 0);
+    HOLDS(sql_begin(first, &err) == 0);
+    HOLDS(sql_begin(second, &err) == SCTD_EIO);
+    sql_rollback(first);
+    HOLDS(sql_begin(second, &err) == 0);
+    sql_rollback(second);
+    sql_close(second);
+    sql_close(first);
+}
+
 static void all_rows_are_read(void)
 {
     static const struct sql_layout layout = {fields, 1, sizeof(struct row)};
@@ -228,6 +243,7 @@ int main(void)
     a_rollback_leaves_nothing();
     a_broken_constraint_is_the_callers_mistake_and_tells_no_value();
     a_reader_does_not_write();
+    a_transaction_takes_the_right_to_write_when_it_begins();
     all_rows_are_read();
     closing_leaves_the_log_alone();
     kit_remove();
