@@ -134,6 +134,7 @@ static void sample_init(struct sample *s, const struct shape *z, bool exact)
                                       .stride = AMX_DEPTH,
                                       .lo = values / 2,
                                       .block1 = amx_get_blocks(s->packed),
+                                      .step1 = steps,
                                       .kernels = kernels_get()};
 }
 
@@ -310,6 +311,36 @@ static void sums_of_some_blocks_are_left_as_they_are(void)
     }
 }
 
+/* The same in two parts, the second from the first one's sums on, with an epilogue. */
+static void a_sum_in_parts_is_the_sum(void)
+{
+    static const struct shape shape = {1, 37, 0, 1, 200, 96, 1};
+    struct sample s;
+    sample_init(&s, &shape, true);
+    float *sums = aligned((size_t)48 * 64 * sizeof *sums);
+    struct map out[2] = {map_new(FORMAT_F32, 37, 96), map_new(FORMAT_F32, 37, 96)};
+    s.product.block0 = 1; /* two blocks of three */
+    s.product.to = (struct epilogue){.act = GRAPH_ACT_GELU, .out = out[0].operand};
+    amx_run(&s.product);
+    s.product.sums_stride = 64;
+    s.product.sums = sums;
+    s.product.step1 = 4;
+    amx_run(&s.product);
+    s.product.to.out = out[1].operand;
+    s.product.sums = NULL;
+    s.product.from = sums;
+    s.product.step0 = 4;
+    s.product.step1 = 7;
+    amx_run(&s.product);
+    assert(memcmp(out[0].bytes, out[1].bytes, out[0].size) == 0);
+    assert(to_bits(((const float *)out[0].operand.data)[31]) == 0x55555555U);
+    assert(to_bits(((const float *)out[0].operand.data)[32]) != 0x55555555U);
+    map_fini(&out[0]);
+    map_fini(&out[1]);
+    free(sums);
+    sample_fini(&s);
+}
+
 /* Three 1x1 products side by side, of a weight [outputs][inputs][3 groups]; inputs' rows lie in a
  * map whose pixels are further apart than its channels. */
 static void groups_start_with_new_blocks(void)
@@ -341,6 +372,7 @@ static void groups_start_with_new_blocks(void)
                                   .offset = offset,
                                   .stride = STRIDE,
                                   .block1 = 2 * GROUPS,
+                                  .step1 = 2,
                                   .kernels = kernels_get(),
                                   .sums = sums,
                                   .sums_stride = COLUMNS};
@@ -391,6 +423,7 @@ int main(void)
     }
     products_with_their_epilogues_are_those_of_plain_loops();
     sums_of_some_blocks_are_left_as_they_are();
+    a_sum_in_parts_is_the_sum();
     groups_start_with_new_blocks();
     rows_that_do_not_count_change_nothing();
     return 0;

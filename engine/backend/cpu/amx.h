@@ -77,16 +77,20 @@ struct amx_product {
     size_t stride;         /* values from one row to the next */
     size_t lo;             /* values from a hi part to its lo part; exact weights only */
     int32_t block0, block1;
+    int32_t step0, step1; /* terms of the sums */
     const struct kernels *kernels;
     /* What becomes of the sums: out, add and bias start at pixel 0 and the group's column 0; pixels
      * and acc are not read.  channels: of a group. */
     struct epilogue to;
-    /* Not NULL: the sums go here as they are instead, all sixteen rows of a tile, block0 first. */
+    /* Not NULL: the sums go here as they are instead, or start from here, all sixteen rows of a tile,
+     * [pixels, sums_stride] from the first column of block0 on. */
     float *sums;
+    const float *from;
     size_t sums_stride;
 };
 
-/* Blocks block0 ... block1 - 1 of all tiles.  Only where amx_is_available. */
+/* Blocks block0 ... block1 - 1 of all tiles.  What is added to what depends on nothing but the steps.
+ * Only where amx_is_available. */
 void amx_run(const struct amx_product *product);
 
 /* Part of a map, surrounded by zeros, in the order that tiles like: [hi, lo if exact][channels / 32][row][x]

@@ -14,8 +14,7 @@
 enum {
     ALIGNMENT = 64,
     SUMS = AMX_ROWS * AMX_COLUMNS, /* that a tile of rows and a block of columns give */
-    PANEL_BYTES = 640 * 1024,      /* of weights that stay in the second-level cache */
-    SMALL_BLOCK_BYTES = 40 * 1024, /* a block of weights that stays in the first */
+    PANEL_BYTES = 800 * 1024,      /* of weights that stay in the second-level cache */
 };
 
 /* All eight tiles: sixteen rows of 64 bytes. */
@@ -96,30 +95,28 @@ ALWAYS_INLINE void finish_rows(const struct pending *q, size_t row, struct kind 
         _tile_dpbf16ps(3, 5, 7);                                                                   \
     } while (0)
 
-/* Two tiles of rows times a block of columns, into tiles 0 to 3; and all that is pending. */
+/* Two tiles of rows times a block of columns, added to tiles 0 to 3; and all that is pending.  The
+ * weights are loaded past the first-level cache's order of use: the rows, which are used again, stay. */
 ALWAYS_INLINE void sum_block(const struct amx_product *p, const uint16_t *const a[2],
                              const uint16_t *b, const struct pending *last, struct kind kind)
 {
     const struct pending q = *last;
     const size_t stride = p->stride * sizeof **a;
-    const size_t steps = (size_t)p->weights->steps;
+    const size_t steps = (size_t)(p->step1 - p->step0);
+    const int32_t *offset = p->offset + p->step0;
     const size_t rows_per_step = (AMX_ROWS + steps - 1) / steps;
     size_t row = 0;
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
     for (size_t s = 0; s < steps; s++) {
-        const uint16_t *a0 = a[0] + p->offset[s];
-        const uint16_t *a1 = a[1] + p->offset[s];
+        const uint16_t *a0 = a[0] + offset[s];
+        const uint16_t *a1 = a[1] + offset[s];
         _tile_loadd(4, a0, stride);
-        _tile_loadd(6, b, 64);
-        _tile_loadd(7, b + AMX_TILE, 64);
+        _tile_stream_loadd(6, b, 64);
+        _tile_stream_loadd(7, b + AMX_TILE, 64);
         _tile_loadd(5, a1, stride);
         MULTIPLY_TILES();
         if (kind.exact) {
-            _tile_loadd(6, b + AMX_TILES, 64);
-            _tile_loadd(7, b + AMX_TILES + AMX_TILE, 64);
+            _tile_stream_loadd(6, b + AMX_TILES, 64);
+            _tile_stream_loadd(7, b + AMX_TILES + AMX_TILE, 64);
             MULTIPLY_TILES();
             _tile_loadd(4, a0 + p->lo, stride);
             _tile_loadd(5, a1 + p->lo, stride);
@@ -130,6 +127,14 @@ ALWAYS_INLINE void sum_block(const struct amx_product *p, const uint16_t *const 
             finish_rows(&q, row++, kind);
         }
     }
+}
+
+static void load_sums(const float *first, const float *second, size_t stride)
+{
+    _tile_loadd(0, first, stride * sizeof *first);
+    _tile_loadd(1, first + AMX_ROWS, stride * sizeof *first);
+    _tile_loadd(2, second, stride * sizeof *first);
+    _tile_loadd(3, second + AMX_ROWS, stride * sizeof *first);
 }
 
 static void store_sums(float *first, float *second, size_t stride)
@@ -184,12 +189,22 @@ ALWAYS_INLINE void run_tiles(struct run *run, int32_t block, size_t t, struct ki
     const struct amx_tile *first = &p->tile[t];
     const struct amx_tile *second = two ? first + 1 : first;
     const uint16_t *const a[2] = {first->at, second->at};
-    const uint16_t *b = p->weights->values + (size_t)block * amx_block_values(p->weights);
+    const uint16_t *b = p->weights->values + (size_t)block * amx_block_values(p->weights) +
+                        (size_t)p->step0 * amx_step_values(p->weights);
+    const size_t column = (size_t)(block - p->block0) * AMX_COLUMNS;
+    const size_t at[2] = {first->pixel * p->sums_stride + column,
+                          second->pixel * p->sums_stride + column};
+    if (p->from != NULL) {
+        load_sums(p->from + at[0], p->from + at[1], p->sums_stride);
+    } else {
+        _tile_zero(0);
+        _tile_zero(1);
+        _tile_zero(2);
+        _tile_zero(3);
+    }
     sum_block(p, a, b, &run->pending, kind);
     if (p->sums != NULL) {
-        float *column = p->sums + (size_t)(block - p->block0) * AMX_COLUMNS;
-        store_sums(column + first->pixel * p->sums_stride, column + second->pixel * p->sums_stride,
-                   p->sums_stride);
+        store_sums(p->sums + at[0], p->sums + at[1], p->sums_stride);
         return;
     }
     store_sums(run->sums, run->sums + SUMS, AMX_COLUMNS);
@@ -212,11 +227,9 @@ ALWAYS_INLINE void run_tiles(struct run *run, int32_t block, size_t t, struct ki
 /* Blocks of columns whose weights stay in a cache while the rows go by. */
 static int32_t blocks_of_panel(const struct amx_product *p)
 {
-    const size_t bytes = amx_block_values(p->weights) * sizeof(uint16_t);
-    if (bytes <= SMALL_BLOCK_BYTES || bytes >= PANEL_BYTES) {
-        return 1;
-    }
-    return (int32_t)(PANEL_BYTES / bytes);
+    const size_t steps = (size_t)(p->step1 - p->step0);
+    const size_t bytes = steps * amx_step_values(p->weights) * sizeof(uint16_t);
+    return bytes < PANEL_BYTES ? (int32_t)(PANEL_BYTES / bytes) : 1;
 }
 
 ALWAYS_INLINE void run_all(const struct amx_product *p, struct kind kind)

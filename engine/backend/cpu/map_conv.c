@@ -225,6 +225,7 @@ static bool run_amx(const struct map_conv *c, const struct map_piece *p, const s
                                   .tile = tile,
                                   .offset = c->offset,
                                   .block1 = amx_get_blocks(c->amx),
+                                  .step1 = amx_get_steps(c->amx),
                                   .kernels = p->plan->kernels,
                                   .to = *e};
     if (c->kernel == 3) {

@@ -176,6 +176,7 @@ static void run_tiles(const struct map_expand *x, const struct map_piece *p, int
                                             .block0 = block0,
                                             .block1 =
                                                 block0 + (int32_t)(scratch->channels / AMX_COLUMNS),
+                                            .step1 = amx_get_steps(x->amx),
                                             .kernels = p->plan->kernels,
                                             .sums = scratch->low + (size_t)k * scratch->channels,
                                             .sums_stride = TAPS * scratch->channels};

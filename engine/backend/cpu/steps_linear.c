@@ -11,7 +11,9 @@
 enum {
     PATCH = 16,
     ONEDNN_COLUMNS = 192, /* of a piece */
+    AMX_COLUMNS_WIDE = 384,
     MAX_PIECES = 256,
+    PART_BYTES = 800 * 1024, /* of a piece's weights that are worked on at a time */
 };
 
 /* LINEAR and PATCH_TOKENS: [rows, k] x [k, n], a piece for each block of columns. */
@@ -28,6 +30,7 @@ struct linear_layer {
     /* AMX: */
     struct amx_weights *amx;
     int32_t *offset; /* [steps] */
+    int32_t part;    /* steps for which a piece's weights stay in the cache */
     bool direct;     /* tiles read the input where it lies */
     /* PATCH_TOKENS: */
     bool patches;
@@ -35,9 +38,9 @@ struct linear_layer {
     float *prefix_tokens; /* [prefix, n] */
 };
 
-/* Bytes into the layer's scratch: patches as values and as operand, a strip for AMX, tiles or sums. */
+/* Bytes into the layer's scratch: patches as values and as operand; a strip, sums and tiles. */
 struct linear_layout {
-    size_t operand, strip, rest, end;
+    size_t operand, strip, sums, tiles, end;
 };
 
 static void linear_free(void *layer)
@@ -85,16 +88,20 @@ static struct linear_layout layout_of(const struct linear_layer *l)
         at.operand = round_up(values * sizeof(float));
         at.strip = at.operand + round_up(values * format_bytes(l->format));
     }
-    at.rest = at.strip;
+    at.sums = at.strip;
     if (l->amx == NULL) {
-        at.end = at.rest + round_up((size_t)l->rows * (size_t)l->block * sizeof(float));
+        at.end = at.sums + round_up((size_t)l->rows * (size_t)l->block * sizeof(float));
         return at;
     }
     if (!l->direct) {
         const struct amx_strip strip = strip_of(l);
-        at.rest += round_up(amx_strip_values(&strip) * sizeof(uint16_t));
+        at.sums += round_up(amx_strip_values(&strip) * sizeof(uint16_t));
     }
-    at.end = at.rest + round_up(count_tiles(l) * sizeof(struct amx_tile));
+    at.tiles = at.sums;
+    if (l->part < amx_get_steps(l->amx)) {
+        at.tiles += round_up(count_tiles(l) * AMX_ROWS * (size_t)l->block * sizeof(float));
+    }
+    at.end = at.tiles + round_up(count_tiles(l) * sizeof(struct amx_tile));
     return at;
 }
 
@@ -126,12 +133,27 @@ static struct operand gather_patches(const struct cpu_plan *plan, const struct l
     return patches;
 }
 
+/* A piece's columns, part after part of their sums. */
+static void run_parts(struct amx_product *product, const struct linear_layer *l, float *sums)
+{
+    const int32_t steps = amx_get_steps(l->amx);
+    product->sums_stride = (size_t)l->block;
+    for (int32_t s = 0; s < steps; s += l->part) {
+        const bool last = s + l->part >= steps;
+        product->step0 = s;
+        product->step1 = last ? steps : s + l->part;
+        product->from = s == 0 ? NULL : sums;
+        product->sums = last ? NULL : sums;
+        amx_run(product);
+    }
+}
+
 static void run_amx(const struct cpu_plan *plan, const struct linear_layer *l, int32_t item,
                     int32_t worker, const struct operand *in, const struct epilogue *e)
 {
     const struct linear_layout at = layout_of(l);
     const struct amx_strip strip = strip_of(l);
-    struct amx_tile *tile = plan_layer_scratch(plan, worker, at.rest);
+    struct amx_tile *tile = plan_layer_scratch(plan, worker, at.tiles);
     const uint16_t *first = in->data;
     const int32_t per_item = l->block / AMX_COLUMNS;
     const int32_t blocks = amx_get_blocks(l->amx);
@@ -160,7 +182,7 @@ static void run_amx(const struct cpu_plan *plan, const struct linear_layer *l, i
                                     .pixel = row,
                                     .rows = left < AMX_ROWS ? left : AMX_ROWS};
     }
-    amx_run(&product);
+    run_parts(&product, l, plan_layer_scratch(plan, worker, at.sums));
 }
 
 static bool run_onednn(const struct cpu_plan *plan, const struct linear_layer *l, int32_t item,
@@ -168,7 +190,7 @@ static bool run_onednn(const struct cpu_plan *plan, const struct linear_layer *l
 {
     const size_t c0 = (size_t)item * (size_t)l->block;
     const size_t left = (size_t)l->n - c0;
-    float *acc = plan_layer_scratch(plan, worker, layout_of(l).rest);
+    float *acc = plan_layer_scratch(plan, worker, layout_of(l).sums);
     if (!onednn_run(l->product[item], worker, in->data, NULL, acc,
                     plan_product_scratch(plan, worker))) {
         return false;
@@ -268,6 +290,9 @@ static int make_amx(struct linear_layer *l, const struct graph_op *op, struct sc
     if (l->offset == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "layer");
     }
+    const size_t step_bytes = (size_t)l->block * AMX_DEPTH * (plain.exact ? 4 : 2);
+    l->part = (int32_t)(PART_BYTES / step_bytes);
+    l->part = l->part < steps ? l->part : steps;
     l->direct = l->k % AMX_DEPTH == 0;
     const int32_t pitch = l->direct ? 1 : (int32_t)amx_strip_pitch(l->rows);
     for (int32_t s = 0; s < steps; s++) {
@@ -277,12 +302,16 @@ static int make_amx(struct linear_layer *l, const struct graph_op *op, struct sc
     return 0;
 }
 
-/* Columns of a piece: enough to be worth reading the input for, and pieces for some threads. */
-static int32_t choose_columns(const struct linear_layer *l, bool amx)
+/* Columns of a piece: enough to be worth reading the input for, yet a piece for each thread. */
+static int32_t choose_columns(const struct cpu_plan *plan, const struct linear_layer *l, bool amx)
 {
-    enum { WIDE = 256, NARROW = 128, FEW = 6 };
     if (amx) {
-        return l->n / WIDE >= FEW ? WIDE : NARROW;
+        const int32_t threads = pool_get_threads(plan->pool);
+        int32_t columns = AMX_COLUMNS_WIDE;
+        while (columns > AMX_COLUMNS && l->n * plan->group < columns * threads) {
+            columns -= AMX_COLUMNS;
+        }
+        return columns;
     }
     const int32_t least = (l->n + MAX_PIECES - 1) / MAX_PIECES;
     const int32_t block = least > ONEDNN_COLUMNS ? least : ONEDNN_COLUMNS;
@@ -309,7 +338,7 @@ int steps_linear(struct cpu_plan *plan, const struct graph_op *op, enum format f
     /* Pixels into the first product are its only rounding of the image: always exact. */
     l->format = l->patches ? plan->sensitive_format : format;
     const bool amx = plan->amx && l->format != FORMAT_F32;
-    l->block = choose_columns(l, amx);
+    l->block = choose_columns(plan, l, amx);
     int r = steps_copy(&l->bias, op->bias, (size_t)l->n, err);
     if (r == 0 && l->patches) {
         r = steps_copy(&l->prefix_tokens, op->extra, (size_t)l->prefix * (size_t)l->n, err);
