@@ -14,6 +14,7 @@
 enum {
     ALIGNMENT = 64,
     SUMS = AMX_ROWS * AMX_COLUMNS, /* that a tile of rows and a block of columns give */
+    AHEAD_BYTES = 2048,            /* that are fetched before they are read */
     PANEL_BYTES = 800 * 1024,      /* of weights that stay in the second-level cache */
 };
 
@@ -303,26 +304,33 @@ void amx_run(const struct amx_product *product)
     _tile_release();
 }
 
-/* One row of a plane: `from` NULL for zeros. */
+/* The zeros before, after or instead of a row of a plane. */
+static void clear_row(const struct amx_strip *s, uint16_t *to, size_t block_stride, size_t x0)
+{
+    const size_t pitch = amx_strip_pitch(s->w);
+    for (size_t c = 0; c < (size_t)s->channels; c += AMX_DEPTH, to += block_stride) {
+        memset(to, 0, AMX_DEPTH * sizeof *to);
+        memset(to + x0 * AMX_DEPTH, 0, (pitch - x0) * AMX_DEPTH * sizeof *to);
+    }
+}
+
+/* A row of a plane, in the order in which it lies in memory. */
 static void fill_row(const struct amx_strip *s, const uint16_t *from, size_t stride, uint16_t *to,
                      size_t block_stride)
 {
-    const size_t pitch = amx_strip_pitch(s->w);
     const size_t channels = (size_t)s->channels;
-    const size_t width = (size_t)s->w;
-    for (size_t c = 0; c < channels; c += AMX_DEPTH, to += block_stride) {
-        const size_t n = channels - c < AMX_DEPTH ? channels - c : AMX_DEPTH;
-        const __mmask32 mask = (__mmask32)(0xffffffffU >> (AMX_DEPTH - n));
-        if (from == NULL) {
-            memset(to, 0, pitch * AMX_DEPTH * sizeof *to);
-            continue;
+    const size_t whole = channels / AMX_DEPTH * AMX_DEPTH;
+    const __mmask32 rest = (__mmask32)((1U << (channels - whole)) - 1U);
+    for (size_t x = 0; x < (size_t)s->w; x++, from += stride) {
+        uint16_t *at = to + (x + 1) * AMX_DEPTH;
+        size_t c = 0;
+        for (; c < whole; c += AMX_DEPTH, at += block_stride) {
+            _mm_prefetch((const char *)(from + c) + AHEAD_BYTES, _MM_HINT_T0);
+            _mm512_store_si512(at, _mm512_loadu_si512(from + c));
         }
-        memset(to, 0, AMX_DEPTH * sizeof *to);
-        for (size_t x = 0; x < width; x++) {
-            _mm512_store_si512(to + (x + 1) * AMX_DEPTH,
-                               _mm512_maskz_loadu_epi16(mask, from + x * stride + c));
+        if (rest != 0) {
+            _mm512_store_si512(at, _mm512_maskz_loadu_epi16(rest, from + c));
         }
-        memset(to + (width + 1) * AMX_DEPTH, 0, (pitch - width - 1) * AMX_DEPTH * sizeof *to);
     }
 }
 
@@ -334,10 +342,12 @@ void amx_fill_strip(const struct amx_strip *s, const struct operand *in, uint16_
     for (int32_t y = s->row0; y < s->row1; y++, to += row) {
         const bool inside = y >= 0 && y < s->h;
         const size_t at = inside ? (size_t)y * (size_t)s->w * in->stride : 0;
-        const uint16_t *from = inside ? (const uint16_t *)in->data + at : NULL;
-        fill_row(s, from, in->stride, to, block);
-        if (s->exact) {
-            fill_row(s, inside ? from + in->plane : NULL, in->stride, to + plane, block);
+        for (size_t p = 0; p < (s->exact ? 2 : 1); p++) {
+            clear_row(s, to + p * plane, block, inside ? (size_t)s->w + 1 : 0);
+            if (inside) {
+                const uint16_t *from = (const uint16_t *)in->data + at + p * in->plane;
+                fill_row(s, from, in->stride, to + p * plane, block);
+            }
         }
     }
 }

@@ -44,7 +44,7 @@ static int choose_arithmetic(struct cpu_plan *plan, enum backend_precision wante
         return sctd_error(err, SCTD_EINVAL,
                           "this processor has no bf16 products: use precision auto or fp32");
     }
-    plan->amx = amx_is_available();
+    plan->amx = plan->precision != BACKEND_FP32 && amx_is_available();
     switch (plan->precision) {
     case BACKEND_BF16:
         plan->format = FORMAT_BF16;

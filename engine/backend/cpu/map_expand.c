@@ -9,22 +9,27 @@
 #include "engine/backend/cpu/map.h"
 
 enum {
-    EXPAND_BYTES = 768 * 1024, /* of low-resolution products: with what is made of them, in L2 */
+    EXPAND_BYTES = 1200 * 1024, /* of input, products and what is made of them: they stay in L2 */
     MAX_BLOCKS = 64,
     TAPS = 9,
+    REACH = 3, /* low-resolution rows that an output row can be made of */
 };
 
 /*
  * A 3x3 convolution of a bilinear upsample, exactly, without the upsampled map: both are linear and the
  * upsample keeps channels apart, so the nine 1x1 products W_k * low are upsampled instead, and an
- * output is the sum over k of product k upsampled at its neighbour, where that lies inside.
+ * output is the sum over k of product k upsampled at its neighbour, where that lies inside.  The
+ * products are made some low-resolution rows at a time, brought to the full width, and kept until no
+ * output row needs them any more.
  */
 struct map_expand {
     const struct map_shape *map; /* borrowed */
     int32_t factor;
-    int32_t low_h, low_w, low_rows; /* low_rows: that a strip can touch, at most */
+    int32_t low_h, low_w;
     int32_t inputs, outputs;
     int32_t block, n_blocks; /* output channels in one product; the last may be smaller */
+    int32_t batch;           /* low-resolution rows in one product */
+    int32_t ring;            /* rows that are kept at full width */
     /* oneDNN: */
     struct onednn_product *product[MAX_BLOCKS];
     struct onednn_weights *weights[MAX_BLOCKS];
@@ -32,15 +37,20 @@ struct map_expand {
     struct amx_weights *amx;
     int32_t *offset; /* [steps] */
     bool exact;
+    bool direct; /* tiles read the input where it lies */
 };
 
-/* Where an expansion works: products, expanded rows, and one row of the result. */
-struct expand_scratch {
-    float *low;      /* [low_rows * low_w, 9 * channels] */
-    float *rows;     /* [low_rows, 3, width, channels] */
+/* A block of output channels of a strip, and where it is made. */
+struct expansion {
+    const struct map_expand *x;
+    const struct map_piece *piece;
+    int32_t tensor;
+    int32_t block;
+    size_t channels; /* that are made, with those that round up the last block */
+    float *low;      /* [batch * low_w, 9 * channels] */
+    float *rows;     /* [ring, 3, width, channels]; row r is at r modulo ring */
     float *acc;      /* [width, channels] */
-    int32_t low0;    /* the first low-resolution row */
-    size_t channels; /* of the block at hand */
+    int32_t next;    /* the low-resolution row that is to be brought to full width next */
 };
 
 /* Bytes into the scratch of its parts, and of what AMX works on. */
@@ -83,11 +93,25 @@ static int32_t clamp_index(int32_t i, int32_t n)
 
 /* Running */
 
-/* The vertical taps of output row y among the horizontally expanded rows. */
-static struct taps column_taps(const struct map_expand *x, const struct expand_scratch *scratch,
-                               int32_t y)
+/* The last low-resolution row that output row y is made of. */
+static int32_t last_low_row(const struct map_expand *x, int32_t y)
 {
-    const size_t size = (size_t)x->map->w * scratch->channels;
+    float weight = 0.0F;
+    const int32_t below = y + 1 < x->map->h ? y + 1 : y;
+    return clamp_index(low_row(below, x->factor, &weight) + 1, x->low_h);
+}
+
+static int32_t first_low_row(const struct map_expand *x, int32_t y)
+{
+    float weight = 0.0F;
+    return low_row(y == 0 ? 0 : y - 1, x->factor, &weight);
+}
+
+/* The vertical taps of output row y among the horizontally expanded rows. */
+static struct taps column_taps(const struct expansion *e, int32_t y)
+{
+    const struct map_expand *x = e->x;
+    const size_t size = (size_t)x->map->w * e->channels;
     struct taps t = {.n = 0};
     for (int32_t k = 0; k < 3; k++) {
         const int32_t at = y + k - 1;
@@ -97,161 +121,170 @@ static struct taps column_taps(const struct map_expand *x, const struct expand_s
         float weight = 0.0F;
         const int32_t first = low_row(at, x->factor, &weight);
         const int32_t second = clamp_index(first + 1, x->low_h);
-        const float *tap = scratch->rows + (size_t)k * size;
-        t.at[t.n] = tap + (size_t)(first - scratch->low0) * 3 * size;
+        const float *tap = e->rows + (size_t)k * size;
+        t.at[t.n] = tap + (size_t)(first % x->ring) * 3 * size;
         t.weight[t.n++] = 1.0F - weight;
-        t.at[t.n] = tap + (size_t)(second - scratch->low0) * 3 * size;
+        t.at[t.n] = tap + (size_t)(second % x->ring) * 3 * size;
         t.weight[t.n++] = weight;
     }
     return t;
 }
 
-static struct amx_strip strip_of(const struct map_expand *x, int32_t low0)
+/* The batch's pixels, as if they were one row. */
+static struct amx_strip strip_of(const struct map_expand *x)
 {
-    return (struct amx_strip){.h = x->low_h,
-                              .w = x->low_w,
+    return (struct amx_strip){.h = 1,
+                              .w = x->batch * x->low_w,
                               .channels = x->inputs,
-                              .row0 = low0,
-                              .row1 = low0 + x->low_rows,
+                              .row0 = 0,
+                              .row1 = 1,
                               .exact = x->exact};
 }
 
-static size_t tiles_in_row(const struct map_expand *x)
+static size_t count_tiles(const struct map_expand *x)
 {
-    return ((size_t)x->low_w + AMX_ROWS - 1) / AMX_ROWS;
+    return ((size_t)x->batch * (size_t)x->low_w + AMX_ROWS - 1) / AMX_ROWS;
 }
 
 static struct expand_layout layout_of(const struct map_expand *x)
 {
-    const struct amx_strip strip = strip_of(x, 0);
+    const struct amx_strip strip = strip_of(x);
     const size_t block = x->amx != NULL ? amx_round((size_t)x->block) : (size_t)x->block;
-    /* A tile at the end of a row may reach beyond it. */
-    const size_t low = ((size_t)x->low_rows * (size_t)x->low_w + AMX_ROWS) * TAPS * block;
-    const size_t row = (size_t)x->map->w * block;
-    const bool amx = x->amx != NULL;
-    struct expand_layout at = {.rows = round_up(low * sizeof(float))};
-    at.acc = at.rows + round_up((size_t)x->low_rows * 3 * row * sizeof(float));
-    at.strip = at.acc + round_up(row * sizeof(float));
-    at.tiles = at.strip + (amx ? round_up(amx_strip_values(&strip) * sizeof(uint16_t)) : 0);
-    at.end = at.tiles +
-             (amx ? round_up((size_t)x->low_rows * tiles_in_row(x) * sizeof(struct amx_tile)) : 0);
+    const size_t row = (size_t)x->map->w * block * sizeof(float);
+    const size_t low = count_tiles(x) * AMX_ROWS * TAPS * block * sizeof(float);
+    struct expand_layout at = {.rows = round_up(low)};
+    at.acc = at.rows + round_up((size_t)x->ring * 3 * row);
+    at.strip = at.acc + round_up(row);
+    at.tiles = at.strip;
+    if (x->amx != NULL && !x->direct) {
+        at.tiles += round_up(amx_strip_values(&strip) * sizeof(uint16_t));
+    }
+    at.end = at.tiles;
+    if (x->amx != NULL) {
+        at.end += round_up(count_tiles(x) * sizeof(struct amx_tile));
+    }
     return at;
 }
 
-/* Bring the low-resolution rows into tiles. */
-static void prepare_tiles(const struct map_expand *x, const struct map_piece *p, int32_t low0,
-                          int32_t tensor)
+/* The nine products of a batch of pixels on AMX. */
+static void run_amx(const struct expansion *e, const struct operand *in)
 {
+    const struct map_expand *x = e->x;
     const struct expand_layout at = layout_of(x);
-    const struct amx_strip strip = strip_of(x, low0);
-    const struct operand in = plan_operand(p->plan, tensor, p->slice, 0, 0);
-    uint16_t *rows = map_scratch(p, at.strip);
-    struct amx_tile *tile = map_scratch(p, at.tiles);
-    const size_t pitch = amx_strip_pitch(x->low_w);
-    amx_fill_strip(&strip, &in, rows);
-    for (size_t i = 0; i < (size_t)x->low_rows * tiles_in_row(x); i++) {
-        const size_t y = i / tiles_in_row(x);
-        const size_t column = i % tiles_in_row(x) * AMX_ROWS;
-        tile[i] = (struct amx_tile){.at = rows + (y * pitch + column + 1) * AMX_DEPTH,
-                                    .pixel = y * (size_t)x->low_w + column,
-                                    .rows = AMX_ROWS};
+    const struct amx_strip strip = strip_of(x);
+    struct amx_tile *tile = map_scratch(e->piece, at.tiles);
+    const uint16_t *first = in->data;
+    struct amx_product product = {.weights = x->amx,
+                                  .tile = tile,
+                                  .n_tiles = count_tiles(x),
+                                  .offset = x->offset,
+                                  .stride = in->stride,
+                                  .lo = in->plane,
+                                  .step1 = amx_get_steps(x->amx),
+                                  .kernels = e->piece->plan->kernels,
+                                  .sums_stride = TAPS * e->channels};
+    if (!x->direct) {
+        uint16_t *values = map_scratch(e->piece, at.strip);
+        amx_fill_strip(&strip, in, values);
+        first = values + AMX_DEPTH; /* x = 0 */
+        product.stride = AMX_DEPTH;
+        product.lo = amx_strip_values(&strip) / 2;
     }
-}
-
-/* The nine products of the channels from c0 on. */
-static void run_tiles(const struct map_expand *x, const struct map_piece *p, int32_t c0,
-                      const struct expand_scratch *scratch)
-{
-    const struct expand_layout at = layout_of(x);
-    const struct amx_strip strip = strip_of(x, 0);
+    for (size_t i = 0; i < product.n_tiles; i++) {
+        tile[i] = (struct amx_tile){
+            .at = first + i * AMX_ROWS * product.stride, .pixel = i * AMX_ROWS, .rows = AMX_ROWS};
+    }
     const int32_t per_tap = amx_get_blocks(x->amx) / TAPS;
     for (int32_t k = 0; k < TAPS; k++) {
-        const int32_t block0 = k * per_tap + c0 / AMX_COLUMNS;
-        const struct amx_product product = {.weights = x->amx,
-                                            .tile = map_scratch(p, at.tiles),
-                                            .n_tiles = (size_t)x->low_rows * tiles_in_row(x),
-                                            .offset = x->offset,
-                                            .stride = AMX_DEPTH,
-                                            .lo = amx_strip_values(&strip) / 2,
-                                            .block0 = block0,
-                                            .block1 =
-                                                block0 + (int32_t)(scratch->channels / AMX_COLUMNS),
-                                            .step1 = amx_get_steps(x->amx),
-                                            .kernels = p->plan->kernels,
-                                            .sums = scratch->low + (size_t)k * scratch->channels,
-                                            .sums_stride = TAPS * scratch->channels};
+        product.block0 = k * per_tap + e->block * x->block / AMX_COLUMNS;
+        product.block1 = product.block0 + (int32_t)(e->channels / AMX_COLUMNS);
+        product.sums = e->low + (size_t)k * e->channels;
         amx_run(&product);
     }
 }
 
-/* The nine products of block `block`, [low pixels, 9, channels]. */
-static bool make_products(const struct map_expand *x, const struct map_piece *p, int32_t block,
-                          int32_t tensor, const struct expand_scratch *scratch)
+/* Make the products of a batch of rows from e->next on and bring them to full width. */
+static bool make_rows(struct expansion *e)
 {
+    const struct map_expand *x = e->x;
+    const struct map_piece *p = e->piece;
+    const int32_t low0 = e->next + x->batch <= x->low_h ? e->next : x->low_h - x->batch;
+    const size_t pixel = (size_t)low0 * (size_t)x->low_w;
+    const struct operand in = plan_operand(p->plan, e->tensor, p->slice, pixel, 0);
     if (x->amx != NULL) {
-        run_tiles(x, p, block * x->block, scratch);
-        return true;
+        run_amx(e, &in);
+    } else if (!onednn_run(x->product[e->block], p->worker, in.data, NULL, e->low,
+                           plan_product_scratch(p->plan, p->worker))) {
+        return false;
     }
-    const size_t pixel = (size_t)scratch->low0 * (size_t)x->low_w;
-    const struct operand in = plan_operand(p->plan, tensor, p->slice, pixel, 0);
-    return onednn_run(x->product[block], p->worker, in.data, NULL, scratch->low,
-                      plan_product_scratch(p->plan, p->worker));
+    const size_t row = (size_t)x->low_w * TAPS * e->channels;
+    const size_t wide = 3 * (size_t)x->map->w * e->channels;
+    while (e->next < low0 + x->batch) {
+        const int32_t slot = e->next % x->ring;
+        const int32_t left = low0 + x->batch - e->next;
+        const struct expand_rows rows = {.taps = e->low + (size_t)(e->next - low0) * row,
+                                         .channels = e->channels,
+                                         .rows = left < x->ring - slot ? left : x->ring - slot,
+                                         .low_w = x->low_w,
+                                         .factor = x->factor,
+                                         .out = e->rows + (size_t)slot * wide};
+        p->plan->kernels->expand_rows(&rows);
+        e->next += rows.rows;
+    }
+    return true;
 }
 
-/* The strip's rows of one block from its products. */
-static void finish_rows(const struct map_expand *x, const struct map_piece *p, int32_t block,
-                        const struct expand_scratch *scratch, struct epilogue e)
+static void step_down(struct epilogue *e, size_t pixels, size_t channels)
 {
-    const size_t c0 = (size_t)block * (size_t)x->block;
-    const size_t left = (size_t)x->outputs - c0;
-    e.pixels = (size_t)x->map->w;
-    e.channels = left < scratch->channels ? left : scratch->channels;
-    e.acc_stride = scratch->channels;
+    e->out = operand_at(e->out, pixels, channels);
+    e->add[0] = operand_at(e->add[0], pixels, channels);
+    e->add[1] = operand_at(e->add[1], pixels, channels);
+}
+
+/* The strip's rows of one block of channels. */
+static bool run_block(struct expansion *x, struct epilogue e)
+{
+    const size_t c0 = (size_t)x->block * (size_t)x->x->block;
+    const size_t left = (size_t)x->x->outputs - c0;
+    e.pixels = (size_t)x->x->map->w;
+    e.channels = left < x->channels ? left : x->channels;
+    e.acc_stride = x->channels;
     e.bias = e.bias == NULL ? NULL : e.bias + c0;
-    e.out = operand_at(e.out, 0, c0);
-    e.add[0] = operand_at(e.add[0], 0, c0);
-    e.add[1] = operand_at(e.add[1], 0, c0);
-    const struct expand_rows rows = {.taps = scratch->low,
-                                     .channels = scratch->channels,
-                                     .rows = x->low_rows,
-                                     .low_w = x->low_w,
-                                     .factor = x->factor,
-                                     .out = scratch->rows};
-    p->plan->kernels->expand_rows(&rows);
-    for (int32_t y = p->strip.row0; y < p->strip.row1; y++) {
-        const struct taps taps = column_taps(x, scratch, y);
-        p->plan->kernels->expand_column(&taps, scratch->acc, &e);
-        e.out = operand_at(e.out, e.pixels, 0);
-        e.add[0] = operand_at(e.add[0], e.pixels, 0);
-        e.add[1] = operand_at(e.add[1], e.pixels, 0);
+    step_down(&e, 0, c0);
+    for (int32_t y = x->piece->strip.row0; y < x->piece->strip.row1; y++) {
+        while (x->next <= last_low_row(x->x, y)) {
+            if (!make_rows(x)) {
+                return false;
+            }
+        }
+        const struct taps taps = column_taps(x, y);
+        x->piece->plan->kernels->expand_column(&taps, x->acc, &e);
+        step_down(&e, e.pixels, 0);
     }
+    return true;
 }
 
 bool map_expand_run(const struct map_expand *x, const struct map_piece *p, int32_t tensor,
                     const struct epilogue *e)
 {
     const struct expand_layout at = layout_of(x);
-    float weight = 0.0F;
-    const int32_t above = p->strip.row0 == 0 ? 0 : p->strip.row0 - 1;
-    const int32_t touched = low_row(above, x->factor, &weight);
-    struct expand_scratch scratch = {
-        .low = map_scratch(p, 0),
-        .rows = map_scratch(p, at.rows),
-        .acc = map_scratch(p, at.acc),
-        .low0 = touched + x->low_rows <= x->low_h ? touched : x->low_h - x->low_rows};
-    if (x->amx != NULL) {
-        prepare_tiles(x, p, scratch.low0, tensor);
-    }
+    struct expansion expansion = {.x = x,
+                                  .piece = p,
+                                  .tensor = tensor,
+                                  .low = map_scratch(p, 0),
+                                  .rows = map_scratch(p, at.rows),
+                                  .acc = map_scratch(p, at.acc)};
     for (int32_t b = 0; b < x->n_blocks; b++) {
         const int32_t left = x->outputs - b * x->block;
-        scratch.channels = (size_t)(left < x->block ? left : x->block);
+        expansion.block = b;
+        expansion.channels = (size_t)(left < x->block ? left : x->block);
+        expansion.next = first_low_row(x, p->strip.row0);
         if (x->amx != NULL) {
-            scratch.channels = amx_round(scratch.channels);
+            expansion.channels = amx_round(expansion.channels);
         }
-        if (!make_products(x, p, b, tensor, &scratch)) {
+        if (!run_block(&expansion, *e)) {
             return false;
         }
-        finish_rows(x, p, b, &scratch, *e);
     }
     return true;
 }
@@ -289,7 +322,7 @@ static int pack_block(void **ret_plain, const void *plain, const struct block_sh
 static int add_block(struct cpu_plan *plan, struct map_expand *x, const struct block_shape *shape,
                      const void *plain, struct sctd_error *err)
 {
-    const struct onednn_matmul_shape product = {.m = x->low_rows * x->low_w,
+    const struct onednn_matmul_shape product = {.m = x->batch * x->low_w,
                                                 .k = shape->inputs,
                                                 .n = TAPS * shape->block,
                                                 .bf16 = shape->bf16};
@@ -347,35 +380,45 @@ static int make_amx(struct map_expand *x, const struct graph_op *conv, struct sc
     if (x->offset == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "layer");
     }
+    x->direct = x->inputs % AMX_DEPTH == 0;
+    const int32_t pitch = x->direct ? 1 : (int32_t)amx_strip_pitch(x->batch * x->low_w);
     for (int32_t s = 0; s < steps; s++) {
-        x->offset[s] = s * x->low_rows * (int32_t)amx_strip_pitch(x->low_w) * AMX_DEPTH;
+        x->offset[s] = s * pitch * AMX_DEPTH;
     }
     x->n_blocks = (x->outputs + x->block - 1) / x->block;
     return 0;
 }
 
-/* How many output channels to make at a time: a multiple of `unit`, unless they are all. */
-static int32_t choose_block(const struct map_expand *x, int32_t unit)
-{
-    const int32_t fitting = EXPAND_BYTES / (x->low_rows * x->low_w * TAPS * 4) / unit * unit;
-    const int32_t least = (x->outputs + MAX_BLOCKS - 1) / MAX_BLOCKS;
-    int32_t block = fitting < unit ? unit : fitting;
-    block = block < least ? (least + unit - 1) / unit * unit : block;
-    return block < x->outputs ? block : x->outputs;
-}
-
+/* Low-resolution rows that a strip can touch, at most. */
 static int32_t count_low_rows(const struct map_expand *x)
 {
     int32_t most = 1;
     for (int32_t i = 0; i < map_count_strips(x->map); i++) {
         const struct map_strip strip = map_strip_of(x->map, i);
-        float weight = 0.0F;
-        const int32_t first = low_row(strip.row0 == 0 ? 0 : strip.row0 - 1, x->factor, &weight);
-        const int32_t end = strip.row1 < x->map->h ? strip.row1 : x->map->h - 1;
-        const int32_t last = clamp_index(low_row(end, x->factor, &weight) + 1, x->low_h);
-        most = last - first + 1 > most ? last - first + 1 : most;
+        const int32_t n = last_low_row(x, strip.row1 - 1) - first_low_row(x, strip.row0) + 1;
+        most = n > most ? n : most;
     }
     return most;
+}
+
+/* Choose how many rows and output channels to make at a time: first all rows that fit, then all
+ * channels, a multiple of `unit` unless they are all. */
+static void choose_sizes(struct map_expand *x, int32_t unit)
+{
+    const int32_t low_rows = count_low_rows(x);
+    const int32_t least = (x->outputs + MAX_BLOCKS - 1) / MAX_BLOCKS;
+    const int32_t channels = least > unit ? (least + unit - 1) / unit * unit : unit;
+    const int32_t low = x->low_w * TAPS * (int32_t)sizeof(float); /* bytes a row and channel */
+    const int32_t wide = x->map->w * 3 * (int32_t)sizeof(float);
+    const int32_t in = x->low_w * x->inputs * 4;
+    const int32_t fitting =
+        (EXPAND_BYTES - REACH * wide * channels) / ((low + wide) * channels + in);
+    x->batch = fitting < 1 ? 1 : (fitting < low_rows ? fitting : low_rows);
+    x->ring = x->batch + REACH;
+    const int32_t blocks =
+        (EXPAND_BYTES - x->batch * in) / ((x->batch * low + x->ring * wide) * unit);
+    const int32_t block = blocks * unit > channels ? blocks * unit : channels;
+    x->block = block < x->outputs ? block : x->outputs;
 }
 
 int map_expand_new(struct map_expand **ret_expand, struct cpu_plan *plan,
@@ -395,8 +438,7 @@ int map_expand_new(struct map_expand **ret_expand, struct cpu_plan *plan,
     x->inputs = low->c;
     x->outputs = plan->place[from->conv->out].c;
     x->exact = from->format == FORMAT_SPLIT;
-    x->low_rows = count_low_rows(x);
-    x->block = choose_block(x, amx ? AMX_COLUMNS : 16);
+    choose_sizes(x, amx ? AMX_COLUMNS : 16);
     int r =
         amx ? make_amx(x, from->conv, err) : make_blocks(plan, x, from->conv, from->format, err);
     if (r < 0) {

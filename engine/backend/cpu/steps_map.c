@@ -43,11 +43,14 @@ struct map_layer {
     size_t cat_bytes; /* the concatenation comes first in the layer's scratch */
 };
 
-static int32_t choose_strip(int32_t h, int32_t w, int32_t channels, int32_t bytes)
+/* Rows of a strip.  oneDNN's results may depend on them, so that they must not on the threads. */
+static int32_t choose_strip(const struct cpu_plan *plan, const struct place *map, int32_t bytes)
 {
-    const int32_t row = w * channels * 4;
+    const int32_t row = map->w * map->c * 4;
     int32_t rows = row >= bytes ? 1 : bytes / row;
-    const int32_t most = (h + MIN_STRIPS - 1) / MIN_STRIPS;
+    const int32_t threads = pool_get_threads(plan->pool);
+    const int32_t least = plan->amx && threads < MIN_STRIPS ? threads : MIN_STRIPS;
+    const int32_t most = (map->h + least - 1) / least;
     return rows < most ? rows : most;
 }
 
@@ -283,10 +286,9 @@ int steps_conv(struct cpu_plan *plan, const struct map_source *source, int32_t s
     }
     const struct place *place = &plan->place[out];
     l->out = out;
-    /* An expanded strip is made in blocks of channels, so it may be higher, for less overlap. */
-    const int32_t bytes = source->upsample != NULL ? 2 * STRIP_BYTES : STRIP_BYTES;
-    l->shape =
-        (struct map_shape){place->h, place->w, choose_strip(place->h, place->w, place->c, bytes)};
+    /* An expanded strip is never in one place as a whole, so that it may be as high as can be. */
+    const int32_t bytes = source->upsample != NULL ? INT32_MAX : STRIP_BYTES;
+    l->shape = (struct map_shape){place->h, place->w, choose_strip(plan, place, bytes)};
     int r = make_source(plan, &l->source[0], l, source, err);
     if (r < 0) {
         return r;
@@ -329,8 +331,7 @@ int steps_merge(struct cpu_plan *plan, const struct graph_op *op, const struct m
         return sctd_error(err, SCTD_ENOMEM, "layer");
     }
     const struct place *place = &plan->place[op->out];
-    l->shape = (struct map_shape){place->h, place->w,
-                                  choose_strip(place->h, place->w, place->c, STRIP_BYTES)};
+    l->shape = (struct map_shape){place->h, place->w, choose_strip(plan, place, STRIP_BYTES)};
     l->out = op->out;
     l->format = plan_stored(plan, plan->merge_format);
     l->act = op->act;
