@@ -37,29 +37,45 @@ void amx_weights_free(struct amx_weights *weights)
     }
 }
 
-/* Column `column` of the block at `to`: a tile's row holds values 2r and 2r + 1 of its 16 columns. */
+/* A weight where the tiles have it: in a row of a tile are values 2r and 2r + 1 of 16 columns. */
+static void pack_value(const struct amx_weights *w, float x, uint16_t *to)
+{
+    const uint16_t hi = bf16_from(x);
+    if (w->exact) {
+        to[0] = bf16_from(x - bf16_to(hi));
+        to[AMX_TILES] = hi;
+    } else {
+        to[0] = hi;
+    }
+}
+
+/* Column `column` of the block at `to`. */
 static void pack_column(const struct amx_weights *w, const struct amx_plain *plain,
-                        const float *values, int32_t column, uint16_t *to)
+                        const float *values, size_t column, uint16_t *to)
 {
     const double scale = plain->scale == NULL ? 1.0 : plain->scale[column];
-    const size_t lane = (size_t)column % AMX_COLUMNS;
+    const size_t lane = column % AMX_COLUMNS;
     const size_t in_tile = lane / AMX_ROWS * AMX_TILE + lane % AMX_ROWS * 2;
-    for (int32_t i = 0; i < plain->inputs; i++) {
-        const size_t value = (size_t)i % AMX_DEPTH;
+    const size_t taps = (size_t)plain->taps;
+    for (size_t i = 0; i < (size_t)plain->inputs; i++) {
+        const size_t value = i % AMX_DEPTH;
         const size_t place = in_tile + value / 2 * AMX_DEPTH + value % 2;
-        const size_t step0 = (size_t)(i / AMX_DEPTH * plain->taps);
-        for (int32_t t = 0; t < plain->taps; t++) {
-            const size_t from = (size_t)i * plain->input_stride + (size_t)t * plain->tap_stride;
-            const float x = (float)((double)values[from] * scale);
-            const uint16_t hi = bf16_from(x);
-            uint16_t *at = to + (step0 + (size_t)t) * amx_step_values(w) + place;
-            if (w->exact) {
-                at[0] = bf16_from(x - bf16_to(hi));
-                at[AMX_TILES] = hi;
-            } else {
-                at[0] = hi;
-            }
+        for (size_t t = 0; t < taps; t++) {
+            const float x = values[i * plain->input_stride + t * plain->tap_stride];
+            const size_t step = i / AMX_DEPTH * taps + t;
+            pack_value(w, (float)((double)x * scale), to + step * amx_step_values(w) + place);
         }
+    }
+}
+
+/* The columns of one group. */
+static void pack_group(const struct amx_weights *w, const struct amx_plain *plain, size_t group)
+{
+    const float *values = plain->values + group * plain->group_stride;
+    const size_t block0 = group * (size_t)w->blocks_per_group;
+    for (size_t c = 0; c < (size_t)plain->columns; c++) {
+        uint16_t *block = w->values + (block0 + c / AMX_COLUMNS) * amx_block_values(w);
+        pack_column(w, plain, values + c * plain->column_stride, c, block);
     }
 }
 
@@ -85,24 +101,18 @@ int amx_weights_new(struct amx_weights **ret_weights, const struct amx_plain *pl
     if (plain->inputs % AMX_DEPTH != 0 || plain->columns % AMX_COLUMNS != 0) {
         memset(w->values, 0, bytes);
     }
-    for (int32_t g = 0; g < plain->groups; g++) {
-        for (int32_t c = 0; c < plain->columns; c++) {
-            const size_t block = (size_t)(g * w->blocks_per_group + c / AMX_COLUMNS);
-            pack_column(w, plain,
-                        plain->values + (size_t)g * plain->group_stride +
-                            (size_t)c * plain->column_stride,
-                        c, w->values + block * amx_block_values(w));
-        }
+    for (size_t g = 0; g < (size_t)plain->groups; g++) {
+        pack_group(w, plain, g);
     }
     *ret_weights = w;
     return 0;
 }
 
-size_t amx_strip_values(const struct amx_strip *s)
+size_t amx_strip_values(const struct amx_strip *strip)
 {
-    const size_t pitch = amx_strip_pitch(s->w);
-    const size_t pixels = (size_t)(s->row1 - s->row0) * pitch;
-    return pixels * amx_round((size_t)s->channels) * (s->exact ? 2 : 1);
+    const size_t pitch = amx_strip_pitch(strip->w);
+    const size_t pixels = (size_t)(strip->row1 - strip->row0) * pitch;
+    return pixels * amx_round((size_t)strip->channels) * (strip->exact ? 2 : 1);
 }
 
 #if defined(__x86_64__)

@@ -58,20 +58,26 @@ struct pending {
     bool adds;
 };
 
+ALWAYS_INLINE v16f add_operands(v16f v, const struct part *t, size_t row, size_t c)
+{
+    for (int i = 0; i < 2; i++) {
+        if (t->add[i].data != NULL) {
+            v += load(&t->add[i], row, c, SIMD_WIDTH);
+        }
+    }
+    return v;
+}
+
 ALWAYS_INLINE void finish_row(const struct part *t, const float *bias, bool adds, size_t row,
                               struct kind kind)
 {
+    struct operand out = t->out;
+    out.format = kind.format;
     for (size_t c = 0; c < AMX_COLUMNS; c += SIMD_WIDTH) {
         v16f v = simd_load(t->sums + row * AMX_COLUMNS + c, SIMD_WIDTH) +
                  simd_load(bias + c, SIMD_WIDTH);
         v = kind.gelu ? gelu(v) : v;
-        for (int i = 0; adds && i < 2; i++) {
-            if (t->add[i].data != NULL) {
-                v += load(&t->add[i], row, c, SIMD_WIDTH);
-            }
-        }
-        struct operand out = t->out;
-        out.format = kind.format;
+        v = adds ? add_operands(v, t, row, c) : v;
         store(&out, row, c, v, SIMD_WIDTH);
     }
 }
@@ -88,16 +94,40 @@ ALWAYS_INLINE void finish_rows(const struct pending *q, size_t row, struct kind 
 }
 
 /* tiles 0 to 3 += tiles 4, 5 (rows) x tiles 6, 7 (columns) */
-#define MULTIPLY_TILES()                                                                           \
-    do {                                                                                           \
-        _tile_dpbf16ps(0, 4, 6);                                                                   \
-        _tile_dpbf16ps(1, 4, 7);                                                                   \
-        _tile_dpbf16ps(2, 5, 6);                                                                   \
-        _tile_dpbf16ps(3, 5, 7);                                                                   \
-    } while (0)
+ALWAYS_INLINE void multiply_tiles(void)
+{
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
 
-/* Two tiles of rows times a block of columns, added to tiles 0 to 3; and all that is pending.  The
- * weights are loaded past the first-level cache's order of use: the rows, which are used again, stay. */
+/* The weights are loaded past the first-level cache's order of use: the rows, which are used again,
+ * stay there. */
+ALWAYS_INLINE void load_columns(const uint16_t *b)
+{
+    _tile_stream_loadd(6, b, 64);
+    _tile_stream_loadd(7, b + AMX_TILE, 64);
+}
+
+/* One step: 32 terms of two tiles' sums. */
+ALWAYS_INLINE void add_step(const uint16_t *const a[2], int32_t offset, size_t lo, size_t stride,
+                            const uint16_t *b, struct kind kind)
+{
+    _tile_loadd(4, a[0] + offset, stride);
+    load_columns(b);
+    _tile_loadd(5, a[1] + offset, stride);
+    multiply_tiles();
+    if (kind.exact) {
+        load_columns(b + AMX_TILES);
+        multiply_tiles();
+        _tile_loadd(4, a[0] + offset + lo, stride);
+        _tile_loadd(5, a[1] + offset + lo, stride);
+        multiply_tiles();
+    }
+}
+
+/* Two tiles of rows times a block of columns, added to tiles 0 to 3; and all that is pending. */
 ALWAYS_INLINE void sum_block(const struct amx_product *p, const uint16_t *const a[2],
                              const uint16_t *b, const struct pending *last, struct kind kind)
 {
@@ -108,21 +138,7 @@ ALWAYS_INLINE void sum_block(const struct amx_product *p, const uint16_t *const 
     const size_t rows_per_step = (AMX_ROWS + steps - 1) / steps;
     size_t row = 0;
     for (size_t s = 0; s < steps; s++) {
-        const uint16_t *a0 = a[0] + offset[s];
-        const uint16_t *a1 = a[1] + offset[s];
-        _tile_loadd(4, a0, stride);
-        _tile_stream_loadd(6, b, 64);
-        _tile_stream_loadd(7, b + AMX_TILE, 64);
-        _tile_loadd(5, a1, stride);
-        MULTIPLY_TILES();
-        if (kind.exact) {
-            _tile_stream_loadd(6, b + AMX_TILES, 64);
-            _tile_stream_loadd(7, b + AMX_TILES + AMX_TILE, 64);
-            MULTIPLY_TILES();
-            _tile_loadd(4, a0 + p->lo, stride);
-            _tile_loadd(5, a1 + p->lo, stride);
-            MULTIPLY_TILES();
-        }
+        add_step(a, offset[s], p->lo, stride, b, kind);
         b += kind.exact ? 2 * AMX_TILES : AMX_TILES;
         for (size_t i = 0; kind.inline_epilogue && i < rows_per_step && row < AMX_ROWS; i++) {
             finish_rows(&q, row++, kind);
@@ -233,19 +249,24 @@ static int32_t blocks_of_panel(const struct amx_product *p)
     return bytes < PANEL_BYTES ? (int32_t)(PANEL_BYTES / bytes) : 1;
 }
 
+/* All tiles of blocks block0 ... block1 - 1. */
+ALWAYS_INLINE void run_panel(struct run *run, int32_t block0, int32_t block1, struct kind kind)
+{
+    for (size_t t = 0; t < run->product->n_tiles; t += 2) {
+        for (int32_t block = block0; block < block1; block++) {
+            run_tiles(run, block, t, kind);
+        }
+    }
+}
+
 ALWAYS_INLINE void run_all(const struct amx_product *p, struct kind kind)
 {
     _Alignas(ALIGNMENT) float sums[2 * SUMS];
     struct run run = {.product = p, .sums = sums};
     run.pending.adds = p->to.add[0].data != NULL || p->to.add[1].data != NULL;
     const int32_t panel = blocks_of_panel(p);
-    for (int32_t b0 = p->block0; b0 < p->block1; b0 += panel) {
-        const int32_t b1 = b0 + panel < p->block1 ? b0 + panel : p->block1;
-        for (size_t t = 0; t < p->n_tiles; t += 2) {
-            for (int32_t block = b0; block < b1; block++) {
-                run_tiles(&run, block, t, kind);
-            }
-        }
+    for (int32_t block = p->block0; block < p->block1; block += panel) {
+        run_panel(&run, block, block + panel < p->block1 ? block + panel : p->block1, kind);
     }
     for (size_t row = 0; kind.inline_epilogue && row < AMX_ROWS; row++) {
         finish_rows(&run.pending, row, kind);
@@ -334,20 +355,25 @@ static void fill_row(const struct amx_strip *s, const uint16_t *from, size_t str
     }
 }
 
-void amx_fill_strip(const struct amx_strip *s, const struct operand *in, uint16_t *to)
+/* One plane of the strip. */
+static void fill_plane(const struct amx_strip *s, const uint16_t *in, size_t stride, uint16_t *to)
 {
     const size_t row = amx_strip_pitch(s->w) * AMX_DEPTH;
     const size_t block = (size_t)(s->row1 - s->row0) * row;
-    const size_t plane = amx_round((size_t)s->channels) / AMX_DEPTH * block;
     for (int32_t y = s->row0; y < s->row1; y++, to += row) {
         const bool inside = y >= 0 && y < s->h;
-        const size_t at = inside ? (size_t)y * (size_t)s->w * in->stride : 0;
-        for (size_t p = 0; p < (s->exact ? 2 : 1); p++) {
-            clear_row(s, to + p * plane, block, inside ? (size_t)s->w + 1 : 0);
-            if (inside) {
-                const uint16_t *from = (const uint16_t *)in->data + at + p * in->plane;
-                fill_row(s, from, in->stride, to + p * plane, block);
-            }
+        clear_row(s, to, block, inside ? (size_t)s->w + 1 : 0);
+        if (inside) {
+            fill_row(s, in + (size_t)y * (size_t)s->w * stride, stride, to, block);
         }
+    }
+}
+
+void amx_fill_strip(const struct amx_strip *strip, const struct operand *in, uint16_t *to)
+{
+    const uint16_t *values = in->data;
+    fill_plane(strip, values, in->stride, to);
+    if (strip->exact) {
+        fill_plane(strip, values + in->plane, in->stride, to + amx_strip_values(strip) / 2);
     }
 }

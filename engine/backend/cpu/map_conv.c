@@ -147,7 +147,7 @@ static size_t count_tiles(const struct map_conv *c)
 
 static int make_amx(struct map_conv *c, const struct graph_op *op, struct sctd_error *err)
 {
-    const size_t taps = (size_t)(c->kernel * c->kernel);
+    const size_t taps = (size_t)c->kernel * (size_t)c->kernel;
     const struct amx_plain plain = {.values = op->weight,
                                     .scale = op->scale,
                                     .columns = c->outputs,
@@ -180,29 +180,24 @@ static size_t tile_bytes(const struct map_conv *c)
     return round_up(count_tiles(c) * sizeof(struct amx_tile));
 }
 
-static struct amx_tile tile_at(const struct map_conv *c, const uint16_t *from, size_t y, size_t x)
-{
-    const size_t w = (size_t)c->map->w;
-    return (struct amx_tile){.at = from + (y * amx_strip_pitch(c->map->w) + x) * AMX_DEPTH,
-                             .pixel = y * w + x,
-                             .rows = w - x < AMX_ROWS ? w - x : AMX_ROWS};
-}
-
 /* Cut the rows of a strip into tiles; those of two rows follow each other, as they share most of what
  * they read. */
 static size_t cut_rows(const struct map_conv *c, size_t rows, const uint16_t *from,
                        struct amx_tile *tile)
 {
-    size_t n = 0;
-    for (size_t y = 0; y < rows; y += 2) {
-        for (size_t x = 0; x < (size_t)c->map->w; x += AMX_ROWS) {
-            tile[n++] = tile_at(c, from, y, x);
-            if (y + 1 < rows) {
-                tile[n++] = tile_at(c, from, y + 1, x);
-            }
-        }
+    const size_t w = (size_t)c->map->w;
+    const size_t in_row = (w + AMX_ROWS - 1) / AMX_ROWS;
+    for (size_t i = 0; i < rows * in_row; i++) {
+        const size_t y0 = i / (2 * in_row) * 2;
+        const size_t together = y0 + 1 < rows ? 2 : 1;
+        const size_t in_pair = i - y0 * in_row;
+        const size_t y = y0 + in_pair % together;
+        const size_t x = in_pair / together * AMX_ROWS;
+        tile[i] = (struct amx_tile){.at = from + (y * amx_strip_pitch(c->map->w) + x) * AMX_DEPTH,
+                                    .pixel = y * w + x,
+                                    .rows = w - x < AMX_ROWS ? w - x : AMX_ROWS};
     }
-    return n;
+    return rows * in_row;
 }
 
 static size_t cut_pixels(const struct map_piece *p, const struct operand *in, struct amx_tile *tile)

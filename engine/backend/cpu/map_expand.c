@@ -234,6 +234,17 @@ static bool make_rows(struct expansion *e)
     return true;
 }
 
+/* All that output row y needs. */
+static bool make_rows_for(struct expansion *e, int32_t y)
+{
+    while (e->next <= last_low_row(e->x, y)) {
+        if (!make_rows(e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void step_down(struct epilogue *e, size_t pixels, size_t channels)
 {
     e->out = operand_at(e->out, pixels, channels);
@@ -252,10 +263,8 @@ static bool run_block(struct expansion *x, struct epilogue e)
     e.bias = e.bias == NULL ? NULL : e.bias + c0;
     step_down(&e, 0, c0);
     for (int32_t y = x->piece->strip.row0; y < x->piece->strip.row1; y++) {
-        while (x->next <= last_low_row(x->x, y)) {
-            if (!make_rows(x)) {
-                return false;
-            }
+        if (!make_rows_for(x, y)) {
+            return false;
         }
         const struct taps taps = column_taps(x, y);
         x->piece->plan->kernels->expand_column(&taps, x->acc, &e);
