@@ -19,19 +19,20 @@ enum {
     SOF_EXTENDED = 0xC1,
     SOF_LOSSLESS = 0xC3,
     SOF_JPEG_LS = 0xF7,
+    SOC = 0x4F,
     SOI = 0xD8,
     EOI = 0xD9,
     SOS = 0xDA,
-    J2K_SOC = 0xFF4F,
     J2K_SIZ = 0xFF51,
     J2K_COD = 0xFF52,
     J2K_COC = 0xFF53,
     J2K_SOT = 0xFF90,
     J2K_SOD = 0xFF93,
+    J2K_EOC = 0xFFD9,
 };
 
 enum {
-    RLE_HEADER_SIZE = 64,
+    SOT_SIZE = 12,
     /* Far beyond what encoders write, and before a decoder's tables become larger than the image. */
     J2K_TILES_MAX = 4096,
     J2K_LAYERS_MAX = 256,
@@ -79,9 +80,6 @@ static bool read_jpeg(struct promise *ret_promise, const struct dicom_code_strea
     const size_t n = s->size;
     bool has_frame = false;
     size_t at = 2;
-    if (n < 2 || p[0] != 0xFF || p[1] != SOI) {
-        return false;
-    }
     while (n - at >= 4 && p[at] == 0xFF) {
         const unsigned char code = p[at + 1];
         if (code == 0xFF) { /* filling */
@@ -171,78 +169,76 @@ static bool is_sane_cod(const unsigned char *p, size_t size)
     return true;
 }
 
-/*
- * The main header, and the headers of tile-parts as far as the walk finds them: in these a coding style of
- * their own is refused, as it would go round the check of the main one.
- */
-static bool read_j2k(struct promise *ret_promise, const struct dicom_code_stream *s)
+/* A walk over the markers of JPEG 2000. */
+struct j2k_walk {
+    struct promise *promise;
+    size_t at;
+    size_t tile_end; /* 0: in the main header; the stream's size if it is not told */
+    bool has_size, has_style;
+};
+
+/* The marker segment of `size` bytes at w->at. */
+static bool read_j2k_segment(struct j2k_walk *w, const struct dicom_code_stream *s, size_t size)
 {
-    const unsigned char *p = s->bytes;
-    const size_t n = s->size;
-    bool has_size = false;
-    bool has_style = false;
-    size_t at = 2;
-    size_t tile_end = 0; /* 0: in the main header */
-    if (n < 2 || read_be(p, 2) != J2K_SOC) {
-        return false;
-    }
-    while (n - at >= 4) {
-        const uint32_t marker = read_be(p + at, 2);
-        if (marker == J2K_SOD) { /* of the last tile-part, if its end is not told */
-            return tile_end == n;
-        }
-        const size_t length = read_be(p + at + 2, 2);
-        if (length < 2 || length > n - at - 2) {
+    const unsigned char *p = s->bytes + w->at;
+    size_t part = 0;
+    switch (read_be(p, 2)) {
+    case J2K_SIZ:
+        if (w->has_size || !read_siz(w->promise, p, size)) {
             return false;
         }
-        if (marker == J2K_SIZ) {
-            if (has_size || !read_siz(ret_promise, p + at, length + 2)) {
-                return false;
-            }
-            has_size = true;
-        } else if (marker == J2K_COD || marker == J2K_COC) {
-            if (has_style || marker == J2K_COC || tile_end != 0 ||
-                !is_sane_cod(p + at, length + 2)) {
-                return false;
-            }
-            has_style = true;
-        } else if (marker == J2K_SOT) {
-            if (!has_size || !has_style || length != 10) {
-                return false;
-            }
-            const size_t part = read_be(p + at + 6, 4);
-            tile_end = part == 0 ? n : at + part;
-            if (tile_end > n || (part != 0 && part < 14)) {
-                return false;
-            }
+        w->has_size = true;
+        return true;
+    case J2K_COD:
+        /* of a tile: it would go round the check of the main one */
+        if (w->has_style || w->tile_end != 0 || !is_sane_cod(p, size)) {
+            return false;
         }
-        at += 2 + length;
-        if (tile_end != 0 && tile_end != n && n - at >= 2 && read_be(p + at, 2) == J2K_SOD) {
-            at = tile_end > at ? tile_end : n;
-            if (n - at >= 2 && read_be(p + at, 2) == (0xFF00U | EOI)) {
-                return true;
-            }
+        w->has_style = true;
+        return true;
+    case J2K_COC:
+        return false;
+    case J2K_SOT:
+        if (!w->has_size || !w->has_style || size != SOT_SIZE) {
+            return false;
         }
+        part = read_be(p + 6, 4);
+        w->tile_end = part == 0 ? s->size : w->at + part;
+        return w->tile_end <= s->size && (part == 0 || part > SOT_SIZE);
+    default:
+        return true;
     }
-    return false;
 }
 
-/* RLE (PS3.5 G.5): as many segments as a sample has bytes, each within the stream. */
-static bool is_rle(const struct dicom_code_stream *s)
+/* The main header and the headers of all tile-parts. */
+static bool read_j2k(struct promise *ret_promise, const struct dicom_code_stream *s)
 {
-    const size_t segments = (size_t)s->format->bits_allocated / 8;
-    if (s->size < RLE_HEADER_SIZE || dicom_prescan_read(s->bytes, 4, false) != segments) {
-        return false;
-    }
-    uint64_t before = 0;
-    for (size_t i = 0; i < segments; i++) {
-        const uint64_t offset = dicom_prescan_read(s->bytes + 4 + 4 * i, 4, false);
-        if (offset >= s->size || (i == 0 ? offset != RLE_HEADER_SIZE : offset <= before)) {
+    struct j2k_walk w = {.promise = ret_promise, .at = 2};
+    while (s->size - w.at >= 4) {
+        const uint32_t marker = read_be(s->bytes + w.at, 2);
+        if (marker == J2K_SOD) {
+            if (w.tile_end <= w.at) {
+                return false;
+            }
+            w.at = w.tile_end;
+            continue;
+        }
+        const size_t size = (size_t)read_be(s->bytes + w.at + 2, 2) + 2;
+        if (marker == J2K_EOC) {
+            break;
+        }
+        if (size < 4 || size > s->size - w.at || !read_j2k_segment(&w, s, size)) {
             return false;
         }
-        before = offset;
+        w.at += size;
     }
-    return true;
+    return w.tile_end != 0;
+}
+
+static bool has_start(const struct dicom_code_stream *s)
+{
+    const unsigned char second = s->compression == DICOM_COMPRESSION_JPEG_2000 ? SOC : SOI;
+    return s->size >= 2 && s->bytes[0] == 0xFF && s->bytes[1] == second;
 }
 
 /* The marker that ends every JPEG, with what pads a fragment behind it. */
@@ -278,14 +274,18 @@ static bool is_fitting(const struct promise *promise, const struct dicom_code_st
     return promise->is_signed ? f->is_signed == 1 : f->is_signed == 0 || bits >= f->bits_stored;
 }
 
-int dicom_codec_check(const struct dicom_code_stream *stream, struct dicom_refusal *ret_refusal)
+int dicom_codec_check(struct dicom_code_stream *stream, struct dicom_refusal *ret_refusal)
 {
     const struct dicom_pixel_format *f = stream->format;
     struct promise promise = {0};
-    if (stream->compression == DICOM_COMPRESSION_RLE) {
-        return is_rle(stream) ? 0 : refuse(ret_refusal, "has no RLE header for its samples");
-    }
+    stream->precision = 0;
     const bool is_j2k = stream->compression == DICOM_COMPRESSION_JPEG_2000;
+    if (stream->compression == DICOM_COMPRESSION_RLE) {
+        return 0; /* nothing in it tells its size */
+    }
+    if (!has_start(stream)) {
+        return refuse(ret_refusal, "does not begin as its transfer syntax wants");
+    }
     if (!has_end(stream)) {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_TRUNCATED_PIXELS,
                                  "a compressed frame of %zu bytes has no end", stream->size);
@@ -309,6 +309,7 @@ int dicom_codec_check(const struct dicom_code_stream *stream, struct dicom_refus
             promise.precision, promise.is_signed ? "with" : "without", f->bits_stored,
             f->bits_allocated);
     }
+    stream->precision = promise.precision;
     return 0;
 }
 
@@ -317,13 +318,14 @@ int dicom_codec_decode(unsigned char *ret_samples, size_t room,
                        struct sctd_error *err)
 {
     struct sctd_error why = {0};
-    int r = dicom_codec_check(stream, ret_refusal);
-    if (r != 0) {
-        return r;
+    int r = 0;
+    if (stream->compression == DICOM_COMPRESSION_RLE) {
+        r = dicom_codec_decode_rle(ret_samples, room, stream, &why);
+    } else if (stream->compression == DICOM_COMPRESSION_JPEG_2000) {
+        r = dicom_codec_decode_openjpeg(ret_samples, room, stream, &why);
+    } else {
+        r = dicom_codec_decode_dcmtk(ret_samples, room, stream, &why);
     }
-    r = stream->compression == DICOM_COMPRESSION_JPEG_2000
-            ? dicom_codec_decode_openjpeg(ret_samples, room, stream, &why)
-            : dicom_codec_decode_dcmtk(ret_samples, room, stream, &why);
     if (r == SCTD_ENOMEM) {
         return sctd_error(err, SCTD_ENOMEM, "%s", why.text);
     }

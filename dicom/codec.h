@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "dicom/instance.h"
 #include "dicom/part10.h"
@@ -23,25 +24,30 @@ struct dicom_code_stream {
     enum dicom_compression compression;
     const char *transfer_syntax_uid;
     const struct dicom_pixel_format *format; /* that dicom_pixels_check has passed; monochrome */
+    int32_t precision; /* bits of its samples, from dicom_codec_check; 0 if RLE */
 };
 
 /*
- * ret_samples: little endian in containers of Bits Allocated, `room` bytes: those of the frame, one more if
- * these are odd.  What the stream's header says of its size is compared with `format` before a
- * decoder sees it.
+ * Compare what the stream's header says of size and samples with the format, before a decoder believes it, and
+ * set its precision.
  * Returns 0 or DICOM_SERIES_REFUSED: truncated or undecodable pixels.
+ */
+SCTD_NODISCARD int dicom_codec_check(struct dicom_code_stream *stream,
+                                     struct dicom_refusal *ret_refusal);
+
+/*
+ * Decode a stream that was checked.  ret_samples: little endian in containers of Bits Allocated, `room` bytes:
+ * those of the frame, one more if these are odd.
+ * Returns 0 or DICOM_SERIES_REFUSED: undecodable pixels.
  * Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int dicom_codec_decode(unsigned char *ret_samples, size_t room,
                                       const struct dicom_code_stream *stream,
                                       struct dicom_refusal *ret_refusal, struct sctd_error *err);
 
-/* The check of the header alone.  Returns 0 or DICOM_SERIES_REFUSED. */
-SCTD_NODISCARD int dicom_codec_check(const struct dicom_code_stream *stream,
-                                     struct dicom_refusal *ret_refusal);
-
 /*
- * The decoders, for streams that were checked: RLE, JPEG and JPEG-LS; JPEG 2000.
+ * The decoders behind it: JPEG and JPEG-LS; JPEG 2000; RLE (DCMTK's fills up with zeros
+ * what a segment lacks).
  * Errors: SCTD_EDATA (a damaged stream; the reason is the library's), SCTD_ENOMEM.
  */
 SCTD_NODISCARD int dicom_codec_decode_dcmtk(unsigned char *ret_samples, size_t room,
@@ -50,6 +56,9 @@ SCTD_NODISCARD int dicom_codec_decode_dcmtk(unsigned char *ret_samples, size_t r
 SCTD_NODISCARD int dicom_codec_decode_openjpeg(unsigned char *ret_samples, size_t room,
                                                const struct dicom_code_stream *stream,
                                                struct sctd_error *err);
+SCTD_NODISCARD int dicom_codec_decode_rle(unsigned char *ret_samples, size_t room,
+                                          const struct dicom_code_stream *stream,
+                                          struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <climits>
 #include <cstddef>
-#include <cstring>
 #include <memory>
+#include <vector>
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcpixel.h>
 #include <dcmtk/dcmdata/dcpixseq.h>
 #include <dcmtk/dcmdata/dcpxitem.h>
-#include <dcmtk/dcmdata/dcrleccd.h>
-#include <dcmtk/dcmdata/dcrlecp.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmjpeg/djcparam.h>
-#include <dcmtk/dcmjpeg/djdecbas.h>
-#include <dcmtk/dcmjpeg/djdecext.h>
-#include <dcmtk/dcmjpeg/djdeclol.h>
-#include <dcmtk/dcmjpeg/djdecsv1.h>
+#include <dcmtk/dcmjpeg/djdijg12.h>
+#include <dcmtk/dcmjpeg/djdijg16.h>
+#include <dcmtk/dcmjpeg/djdijg8.h>
 #include <dcmtk/dcmjpls/djcodecd.h>
 #include <dcmtk/dcmjpls/djcparam.h>
 
@@ -28,37 +25,57 @@
 namespace
 {
 
-/* A decoder and its parameters.  They are used by themselves: DCMTK's list of codecs is the process's. */
-struct Decoder {
-    std::unique_ptr<DcmCodec> codec;
-    std::unique_ptr<DcmCodecParameter> parameter;
+constexpr const char *damaged = "a damaged stream";
+
+/* The decoder of the Independent JPEG Group fills up with grey what is missing, and warns. */
+template <typename Base> class Strict final : public Base
+{
+  public:
+    using Base::Base;
+
+    void emitMessage(int level) const override
+    {
+        warned = warned || level < 0;
+    }
+
+    mutable bool warned = false;
 };
 
-std::unique_ptr<DcmCodec> make_jpeg(const char *transfer_syntax_uid)
+template <typename Base>
+OFCondition run_jpeg(bool &ret_warned, unsigned char *ret_samples, Uint32 room,
+                     const struct dicom_code_stream &stream)
 {
-    if (std::strcmp(transfer_syntax_uid, "1.2.840.10008.1.2.4.50") == 0) {
-        return std::make_unique<DJDecoderBaseline>();
+    const DJCodecParameter parameter(ECC_lossyYCbCr, EDC_never, EUC_never, EPC_default);
+    Strict<Base> decoder(parameter, OFFalse);
+    std::vector<Uint8> bytes(stream.bytes, stream.bytes + stream.size); /* it wants them mutable */
+    OFCondition done = decoder.init();
+    if (done.good()) {
+        done = decoder.decode(bytes.data(), static_cast<Uint32>(bytes.size()), ret_samples, room,
+                              stream.format->is_signed == 1);
     }
-    if (std::strcmp(transfer_syntax_uid, "1.2.840.10008.1.2.4.51") == 0) {
-        return std::make_unique<DJDecoderExtended>();
-    }
-    if (std::strcmp(transfer_syntax_uid, "1.2.840.10008.1.2.4.57") == 0) {
-        return std::make_unique<DJDecoderLossless>();
-    }
-    return std::make_unique<DJDecoderP14SV1>();
+    ret_warned = decoder.warned;
+    return done;
 }
 
-Decoder make_decoder(const struct dicom_code_stream &stream)
+int decode_jpeg(unsigned char *ret_samples, Uint32 room, const struct dicom_code_stream &stream,
+                struct sctd_error *err)
 {
-    if (stream.compression == DICOM_COMPRESSION_RLE) {
-        return {std::make_unique<DcmRLECodecDecoder>(), std::make_unique<DcmRLECodecParameter>()};
+    bool warned = false;
+    OFCondition done;
+    if (stream.precision <= 8) {
+        done = run_jpeg<DJDecompressIJG8Bit>(warned, ret_samples, room, stream);
+    } else if (stream.precision <= 12) {
+        done = run_jpeg<DJDecompressIJG12Bit>(warned, ret_samples, room, stream);
+    } else {
+        done = run_jpeg<DJDecompressIJG16Bit>(warned, ret_samples, room, stream);
     }
-    if (stream.compression == DICOM_COMPRESSION_JPEG_LS) {
-        return {std::make_unique<DJLSNearLosslessDecoder>(),
-                std::make_unique<DJLSCodecParameter>()};
+    if (done == EC_MemoryExhausted) {
+        return sctd_error(err, SCTD_ENOMEM, "a decoder of JPEG");
     }
-    return {make_jpeg(stream.transfer_syntax_uid),
-            std::make_unique<DJCodecParameter>(ECC_lossyYCbCr, EDC_never, EUC_never, EPC_default)};
+    if (done.bad() || warned) {
+        return sctd_error(err, SCTD_EDATA, "%s", done.bad() ? done.text() : damaged);
+    }
+    return 0;
 }
 
 OFCondition describe(DcmItem &item, const struct dicom_pixel_format &format)
@@ -106,6 +123,30 @@ OFCondition enclose(DcmPixelSequence &sequence, const struct dicom_code_stream &
     return done;
 }
 
+/* The codec is used by itself: DCMTK's list of codecs is the whole process's. */
+int decode_jpeg_ls(unsigned char *ret_samples, Uint32 room, const struct dicom_code_stream &stream,
+                   struct sctd_error *err)
+{
+    const DJLSNearLosslessDecoder decoder;
+    const DJLSCodecParameter parameter;
+    DcmItem item;
+    DcmPixelSequence sequence(DCM_PixelSequenceTag);
+    OFString photometric;
+    Uint32 first = 1;
+    OFCondition done = describe(item, *stream.format);
+    if (done.good()) {
+        done = enclose(sequence, stream);
+    }
+    if (done.good()) {
+        done = decoder.decodeFrame(nullptr, &sequence, &parameter, &item, 0, first, ret_samples,
+                                   room, photometric);
+    }
+    if (done == EC_MemoryExhausted) {
+        return sctd_error(err, SCTD_ENOMEM, "a decoder of JPEG-LS");
+    }
+    return done.good() ? 0 : sctd_error(err, SCTD_EDATA, "%s", done.text());
+}
+
 } // namespace
 
 int dicom_codec_decode_dcmtk(unsigned char *ret_samples, std::size_t room,
@@ -113,25 +154,11 @@ int dicom_codec_decode_dcmtk(unsigned char *ret_samples, std::size_t room,
 {
     return dicom_guard(err, [&] {
         if (stream->size >= UINT_MAX || room > UINT_MAX) {
-            return sctd_error(err, SCTD_EDATA, "a frame of %zu bytes in %zu", room, stream->size);
+            return sctd_error(err, SCTD_EDATA, "%zu bytes of a frame of %zu", stream->size, room);
         }
-        const Decoder decoder = make_decoder(*stream);
-        DcmItem item;
-        DcmPixelSequence sequence(DCM_PixelSequenceTag);
-        OFString photometric;
-        Uint32 first = 1;
-        OFCondition done = describe(item, *stream->format);
-        if (done.good()) {
-            done = enclose(sequence, *stream);
-        }
-        if (done.good()) {
-            done = decoder.codec->decodeFrame(nullptr, &sequence, decoder.parameter.get(), &item, 0,
-                                              first, ret_samples, static_cast<Uint32>(room),
-                                              photometric);
-        }
-        if (done == EC_MemoryExhausted) {
-            return sctd_error(err, SCTD_ENOMEM, "a decoder ran out of memory");
-        }
-        return done.good() ? 0 : sctd_error(err, SCTD_EDATA, "%s", done.text());
+        const Uint32 size = static_cast<Uint32>(room);
+        return stream->compression == DICOM_COMPRESSION_JPEG_LS
+                   ? decode_jpeg_ls(ret_samples, size, *stream, err)
+                   : decode_jpeg(ret_samples, size, *stream, err);
     });
 }
