@@ -245,7 +245,7 @@ static bool has_start(const struct dicom_code_stream *s)
 static bool has_end(const struct dicom_code_stream *s)
 {
     size_t n = s->size;
-    while (n > 0 && s->bytes[n - 1] == 0) {
+    while (n > 0 && (s->bytes[n - 1] == 0 || s->bytes[n - 1] == 0xFF)) {
         n--;
     }
     return n >= 2 && s->bytes[n - 2] == 0xFF && s->bytes[n - 1] == EOI;
