@@ -154,7 +154,7 @@ static bool is_sane_cod(const unsigned char *p, size_t size)
     if ((p[4] & 1) == 0) {
         return true;
     }
-    /* The smallest resolution comes first, and has few precincts whatever their size. */
+    /* The smallest resolution comes first; of those far below the largest, precincts are few anyway. */
     for (size_t i = 0; i <= levels; i++) {
         if (FIXED + i >= size) {
             return false;
@@ -162,7 +162,7 @@ static bool is_sane_cod(const unsigned char *p, size_t size)
         const unsigned exponents = p[FIXED + i];
         const bool is_tiny = (exponents & 0xF) < J2K_PRECINCT_EXPONENT_MIN ||
                              exponents >> 4 < J2K_PRECINCT_EXPONENT_MIN;
-        if (i > 0 && i + 4 > levels && is_tiny) {
+        if (i + 4 > levels && is_tiny) {
             return false;
         }
     }

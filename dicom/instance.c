@@ -186,14 +186,16 @@ SCTD_PRINTF(3, 4) static void damage(struct dicom_instance *instance, enum dicom
     (void)dicom_refusal_set(&instance->damage, code, "%s", n < 0 ? "" : text);
 }
 
+#define NONE ((double)NAN)
+
 static const struct dicom_frame untold = {
-    .position = {NAN, NAN, NAN},
-    .orientation = {NAN, NAN, NAN, NAN, NAN, NAN},
-    .spacing = {NAN, NAN},
-    .rescale_slope = NAN,
-    .rescale_intercept = NAN,
-    .echo_time = NAN,
-    .b_value = NAN,
+    .position = {NONE, NONE, NONE},
+    .orientation = {NONE, NONE, NONE, NONE, NONE, NONE},
+    .spacing = {NONE, NONE},
+    .rescale_slope = NONE,
+    .rescale_intercept = NONE,
+    .echo_time = NONE,
+    .b_value = NONE,
     .echo_number = DICOM_NO_NUMBER,
     .temporal_position = DICOM_NO_NUMBER,
 };

@@ -73,6 +73,9 @@ static int read_meta_element(void *arg, const struct dicom_element *e, struct sc
     if (e->tag != TAG_TRANSFER_SYNTAX_UID || e->depth != 0) {
         return 0;
     }
+    if (e->is_sequence) {
+        return sctd_error(err, SCTD_EDATA, "Transfer Syntax UID is a sequence");
+    }
     size_t n = e->size;
     while (n > 0 && (e->value[n - 1] == '\0' || e->value[n - 1] == ' ')) {
         n--;
