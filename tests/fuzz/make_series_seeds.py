@@ -104,7 +104,8 @@ def enhanced(path, kind):
                 del dataset[element.tag]
         dataset.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence = sources.sequence(
             RescaleSlope='2', RescaleIntercept='-9', RescaleType='HU')
-        dataset.PerFrameFunctionalGroupsSequence[1].FrameContentSequence = sources.sequence(StackID='1')
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            item.FrameContentSequence = sources.sequence(StackID='1')
     folder = path.parent / kind
     sources.make_enhanced(folder, kind, sources.Grid(dim=(6, 5, 4)), fill)
     (folder / 'enhanced.dcm').rename(path)
