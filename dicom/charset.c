@@ -70,32 +70,45 @@ static size_t span_text(const char *text)
     return n;
 }
 
+/* Where a text goes and what is left of it. */
+struct conversion {
+    iconv_t cd;
+    bool has_set;
+    char *in, *out;
+    size_t space;
+};
+
+/* A run of text, or one byte that becomes '?'; false if no more fits. */
+static bool convert_some(struct conversion *c)
+{
+    size_t run = span_text(c->in);
+    if (run > 0 && c->has_set) {
+        errno = 0;
+        (void)iconv(c->cd, &c->in, &run, &c->out, &c->space);
+        if (errno == E2BIG || run == 0) {
+            return errno != E2BIG;
+        }
+    }
+    if (c->space == 0) {
+        return false;
+    }
+    c->in++; /* a control, or what the set does not have */
+    *c->out++ = '?';
+    c->space--;
+    return true;
+}
+
 void dicom_charset_to_utf8(char *ret_utf8, size_t room, const char *text, const char *character_set)
 {
-    iconv_t cd = iconv_open("UTF-8", find_set(character_set));
-    const bool has_set = (intptr_t)cd != -1;
-    char *in = NULL; /* iconv's type; it does not write there */
-    memcpy((void *)&in, (const void *)&text, sizeof in);
-    char *out = ret_utf8;
-    size_t space = room - 1;
-    while (*in != '\0' && space > 0) {
-        size_t run = span_text(in);
-        if (run > 0 && has_set) {
-            errno = 0;
-            (void)iconv(cd, &in, &run, &out, &space);
-            if (errno == E2BIG) {
-                break;
-            }
-            if (run == 0) {
-                continue;
-            }
-        }
-        in++; /* a control, or what the set does not have */
-        *out++ = '?';
-        space--;
+    struct conversion c = {
+        .cd = iconv_open("UTF-8", find_set(character_set)), .out = ret_utf8, .space = room - 1};
+    c.has_set = (intptr_t)c.cd != -1;
+    memcpy((void *)&c.in, (const void *)&text,
+           sizeof c.in); /* iconv's type; it does not write there */
+    while (*c.in != '\0' && c.space > 0 && convert_some(&c)) {
     }
-    *out = '\0';
-    if (has_set) {
-        (void)iconv_close(cd);
+    *c.out = '\0';
+    if (c.has_set) {
+        (void)iconv_close(c.cd);
     }
 }

@@ -73,6 +73,15 @@ static bool is_expected_process(unsigned char code, const struct dicom_code_stre
     return code == SOF_LOSSLESS;
 }
 
+/* The frame header whose marker is at p. */
+static struct promise get_frame_promise(const unsigned char *p)
+{
+    return (struct promise){.rows = read_be(p + 5, 2),
+                            .columns = read_be(p + 7, 2),
+                            .components = p[9],
+                            .precision = p[4]};
+}
+
 /* The one frame header before the first scan; false if it is missing, another process's, or not alone. */
 static bool read_jpeg(struct promise *ret_promise, const struct dicom_code_stream *s)
 {
@@ -94,15 +103,13 @@ static bool read_jpeg(struct promise *ret_promise, const struct dicom_code_strea
         if (code == SOS) {
             return has_frame;
         }
-        if (is_frame_header(code)) {
-            if (has_frame || length < 8 || !is_expected_process(code, s)) {
-                return false;
-            }
+        const bool is_frame = is_frame_header(code);
+        if (is_frame && (has_frame || length < 8 || !is_expected_process(code, s))) {
+            return false;
+        }
+        if (is_frame) {
             has_frame = true;
-            *ret_promise = (struct promise){.rows = read_be(p + at + 5, 2),
-                                            .columns = read_be(p + at + 7, 2),
-                                            .components = p[at + 9],
-                                            .precision = p[at + 4]};
+            *ret_promise = get_frame_promise(p + at);
         }
         at += 2 + length;
     }
@@ -216,18 +223,16 @@ static bool read_j2k(struct promise *ret_promise, const struct dicom_code_stream
     struct j2k_walk w = {.promise = ret_promise, .at = 2};
     while (s->size - w.at >= 4) {
         const uint32_t marker = read_be(s->bytes + w.at, 2);
-        if (marker == J2K_SOD) {
-            if (w.tile_end <= w.at) {
-                return false;
-            }
-            w.at = w.tile_end;
-            continue;
-        }
         const size_t size = (size_t)read_be(s->bytes + w.at + 2, 2) + 2;
         if (marker == J2K_EOC) {
             break;
         }
-        if (size < 4 || size > s->size - w.at || !read_j2k_segment(&w, s, size)) {
+        if (marker == J2K_SOD && w.tile_end > w.at) {
+            w.at = w.tile_end;
+            continue;
+        }
+        if (marker == J2K_SOD || size < 4 || size > s->size - w.at ||
+            !read_j2k_segment(&w, s, size)) {
             return false;
         }
         w.at += size;

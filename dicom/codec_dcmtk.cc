@@ -28,7 +28,7 @@ namespace
 constexpr const char *damaged = "a damaged stream";
 
 /* The decoder of the Independent JPEG Group fills up with grey what is missing, and warns. */
-template <typename Base> class Strict final : public Base
+template <typename Base> class strict final : public Base
 {
   public:
     using Base::Base;
@@ -46,7 +46,7 @@ OFCondition run_jpeg(bool &ret_warned, unsigned char *ret_samples, Uint32 room,
                      const struct dicom_code_stream &stream)
 {
     const DJCodecParameter parameter(ECC_lossyYCbCr, EDC_never, EUC_never, EPC_default);
-    Strict<Base> decoder(parameter, OFFalse);
+    strict<Base> decoder(parameter, OFFalse);
     std::vector<Uint8> bytes(stream.bytes, stream.bytes + stream.size); /* it wants them mutable */
     OFCondition done = decoder.init();
     if (done.good()) {
@@ -114,11 +114,13 @@ OFCondition enclose(DcmPixelSequence &sequence, const struct dicom_code_stream &
         done = sequence.insert(table.get());
     }
     if (done.good()) {
-        static_cast<void>(table.release()); /* the sequence has it */
+        DcmPixelItem *const owned = table.release(); /* by the sequence */
+        static_cast<void>(owned);
         done = sequence.insert(fragment.get());
     }
     if (done.good()) {
-        static_cast<void>(fragment.release());
+        DcmPixelItem *const owned = fragment.release();
+        static_cast<void>(owned);
     }
     return done;
 }

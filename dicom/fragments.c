@@ -63,15 +63,14 @@ static size_t find_fragment(const struct dicom_fragments *f, size_t from, size_t
 }
 
 /* Frames as the basic offset table has them; offsets count from the end of its item. */
-static bool apply_offsets(struct dicom_fragments *f, const unsigned char *value,
-                          struct dicom_fragment table)
+static bool apply_offsets(struct dicom_fragments *f, struct dicom_fragment table)
 {
     const size_t base = table.offset + table.size;
-    if (table.size != (size_t)f->n_frames * OFFSET_SIZE) {
+    if (table.size != (size_t)f->of.n_frames * OFFSET_SIZE) {
         return false;
     }
-    for (size_t i = 0; i < (size_t)f->n_frames; i++) {
-        const unsigned char *entry = value + table.offset + i * OFFSET_SIZE;
+    for (size_t i = 0; i < (size_t)f->of.n_frames; i++) {
+        const unsigned char *entry = f->of.value + table.offset + i * OFFSET_SIZE;
         const size_t offset = (size_t)dicom_prescan_read(entry, OFFSET_SIZE, false);
         f->first[i] = find_fragment(f, i == 0 ? 0 : f->first[i - 1] + 1, base + offset);
         if (f->first[i] == f->n) {
@@ -82,30 +81,28 @@ static bool apply_offsets(struct dicom_fragments *f, const unsigned char *value,
 }
 
 /* Frames begin where a fragment begins as a code stream does. */
-static bool apply_starts(struct dicom_fragments *f, const unsigned char *value,
-                         enum dicom_compression compression)
+static bool apply_starts(struct dicom_fragments *f)
 {
-    const unsigned char second = compression == DICOM_COMPRESSION_JPEG_2000 ? 0x4F : 0xD8;
+    const unsigned char second = f->of.compression == DICOM_COMPRESSION_JPEG_2000 ? 0x4F : 0xD8;
     size_t n = 0;
     for (size_t i = 0; i < f->n; i++) {
-        const unsigned char *p = value + f->fragment[i].offset;
+        const unsigned char *p = f->of.value + f->fragment[i].offset;
         if (f->fragment[i].size < 2 || p[0] != 0xFF || p[1] != second) {
             continue;
         }
-        if (n == (size_t)f->n_frames) {
+        if (n == (size_t)f->of.n_frames) {
             return false;
         }
         f->first[n++] = i;
     }
-    return n == (size_t)f->n_frames && f->first[0] == 0;
+    return n == (size_t)f->of.n_frames && f->first[0] == 0;
 }
 
-static int assign(struct dicom_fragments *f, const unsigned char *value,
-                  struct dicom_fragment table, enum dicom_compression compression,
+static int assign(struct dicom_fragments *f, struct dicom_fragment table,
                   struct dicom_refusal *ret_refusal)
 {
-    const size_t n_frames = (size_t)f->n_frames;
-    const bool can_join = compression != DICOM_COMPRESSION_RLE;
+    const size_t n_frames = (size_t)f->of.n_frames;
+    const bool can_join = f->of.compression != DICOM_COMPRESSION_RLE;
     if (f->n < n_frames) {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_TRUNCATED_PIXELS,
                                  "Pixel Data has %zu fragments for %zu frames", f->n, n_frames);
@@ -117,7 +114,7 @@ static int assign(struct dicom_fragments *f, const unsigned char *value,
         }
         return 0;
     }
-    if (can_join && (apply_offsets(f, value, table) || apply_starts(f, value, compression))) {
+    if (can_join && (apply_offsets(f, table) || apply_starts(f))) {
         return 0;
     }
     return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_UNDECODABLE_PIXELS,
@@ -125,31 +122,30 @@ static int assign(struct dicom_fragments *f, const unsigned char *value,
                              f->n, n_frames);
 }
 
-int dicom_fragments_find(struct dicom_fragments *ret_fragments, const unsigned char *value,
-                         size_t size, int32_t n_frames, enum dicom_compression compression,
+int dicom_fragments_find(struct dicom_fragments *ret_fragments, const struct dicom_encapsulated *of,
                          struct dicom_refusal *ret_refusal, struct sctd_error *err)
 {
-    sctd_auto(dicom_fragments_fini) struct dicom_fragments f = {.n_frames = n_frames};
+    sctd_auto(dicom_fragments_fini) struct dicom_fragments f = {.of = *of};
     struct dicom_fragment table = {0};
     size_t at = 0;
-    const size_t items = count_items(value, size);
+    const size_t items = count_items(of->value, of->size);
     if (items > FRAGMENTS_MAX) {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_UNDECODABLE_PIXELS,
                                  "Pixel Data has more than %d fragments", FRAGMENTS_MAX);
     }
-    if (items < 2 || !next_item(&table, value, size, &at)) {
+    if (items < 2 || !next_item(&table, of->value, of->size, &at)) {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_TRUNCATED_PIXELS,
                                  "Pixel Data has no fragments");
     }
     f.fragment = calloc(items - 1, sizeof *f.fragment);
-    f.first = calloc((size_t)n_frames + 1, sizeof *f.first);
+    f.first = calloc((size_t)of->n_frames + 1, sizeof *f.first);
     if (f.fragment == NULL || f.first == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "%zu fragments", items - 1);
     }
-    while (f.n < items - 1 && next_item(&f.fragment[f.n], value, size, &at)) {
+    while (f.n < items - 1 && next_item(&f.fragment[f.n], of->value, of->size, &at)) {
         f.n++;
     }
-    const int r = assign(&f, value, table, compression, ret_refusal);
+    const int r = assign(&f, table, ret_refusal);
     if (r == 0) {
         *ret_fragments = f;
         f = (struct dicom_fragments){.fragment = NULL};
@@ -157,10 +153,10 @@ int dicom_fragments_find(struct dicom_fragments *ret_fragments, const unsigned c
     return r;
 }
 
-int dicom_fragments_get(struct dicom_fragments *fragments, const unsigned char *value,
-                        int32_t frame, const unsigned char **ret_bytes, size_t *ret_size,
-                        struct sctd_error *err)
+int dicom_fragments_get(struct dicom_fragments *fragments, int32_t frame,
+                        const unsigned char **ret_bytes, size_t *ret_size, struct sctd_error *err)
 {
+    const unsigned char *value = fragments->of.value;
     const size_t begin = fragments->first[frame];
     const size_t end = fragments->first[frame + 1];
     size_t size = 0;

@@ -22,34 +22,39 @@ struct dicom_fragment {
     size_t offset, size;
 };
 
+/* Encapsulated Pixel Data: its value from the item of the basic offset table on. */
+struct dicom_encapsulated {
+    const unsigned char *value;
+    size_t size;
+    int32_t n_frames;
+    enum dicom_compression compression;
+};
+
 struct dicom_fragments {
+    struct dicom_encapsulated of;
     struct dicom_fragment *fragment; /* owned; [n] */
     size_t n;
-    size_t *first; /* owned; [n_frames + 1] fragment with which a frame begins */
-    int32_t n_frames;
+    size_t *first;         /* owned; [n_frames + 1] fragment with which a frame begins */
     unsigned char *joined; /* owned; the frame that was joined last */
 };
 
 /*
- * Find the frames in the value of Pixel Data, from the item of the basic offset table on: one frame has all
- * fragments, n frames in n fragments have one each, else the offset table tells, and without one the
+ * Find the frames in `of`, whose value must outlive the object: one frame has all fragments, n frames in n fragments have one each, else the offset table tells, and without one the
  * fragments that begin as a code stream does (not RLE: it has one fragment for each frame).
  * Returns 0 or DICOM_SERIES_REFUSED: truncated or undecodable pixels.
  * Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int dicom_fragments_find(struct dicom_fragments *ret_fragments,
-                                        const unsigned char *value, size_t size, int32_t n_frames,
-                                        enum dicom_compression compression,
+                                        const struct dicom_encapsulated *of,
                                         struct dicom_refusal *ret_refusal, struct sctd_error *err);
 void dicom_fragments_fini(struct dicom_fragments *fragments); /* leaves it empty */
 
 /*
- * The bytes of frame `frame`: in `value` itself, or joined in memory of the object and valid until the next
+ * The bytes of frame `frame`: in the value itself, or joined in memory of the object and valid until the next
  * call.
  * Errors: SCTD_ENOMEM.
  */
-SCTD_NODISCARD int dicom_fragments_get(struct dicom_fragments *fragments,
-                                       const unsigned char *value, int32_t frame,
+SCTD_NODISCARD int dicom_fragments_get(struct dicom_fragments *fragments, int32_t frame,
                                        const unsigned char **ret_bytes, size_t *ret_size,
                                        struct sctd_error *err);
 

@@ -9,7 +9,6 @@
 
 #include "dicom/refusal.h"
 #include "dicom/series.h"
-#include "engine/base/attr.h"
 
 /* A distance of this many medians is taken for a missing slice, a smaller one for unevenness. */
 #define GAP_FROM              1.5

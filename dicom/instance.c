@@ -240,7 +240,8 @@ static void read_numbers(struct reader *r, char *to, const struct attribute *a,
     memcpy(to, &whole, sizeof whole);
 }
 
-static void read_identity(struct dicom_identity *identity, const struct dicom_element *e)
+/* `to`: a struct dicom_identity. */
+static void read_identity(char *to, const struct dicom_element *e)
 {
     size_t n = e->size;
     while (n > 0 && (e->value[n - 1] == ' ' || e->value[n - 1] == '\0')) {
@@ -254,7 +255,7 @@ static void read_identity(struct dicom_identity *identity, const struct dicom_el
     sha256_init(&hash);
     sha256_update(&hash, e->value, n);
     sha256_final(&hash, digest);
-    memcpy(identity->digest, digest, sizeof identity->digest);
+    memcpy(to, digest, sizeof(struct dicom_identity));
 }
 
 static void read_attribute(struct reader *r, struct dicom_frame *frame, const struct attribute *a,
@@ -278,7 +279,7 @@ static void read_attribute(struct reader *r, struct dicom_frame *frame, const st
         }
         break;
     case KIND_IDENTITY:
-        read_identity((struct dicom_identity *)(void *)to, e);
+        read_identity(to, e);
         break;
     }
 }

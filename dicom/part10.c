@@ -19,6 +19,7 @@ enum {
     PREAMBLE_SIZE = 128,
     MAGIC_SIZE = 4,
     HEADER_SIZE = 8,
+    RAW_DEFLATE = -15,      /* the largest window, without a header of zlib */
     INFLATE_RATIO_MAX = 50, /* beyond: a bomb */
     INFLATE_FREE = 4 << 20  /* what any file may inflate to */
 };
@@ -27,8 +28,8 @@ enum {
 
 struct syntax {
     const char *uid;
-    struct dicom_encoding encoding;
     enum dicom_compression compression;
+    struct dicom_encoding encoding;
     bool is_deflated;
 };
 
@@ -37,21 +38,21 @@ struct syntax {
 #define EXPLICIT_BE {.implicit_vr = false, .big_endian = true}
 
 static const struct syntax syntaxes[] = {
-    {"1.2.840.10008.1.2", IMPLICIT_LE, DICOM_COMPRESSION_NONE, false},
-    {"1.2.840.10008.1.2.1", EXPLICIT_LE, DICOM_COMPRESSION_NONE, false},
-    {"1.2.840.10008.1.2.1.99", EXPLICIT_LE, DICOM_COMPRESSION_NONE, true},
-    {"1.2.840.10008.1.2.2", EXPLICIT_BE, DICOM_COMPRESSION_NONE, false},
-    {"1.2.840.10008.1.2.5", EXPLICIT_LE, DICOM_COMPRESSION_RLE, false},
-    {"1.2.840.10008.1.2.4.50", EXPLICIT_LE, DICOM_COMPRESSION_JPEG, false},
-    {"1.2.840.10008.1.2.4.51", EXPLICIT_LE, DICOM_COMPRESSION_JPEG, false},
-    {"1.2.840.10008.1.2.4.57", EXPLICIT_LE, DICOM_COMPRESSION_JPEG, false},
-    {"1.2.840.10008.1.2.4.70", EXPLICIT_LE, DICOM_COMPRESSION_JPEG, false},
-    {"1.2.840.10008.1.2.4.80", EXPLICIT_LE, DICOM_COMPRESSION_JPEG_LS, false},
-    {"1.2.840.10008.1.2.4.81", EXPLICIT_LE, DICOM_COMPRESSION_JPEG_LS, false},
-    {"1.2.840.10008.1.2.4.90", EXPLICIT_LE, DICOM_COMPRESSION_JPEG_2000, false},
-    {"1.2.840.10008.1.2.4.91", EXPLICIT_LE, DICOM_COMPRESSION_JPEG_2000, false},
+    {"1.2.840.10008.1.2", DICOM_COMPRESSION_NONE, IMPLICIT_LE, false},
+    {"1.2.840.10008.1.2.1", DICOM_COMPRESSION_NONE, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.1.99", DICOM_COMPRESSION_NONE, EXPLICIT_LE, true},
+    {"1.2.840.10008.1.2.2", DICOM_COMPRESSION_NONE, EXPLICIT_BE, false},
+    {"1.2.840.10008.1.2.5", DICOM_COMPRESSION_RLE, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.50", DICOM_COMPRESSION_JPEG, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.51", DICOM_COMPRESSION_JPEG, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.57", DICOM_COMPRESSION_JPEG, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.70", DICOM_COMPRESSION_JPEG, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.80", DICOM_COMPRESSION_JPEG_LS, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.81", DICOM_COMPRESSION_JPEG_LS, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.90", DICOM_COMPRESSION_JPEG_2000, EXPLICIT_LE, false},
+    {"1.2.840.10008.1.2.4.91", DICOM_COMPRESSION_JPEG_2000, EXPLICIT_LE, false},
     /* All others that the standard has are explicit little endian with encapsulated pixels. */
-    {"", EXPLICIT_LE, DICOM_COMPRESSION_UNKNOWN, false},
+    {"", DICOM_COMPRESSION_UNKNOWN, EXPLICIT_LE, false},
 };
 
 static const struct syntax *find_syntax(const char *uid)
@@ -125,17 +126,40 @@ static bool guess_encoding(struct dicom_encoding *ret_encoding, const unsigned c
     return true;
 }
 
+/* What a data set may inflate to. */
+static size_t inflate_limit(size_t size)
+{
+    const size_t limit =
+        size > INFLATE_MAX / INFLATE_RATIO_MAX ? INFLATE_MAX : size * INFLATE_RATIO_MAX;
+    return limit < INFLATE_FREE ? INFLATE_FREE : limit;
+}
+
+/* Twice the room, up to the limit. */
+static int grow(unsigned char **out, size_t *capacity, size_t limit, struct sctd_error *err)
+{
+    size_t more = *capacity == 0 ? (size_t)1 << 16 : *capacity * 2;
+    more = more > limit ? limit : more;
+    if (more == *capacity) {
+        return sctd_error(err, SCTD_EDATA, "inflates beyond %zu bytes", limit);
+    }
+    unsigned char *moved = realloc(*out, more);
+    if (moved == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "inflating to %zu bytes", more);
+    }
+    *out = moved;
+    *capacity = more;
+    return 0;
+}
+
 /* Inflate into a block that grows with what comes out, not with what is promised. */
 static int inflate_data(struct dicom_part10 *file, struct sctd_error *err)
 {
-    size_t limit =
-        file->size > INFLATE_MAX / INFLATE_RATIO_MAX ? INFLATE_MAX : file->size * INFLATE_RATIO_MAX;
-    limit = limit < INFLATE_FREE ? INFLATE_FREE : limit;
+    const size_t limit = inflate_limit(file->size);
     if (file->size > UINT_MAX) {
         return sctd_error(err, SCTD_EDATA, "a deflated data set of %zu bytes", file->size);
     }
-    z_stream z = {.next_in = file->data, .avail_in = (uInt)file->size};
-    if (inflateInit2(&z, -MAX_WBITS) != Z_OK) {
+    z_stream z = {.next_in = file->data, .avail_in = (unsigned)file->size};
+    if (inflateInit2(&z, RAW_DEFLATE) != Z_OK) {
         return sctd_error(err, SCTD_ENOMEM, "inflating");
     }
     unsigned char *out = NULL;
@@ -143,21 +167,12 @@ static int inflate_data(struct dicom_part10 *file, struct sctd_error *err)
     int status = Z_OK;
     int r = 0;
     while (r == 0 && status == Z_OK) {
-        if (z.total_out == capacity) {
-            capacity = capacity == 0 ? (size_t)1 << 16 : capacity * 2;
-            capacity = capacity > limit ? limit : capacity;
-            unsigned char *more = z.total_out == capacity ? NULL : realloc(out, capacity);
-            if (more == NULL) {
-                r = z.total_out == capacity
-                        ? sctd_error(err, SCTD_EDATA, "inflates beyond %zu bytes", limit)
-                        : sctd_error(err, SCTD_ENOMEM, "inflating to %zu bytes", capacity);
-                break;
-            }
-            out = more;
+        r = z.total_out == capacity ? grow(&out, &capacity, limit, err) : 0;
+        if (r == 0) {
+            z.next_out = out + z.total_out;
+            z.avail_out = (unsigned)(capacity - z.total_out);
+            status = inflate(&z, Z_NO_FLUSH);
         }
-        z.next_out = out + z.total_out;
-        z.avail_out = (uInt)(capacity - z.total_out);
-        status = inflate(&z, Z_NO_FLUSH);
     }
     if (r == 0 && status != Z_STREAM_END) {
         r = sctd_error(err, SCTD_EDATA, "damaged deflated data set after %lu bytes", z.total_out);

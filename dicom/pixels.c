@@ -202,9 +202,11 @@ int dicom_pixels_open(struct dicom_pixels **ret_pixels, const char *path,
         }
     }
     if (now->is_encapsulated) {
-        r = dicom_fragments_find(&pixels->fragments, pixels->file.data + now->pixels.offset,
-                                 now->pixels.size, now->n_frames, now->compression, ret_refusal,
-                                 err);
+        const struct dicom_encapsulated of = {.value = pixels->file.data + now->pixels.offset,
+                                              .size = now->pixels.size,
+                                              .n_frames = now->n_frames,
+                                              .compression = now->compression};
+        r = dicom_fragments_find(&pixels->fragments, &of, ret_refusal, err);
         if (r != 0) {
             return r;
         }
@@ -359,8 +361,7 @@ static int decode(struct dicom_pixels *pixels, int32_t frame, struct dicom_refus
     struct dicom_code_stream stream = {.compression = instance->compression,
                                        .transfer_syntax_uid = instance->transfer_syntax_uid,
                                        .format = &instance->format};
-    int r = dicom_fragments_get(&pixels->fragments, pixels->file.data + instance->pixels.offset,
-                                frame, &stream.bytes, &stream.size, err);
+    int r = dicom_fragments_get(&pixels->fragments, frame, &stream.bytes, &stream.size, err);
     if (r == 0) {
         r = dicom_codec_check(&stream, ret_refusal);
     }

@@ -192,16 +192,15 @@ static int walk_path(struct dicom_scan *scan, const char *path, struct sctd_erro
         r = errno == ENOMEM ? sctd_error(err, SCTD_ENOMEM, "searching a folder")
                             : sctd_error(err, SCTD_EIO, "%.160s: %s", path, reason(errno));
     }
-    while (r == 0) {
-        errno = 0;
-        const FTSENT *entry = fts_read(fts);
-        if (entry == NULL) {
-            if (errno != 0) {
-                r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, reason(errno));
-            }
-            break;
-        }
+    errno = 0;
+    const FTSENT *entry = r == 0 ? fts_read(fts) : NULL;
+    while (r == 0 && entry != NULL) {
         r = add_entry(scan, entry, err);
+        errno = 0;
+        entry = r == 0 ? fts_read(fts) : NULL;
+    }
+    if (r == 0 && errno != 0) {
+        r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, reason(errno));
     }
     if (fts != NULL) {
         (void)fts_close(fts);
@@ -279,6 +278,34 @@ static size_t count_distinct(const double *sorted, size_t n, double step)
     return distinct;
 }
 
+/* The echo times and numbers of a series' frames. */
+struct echoes {
+    double *time, *number; /* sorted once they are complete */
+    size_t n_times, n_numbers;
+};
+
+static void add_echoes(struct echoes *echoes, const struct dicom_instance *instance)
+{
+    for (int32_t k = 0; k < instance->n_frames; k++) {
+        const struct dicom_frame *f = &instance->frame[k];
+        if (f->echo_time > 0) {
+            echoes->time[echoes->n_times++] = f->echo_time;
+        }
+        if (f->echo_number > 0) {
+            echoes->number[echoes->n_numbers++] = f->echo_number;
+        }
+    }
+}
+
+static void renumber_echoes(struct dicom_instance *instance, const struct echoes *echoes)
+{
+    for (int32_t k = 0; k < instance->n_frames; k++) {
+        struct dicom_frame *f = &instance->frame[k];
+        f->echo_number = f->echo_time > 0 ? rank_of(echoes->time, echoes->n_times, f->echo_time)
+                                          : DICOM_NO_NUMBER;
+    }
+}
+
 /*
  * Enhanced instances have echo times and no echo numbers, and some scanners give all echoes one number: the
  * times in their order are the numbers then.
@@ -286,8 +313,6 @@ static size_t count_distinct(const double *sorted, size_t n, double step)
 static int number_echoes(struct dicom_scan *scan, size_t series, struct sctd_error *err)
 {
     size_t n_frames = 0;
-    size_t n_times = 0;
-    size_t n_numbers = 0;
     const struct series *s = &scan->series[series];
     for (size_t i = 0; i < s->count; i++) {
         n_frames += (size_t)scan->file[scan->order[s->first + i]].instance.n_frames;
@@ -297,30 +322,18 @@ static int number_echoes(struct dicom_scan *scan, size_t series, struct sctd_err
     if (times == NULL || numbers == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "echo times of %zu frames", n_frames);
     }
+    struct echoes echoes = {.time = times, .number = numbers};
     for (size_t i = 0; i < s->count; i++) {
-        const struct dicom_instance *instance = &scan->file[scan->order[s->first + i]].instance;
-        for (int32_t k = 0; k < instance->n_frames; k++) {
-            const struct dicom_frame *f = &instance->frame[k];
-            if (f->echo_time > 0) {
-                times[n_times++] = f->echo_time;
-            }
-            if (f->echo_number > 0) {
-                numbers[n_numbers++] = f->echo_number;
-            }
-        }
+        add_echoes(&echoes, &scan->file[scan->order[s->first + i]].instance);
     }
-    qsort(times, n_times, sizeof *times, compare_doubles);
-    qsort(numbers, n_numbers, sizeof *numbers, compare_doubles);
-    if (count_distinct(times, n_times, ECHO_TIME_STEP) <= count_distinct(numbers, n_numbers, 1)) {
+    qsort(times, echoes.n_times, sizeof *times, compare_doubles);
+    qsort(numbers, echoes.n_numbers, sizeof *numbers, compare_doubles);
+    if (count_distinct(times, echoes.n_times, ECHO_TIME_STEP) <=
+        count_distinct(numbers, echoes.n_numbers, 1)) {
         return 0;
     }
     for (size_t i = 0; i < s->count; i++) {
-        struct dicom_instance *instance = &scan->file[scan->order[s->first + i]].instance;
-        for (int32_t k = 0; k < instance->n_frames; k++) {
-            struct dicom_frame *f = &instance->frame[k];
-            f->echo_number =
-                f->echo_time > 0 ? rank_of(times, n_times, f->echo_time) : DICOM_NO_NUMBER;
-        }
+        renumber_echoes(&scan->file[scan->order[s->first + i]].instance, &echoes);
     }
     return 0;
 }

@@ -57,15 +57,24 @@ static size_t cut_value(const char *text, const char **ret_next)
     return n;
 }
 
+static const char *find_dixon_word(const char *value, size_t n)
+{
+    for (size_t i = 0; i < sizeof dixon_words / sizeof *dixon_words; i++) {
+        if (strlen(dixon_words[i].value) == n && memcmp(dixon_words[i].value, value, n) == 0) {
+            return dixon_words[i].dixon;
+        }
+    }
+    return NULL;
+}
+
 static const char *find_dixon(const char *image_type)
 {
     for (const char *at = image_type; at != NULL;) {
         const char *next = NULL;
         const size_t n = cut_value(at, &next);
-        for (size_t i = 0; i < sizeof dixon_words / sizeof *dixon_words; i++) {
-            if (strlen(dixon_words[i].value) == n && memcmp(dixon_words[i].value, at, n) == 0) {
-                return dixon_words[i].dixon;
-            }
+        const char *dixon = find_dixon_word(at, n);
+        if (dixon != NULL) {
+            return dixon;
         }
         at = next;
     }

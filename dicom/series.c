@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/series.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,7 +92,7 @@ static int compare_uids(const void *a, const void *b)
 static int collect_instances(struct assembly *a, const struct dicom_scan *scan, size_t series)
 {
     const size_t n = dicom_scan_get_instance_count(scan, series);
-    a->scanned = calloc(n, sizeof *a->scanned);
+    a->scanned = (const struct dicom_scanned **)calloc(n, sizeof *a->scanned);
     if (a->scanned == NULL) {
         return sctd_error(a->err, SCTD_ENOMEM, "%zu instances", n);
     }
@@ -250,19 +251,18 @@ static int drop_duplicates(struct assembly *a)
 {
     size_t kept = 1;
     for (size_t i = 1; i < a->n; i++) {
+        if (!is_same_place(&a->place[kept - 1], &a->place[i])) {
+            a->place[kept++] = a->place[i];
+            continue;
+        }
         bool same = false;
-        if (is_same_place(&a->place[kept - 1], &a->place[i])) {
-            const int r = compare_frames(a, a->place[kept - 1].index, a->place[i].index, &same);
-            if (r != 0) {
-                return r;
-            }
-            if (!same) {
-                return dicom_refusal_set(a->refusal, DICOM_REFUSAL_DUPLICATE_POSITION,
-                                         "two different slices at %.2f mm", a->place[i].along);
-            }
+        const int r = compare_frames(a, a->place[kept - 1].index, a->place[i].index, &same);
+        if (r != 0) {
+            return r;
         }
         if (!same) {
-            a->place[kept++] = a->place[i];
+            return dicom_refusal_set(a->refusal, DICOM_REFUSAL_DUPLICATE_POSITION,
+                                     "two different slices at %.2f mm", a->place[i].along);
         }
     }
     a->n = kept;
@@ -279,7 +279,7 @@ static int fit_grid(struct assembly *a, struct volume_grid *ret_grid)
                                  "Image Orientation (Patient) is no pair of perpendicular unit "
                                  "vectors");
     }
-    a->place = calloc(a->n, sizeof *a->place);
+    a->place = calloc(a->n + 1, sizeof *a->place);
     if (a->place == NULL) {
         return sctd_error(a->err, SCTD_ENOMEM, "%zu slices", a->n);
     }
@@ -411,6 +411,7 @@ int dicom_series_assemble(struct dicom_series **ret_series, const struct dicom_s
     }
     r = check_all(&a, &s->grid);
     if (r == 0) {
+        assert(a.candidate != NULL);
         s->modality = dicom_instance_is_ct(&a.candidate[0].from->instance) ? "CT" : "MR";
         r = volume_new(&s->volume, &s->grid, err);
     }

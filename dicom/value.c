@@ -129,6 +129,19 @@ static double read_binary(const unsigned char *p, size_t size, const char *vr, b
     return strcmp(vr, "SL") == 0 ? (double)(int32_t)(uint32_t)bits : (double)bits;
 }
 
+static int read_binaries(double *ret_number, const struct dicom_element *e, size_t size,
+                         const char *vr)
+{
+    const int n = (int)(e->size / size);
+    for (int k = 0; k < n; k++) {
+        ret_number[k] = read_binary(e->value + (size_t)k * size, size, vr, e->big_endian);
+        if (!isfinite(ret_number[k])) {
+            return -1;
+        }
+    }
+    return n;
+}
+
 int dicom_value_numbers(double ret_number[DICOM_NUMBERS_MAX], const struct dicom_element *element,
                         const char *vr)
 {
@@ -153,15 +166,7 @@ int dicom_value_numbers(double ret_number[DICOM_NUMBERS_MAX], const struct dicom
         if (element->size % size != 0 || element->size / size > DICOM_NUMBERS_MAX) {
             return -1;
         }
-        const int n = (int)(element->size / size);
-        for (int k = 0; k < n; k++) {
-            ret_number[k] =
-                read_binary(element->value + (size_t)k * size, size, as, element->big_endian);
-            if (!isfinite(ret_number[k])) {
-                return -1;
-            }
-        }
-        return n;
+        return read_binaries(ret_number, element, size, as);
     }
     return -1;
 }

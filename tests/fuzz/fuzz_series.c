@@ -63,6 +63,15 @@ static void remove_files(void)
     }
 }
 
+static void number_marks(unsigned char *bytes, size_t size, int k)
+{
+    for (size_t i = 0; i + sizeof MARK <= size; i++) {
+        if (memcmp(bytes + i, MARK, sizeof MARK - 1) == 0) {
+            bytes[i + sizeof MARK - 1] = (unsigned char)('1' + k);
+        }
+    }
+}
+
 /* The same file under FILES numbers. */
 static void write_series(const unsigned char *data, size_t size)
 {
@@ -70,11 +79,7 @@ static void write_series(const unsigned char *data, size_t size)
     size = size > FILE_MAX ? FILE_MAX : size;
     for (int k = 0; k < FILES; k++) {
         memcpy(copy, data, size);
-        for (size_t i = 0; i + sizeof MARK <= size; i++) {
-            if (memcmp(copy + i, MARK, sizeof MARK - 1) == 0) {
-                copy[i + sizeof MARK - 1] = (unsigned char)('1' + k);
-            }
-        }
+        number_marks(copy, size, k);
         write_file(k, copy, size);
     }
 }

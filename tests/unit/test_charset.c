@@ -83,18 +83,27 @@ static bool is_utf8(const char *text)
     return true;
 }
 
+static void a_question_mark_needs_room_as_well(void)
+{
+    for (size_t room = 1; room < 8; room++) {
+        char utf8[16];
+        memset(utf8, 'x', sizeof utf8);
+        dicom_charset_to_utf8(utf8, room, "abc\xFC\xFC", "");
+        assert(strncmp(utf8, "abc??", room - 1) == 0);
+        assert(strlen(utf8) == (room < 6 ? room - 1 : 5) && utf8[room] == 'x');
+    }
+}
+
 static void all_bytes_become_valid_utf8(void)
 {
     static const char *const names[] = {"",        "ISO_IR 100", "ISO_IR 192",
                                         "GB18030", "ISO_IR 13",  "ISO_IR 166"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        for (int first = 1; first < 256; first++) {
-            for (int second = 1; second < 256; second++) {
-                const char text[3] = {(char)first, (char)second, '\0'};
-                char utf8[16];
-                dicom_charset_to_utf8(utf8, sizeof utf8, text, names[k]);
-                assert(utf8[0] != '\0' && is_utf8(utf8));
-            }
+        for (int pair = 0; pair < 255 * 255; pair++) {
+            const char text[3] = {(char)(1 + pair % 255), (char)(1 + pair / 255), '\0'};
+            char utf8[16];
+            dicom_charset_to_utf8(utf8, sizeof utf8, text, names[k]);
+            assert(utf8[0] != '\0' && is_utf8(utf8));
         }
     }
 }
@@ -104,6 +113,7 @@ int main(void)
     texts_of_each_set_become_utf8();
     what_the_set_does_not_have_is_a_question_mark();
     what_does_not_fit_is_cut_between_characters();
+    a_question_mark_needs_room_as_well();
     all_bytes_become_valid_utf8();
     return 0;
 }

@@ -18,6 +18,11 @@
 
 enum { SLICES = 3, FINE = -1 };
 
+static void set_text(char *to, size_t room, const char *text)
+{
+    (void)snprintf(to, room, "%s", text);
+}
+
 /* Three slices, read from made-up files, that a test may change. */
 struct fixture {
     struct dicom_scanned scanned[SLICES];
@@ -86,10 +91,10 @@ static void change_instance(struct dicom_instance *i, int what)
 {
     switch (what) {
     case 0:
-        (void)strcpy(i->manufacturer, "sctd");
+        set_text(i->manufacturer, sizeof i->manufacturer, "sctd");
         break;
     case 1:
-        (void)strcpy(i->sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
+        set_text(i->sop_class_uid, sizeof i->sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
         break;
     case 2:
         i->patient_id.digest[3] ^= 1;
@@ -101,10 +106,10 @@ static void change_instance(struct dicom_instance *i, int what)
         i->patient_birth_date.digest[15] ^= 1;
         break;
     case 5:
-        (void)strcpy(i->study_instance_uid, "1.2.44");
+        set_text(i->study_instance_uid, sizeof i->study_instance_uid, "1.2.44");
         break;
     case 6:
-        (void)strcpy(i->frame_of_reference_uid, "1.2.66");
+        set_text(i->frame_of_reference_uid, sizeof i->frame_of_reference_uid, "1.2.66");
         break;
     case 7:
         i->frame_of_reference_uid[0] = '\0';
@@ -113,7 +118,7 @@ static void change_instance(struct dicom_instance *i, int what)
         i->sop_instance_uid[0] = '\0';
         break;
     case 9:
-        (void)strcpy(i->modality, "CT");
+        set_text(i->modality, sizeof i->modality, "CT");
         break;
     default:
         i->is_damaged = true;
@@ -150,7 +155,8 @@ static void the_class_decides_the_modality(void)
     init_fixture(&f);
     assert(check_instances(&f, "CT") == DICOM_REFUSAL_WRONG_MODALITY);
     for (int k = 0; k < SLICES; k++) {
-        (void)strcpy(f.scanned[k].instance.sop_class_uid, "1.2.840.10008.5.1.4.1.1.128");
+        set_text(f.scanned[k].instance.sop_class_uid, sizeof f.scanned[k].instance.sop_class_uid,
+                 "1.2.840.10008.5.1.4.1.1.128");
     }
     assert(check_instances(&f, NULL) == DICOM_REFUSAL_UNSUPPORTED_CLASS);
     fini_fixture(&f);
@@ -188,7 +194,8 @@ static void ct_has_to_be_in_hounsfield_units(void)
     struct fixture f;
     init_fixture(&f);
     for (int k = 0; k < SLICES; k++) {
-        (void)strcpy(f.scanned[k].instance.sop_class_uid, "1.2.840.10008.5.1.4.1.1.2");
+        set_text(f.scanned[k].instance.sop_class_uid, sizeof f.scanned[k].instance.sop_class_uid,
+                 "1.2.840.10008.5.1.4.1.1.2");
     }
     assert(check_images(&f) == DICOM_REFUSAL_BAD_ATTRIBUTE); /* no rescale */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -196,7 +203,7 @@ static void ct_has_to_be_in_hounsfield_units(void)
             struct dicom_frame *frame = &f.scanned[k].instance.frame[0];
             frame->rescale_slope = 1;
             frame->rescale_intercept = -1024;
-            (void)strcpy(frame->rescale_type, cases[i].rescale_type);
+            set_text(frame->rescale_type, sizeof frame->rescale_type, cases[i].rescale_type);
         }
         assert(check_images(&f) == cases[i].code);
     }

@@ -96,38 +96,55 @@ static int decode(unsigned char *ret_samples, size_t room, struct dicom_code_str
     return r == 0 ? -1 : (int)refusal.code;
 }
 
+static void make_square(unsigned char ret_pixels[1024])
+{
+    for (int i = 0; i < 1024; i++) {
+        ret_pixels[i] = (unsigned char)(3 * (i % 32) + 2 * (i / 32));
+    }
+}
+
 static void streams_of_other_encoders_give_their_pixels(void)
 {
-    unsigned char samples[1024];
+    unsigned char want[1024];
     for (int i = 0; i < STREAMS; i++) {
+        unsigned char samples[1024] = {0};
         struct dicom_code_stream stream = get_stream(i);
         assert(decode(samples, sizeof samples, &stream) == -1 && stream.precision == 8);
-        for (int k = 0; k < (i == J2K ? 1024 : 24); k++) {
-            assert(samples[k] == (i == J2K ? 3 * (k % 32) + 2 * (k / 32) : pixels[k]));
-        }
+        make_square(want);
+        assert(i == J2K ? memcmp(samples, want, sizeof want) == 0
+                        : memcmp(samples, pixels, sizeof pixels) == 0);
     }
+}
+
+enum { FORMATS = 5, WIDER = 2 };
+
+/* Formats that the streams of this file do not have; JPEG 2000 alone fits into the wider one. */
+static struct dicom_pixel_format get_other(struct dicom_pixel_format f, int i)
+{
+    f.rows += i == 0 ? 1 : 0;
+    f.columns -= i == 1 ? 1 : 0;
+    if (i == WIDER) {
+        f.bits_allocated = 16;
+    } else if (i == 3) { /* a bit that the stream does not have */
+        f.bits_stored = 7;
+        f.high_bit = 8;
+    } else if (i == 4) { /* the sign in one */
+        f.bits_allocated = 16;
+        f.bits_stored = 9;
+        f.high_bit = 8;
+        f.is_signed = 1;
+    }
+    return f;
 }
 
 static void a_header_that_promises_another_image_is_refused(void)
 {
-    for (int i = 0; i < STREAMS; i++) {
-        struct dicom_code_stream stream = get_stream(i);
-        const struct dicom_pixel_format good = *stream.format;
-        struct dicom_pixel_format format[5] = {good, good, good, good, good};
-        format[0].rows++;
-        format[1].columns--;
-        format[2].bits_allocated = 16; /* which JPEG 2000 has room for */
-        format[3].high_bit = 8;
-        format[3].bits_stored = 7;
-        format[4].bits_allocated = 16;
-        format[4].bits_stored = 9;
-        format[4].high_bit = 8;
-        format[4].is_signed = 1; /* and the sign is in a bit that is not there */
-        for (int k = 0; k < 5; k++) {
-            stream.format = &format[k];
-            const bool fits = i == J2K && k == 2;
-            assert(check(&stream) == (fits ? -1 : (int)DICOM_REFUSAL_UNDECODABLE_PIXELS));
-        }
+    for (int i = 0; i < STREAMS * FORMATS; i++) {
+        struct dicom_code_stream stream = get_stream(i / FORMATS);
+        const struct dicom_pixel_format other = get_other(*stream.format, i % FORMATS);
+        const bool fits = i / FORMATS == J2K && i % FORMATS == WIDER;
+        stream.format = &other;
+        assert(check(&stream) == (fits ? -1 : (int)DICOM_REFUSAL_UNDECODABLE_PIXELS));
     }
 }
 
@@ -149,46 +166,57 @@ static void a_stream_belongs_to_its_transfer_syntax(void)
     assert(check(&stream) == DICOM_REFUSAL_UNDECODABLE_PIXELS);
 }
 
-static void a_stream_without_its_end_is_truncated(void)
+static void every_cut_is_told(struct dicom_code_stream whole)
+{
+    for (size_t n = 0; n < whole.size; n++) {
+        struct dicom_code_stream stream = whole;
+        stream.size = n;
+        assert(check(&stream) ==
+               (int)(n < 2 ? DICOM_REFUSAL_UNDECODABLE_PIXELS : DICOM_REFUSAL_TRUNCATED_PIXELS));
+    }
+}
+
+/* A part of a stream and `tail`, in memory of exactly that size. */
+static int decode_with_tail(struct dicom_code_stream stream, size_t part,
+                            const unsigned char tail[2])
 {
     unsigned char samples[1024];
+    unsigned char *copy = calloc(part + 2, 1);
+    assert(copy != NULL && part > 0);
+    memcpy(copy, stream.bytes, part);
+    copy[part] = tail[0];
+    copy[part + 1] = tail[1];
+    stream.bytes = copy;
+    stream.size = part + 2;
+    const int r = decode(samples, sizeof samples, &stream);
+    free(copy);
+    return r;
+}
+
+static void an_end_that_was_put_there_helps_nothing(struct dicom_code_stream whole)
+{
+    static const unsigned char end[2] = {0xFF, 0xD9};
+    for (size_t n = 2; n + 4 < whole.size; n++) {
+        assert(decode_with_tail(whole, n, end) == DICOM_REFUSAL_UNDECODABLE_PIXELS);
+    }
+}
+
+static void a_stream_without_its_end_is_refused(void)
+{
     for (int i = 0; i < STREAMS; i++) {
-        const struct dicom_code_stream whole = get_stream(i);
-        for (size_t n = 0; n < whole.size; n++) {
-            struct dicom_code_stream stream = whole;
-            stream.size = n;
-            assert(check(&stream) == (int)(n < 2 ? DICOM_REFUSAL_UNDECODABLE_PIXELS
-                                                 : DICOM_REFUSAL_TRUNCATED_PIXELS));
-        }
-        /* and with an end that was put there */
-        for (size_t n = 2; n + 4 < whole.size; n++) {
-            unsigned char *copy = malloc(n + 2);
-            struct dicom_code_stream stream = whole;
-            assert(copy != NULL);
-            memcpy(copy, whole.bytes, n);
-            memcpy(copy + n, "\xFF\xD9", 2);
-            stream.bytes = copy;
-            stream.size = n + 2;
-            assert(decode(samples, sizeof samples, &stream) == DICOM_REFUSAL_UNDECODABLE_PIXELS);
-            free(copy);
-        }
+        every_cut_is_told(get_stream(i));
+        an_end_that_was_put_there_helps_nothing(get_stream(i));
     }
 }
 
 static void what_pads_a_fragment_is_no_part_of_the_stream(void)
 {
-    unsigned char samples[1024];
-    static const unsigned char tails[][2] = {{0, 0}, {0xFF, 0}};
+    static const unsigned char zeros[2] = {0, 0};
+    static const unsigned char ones[2] = {0xFF, 0};
     for (int i = 0; i < STREAMS; i++) {
-        for (int k = 0; k < 2; k++) {
-            unsigned char copy[sizeof j2k + 2];
-            struct dicom_code_stream stream = get_stream(i);
-            memcpy(copy, stream.bytes, stream.size);
-            memcpy(copy + stream.size, tails[k], 2);
-            stream.bytes = copy;
-            stream.size += 2;
-            assert(decode(samples, sizeof samples, &stream) == -1);
-        }
+        const struct dicom_code_stream stream = get_stream(i);
+        assert(decode_with_tail(stream, stream.size, zeros) == -1);
+        assert(decode_with_tail(stream, stream.size, ones) == -1);
     }
 }
 
@@ -214,8 +242,6 @@ static void extravagant_jpeg_2000_is_refused(void)
         LAYERS = 51,
         PART = 128
     };
-    assert(j2k[X_TILE] == 32 && j2k[COMPONENTS] == 1 && j2k[PRECISION] == 7 && j2k[SCOD] == 0);
-    assert(j2k[LAYERS] == 0 && j2k[PART] == 0x55);
     assert(check_j2k(X_TILE, 32) == -1);
     assert(check_j2k(X_TILE, 0) == DICOM_REFUSAL_UNDECODABLE_PIXELS); /* no tiles */
     assert(check_j2k(COMPONENTS, 3) == DICOM_REFUSAL_UNDECODABLE_PIXELS);
@@ -252,7 +278,7 @@ int main(void)
     streams_of_other_encoders_give_their_pixels();
     a_header_that_promises_another_image_is_refused();
     a_stream_belongs_to_its_transfer_syntax();
-    a_stream_without_its_end_is_truncated();
+    a_stream_without_its_end_is_refused();
     what_pads_a_fragment_is_no_part_of_the_stream();
     extravagant_jpeg_2000_is_refused();
     damage_does_no_harm();

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "dicom/content.h"
+#include "dicom/prescan.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 

@@ -22,8 +22,8 @@ static int find(struct dicom_fragments *ret_fragments, const struct made *m, int
     struct dicom_refusal refusal = {.text = ""};
     struct sctd_error err = {0};
     *ret_fragments = (struct dicom_fragments){.fragment = NULL};
-    const int r = dicom_fragments_find(ret_fragments, m->bytes, m->size, n_frames, compression,
-                                       &refusal, &err);
+    const struct dicom_encapsulated of = {m->bytes, m->size, n_frames, compression};
+    const int r = dicom_fragments_find(ret_fragments, &of, &refusal, &err);
     assert(r == 0 || (r == DICOM_SERIES_REFUSED && refusal.text[0] != '\0'));
     return r == 0 ? FOUND : (int)refusal.code;
 }
@@ -34,13 +34,12 @@ static void add_fragment(struct made *m, const char *text)
     made_bytes(m, text, strlen(text));
 }
 
-static void assert_frame(struct dicom_fragments *f, const struct made *m, int32_t frame,
-                         const char *text)
+static void assert_frame(struct dicom_fragments *f, int32_t frame, const char *text)
 {
     struct sctd_error err = {0};
     const unsigned char *bytes = NULL;
     size_t size = 0;
-    assert(dicom_fragments_get(f, m->bytes, frame, &bytes, &size, &err) == 0);
+    assert(dicom_fragments_get(f, frame, &bytes, &size, &err) == 0);
     assert(size == strlen(text) && memcmp(bytes, text, size) == 0);
 }
 
@@ -53,8 +52,8 @@ static void one_frame_has_all_fragments(void)
     add_fragment(&m, "");
     add_fragment(&m, "cdef");
     assert(find(&f, &m, 1, DICOM_COMPRESSION_JPEG) == FOUND);
-    assert_frame(&f, &m, 0, "abcdef");
-    assert_frame(&f, &m, 0, "abcdef");
+    assert_frame(&f, 0, "abcdef");
+    assert_frame(&f, 0, "abcdef");
 }
 
 static void as_many_fragments_as_frames_are_one_each(void)
@@ -66,8 +65,8 @@ static void as_many_fragments_as_frames_are_one_each(void)
     add_fragment(&m, "ab");
     add_fragment(&m, "cdef");
     assert(find(&f, &m, 2, DICOM_COMPRESSION_RLE) == FOUND);
-    assert_frame(&f, &m, 1, "cdef");
-    assert_frame(&f, &m, 0, "ab");
+    assert_frame(&f, 1, "cdef");
+    assert_frame(&f, 0, "ab");
 }
 
 static struct made make_with_table(uint32_t second)
@@ -87,8 +86,8 @@ static void the_offset_table_tells(void)
     sctd_auto(dicom_fragments_fini) struct dicom_fragments f = {.fragment = NULL};
     const struct made m = make_with_table(20);
     assert(find(&f, &m, 2, DICOM_COMPRESSION_JPEG) == FOUND);
-    assert_frame(&f, &m, 0, "abcd");
-    assert_frame(&f, &m, 1, "ef");
+    assert_frame(&f, 0, "abcd");
+    assert_frame(&f, 1, "ef");
 }
 
 static void a_table_that_points_nowhere_is_not_believed(void)
@@ -112,10 +111,10 @@ static void starts_of_streams_tell_without_a_table(void)
     add_fragment(&m, "\xFF\xD8"
                      "ef");
     assert(find(&f, &m, 2, DICOM_COMPRESSION_JPEG_LS) == FOUND);
-    assert_frame(&f, &m, 0,
+    assert_frame(&f, 0,
                  "\xFF\xD8"
                  "abcd");
-    assert_frame(&f, &m, 1,
+    assert_frame(&f, 1,
                  "\xFF\xD8"
                  "ef");
     dicom_fragments_fini(&f);

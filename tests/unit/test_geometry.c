@@ -46,14 +46,11 @@ static void axes_are_unit_vectors_at_right_angles(void)
     assert(dicom_geometry_axes(axis, rounded));
     assert(fabs(axis[1][1] - sqrt(3) / 2) < 1e-6 && fabs(axis[1][2] - 0.5) < 1e-6);
     assert(fabs(axis[2][1] + 0.5) < 1e-6 && fabs(axis[2][2] - sqrt(3) / 2) < 1e-6);
-    for (int i = 0; i < 3; i++) {
-        for (int k = 0; k < 3; k++) {
-            double dot = 0;
-            for (int c = 0; c < 3; c++) {
-                dot += axis[i][c] * axis[k][c];
-            }
-            assert(fabs(dot - (i == k ? 1 : 0)) < 1e-12);
-        }
+    for (int i = 0; i < 9; i++) {
+        const double *a = axis[i / 3];
+        const double *b = axis[i % 3];
+        const double dot = a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+        assert(fabs(dot - (i / 3 == i % 3 ? 1 : 0)) < 1e-12);
     }
 }
 
@@ -69,9 +66,9 @@ static void the_normal_is_row_by_column(void)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double axis[3][3];
         assert(dicom_geometry_axes(axis, cases[i].orientation));
-        for (int k = 0; k < 3; k++) {
-            assert(fabs(axis[2][k] - cases[i].normal[k]) < 1e-12);
-        }
+        assert(fabs(axis[2][0] - cases[i].normal[0]) < 1e-12);
+        assert(fabs(axis[2][1] - cases[i].normal[1]) < 1e-12);
+        assert(fabs(axis[2][2] - cases[i].normal[2]) < 1e-12);
     }
 }
 

@@ -9,6 +9,8 @@
 #include <zlib.h>
 
 #include "dicom/part10.h"
+#include "dicom/prescan.h"
+#include "dicom/source.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 
@@ -122,10 +124,10 @@ static void a_transfer_syntax_that_is_no_uid_is_damage(void)
 /* The data set at `from` deflated as PS3.5 A.5 wants: without a header. */
 static void deflate_into(struct made *m, const void *from, size_t n)
 {
-    z_stream z = {.next_in = from, .avail_in = (uInt)n};
-    assert(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY) == Z_OK);
+    z_stream z = {.next_in = from, .avail_in = (unsigned)n};
+    assert(deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) == Z_OK);
     z.next_out = m->bytes + m->size;
-    z.avail_out = (uInt)(MADE_MAX - m->size);
+    z.avail_out = (unsigned)(MADE_MAX - m->size);
     assert(deflate(&z, Z_FINISH) == Z_STREAM_END);
     m->size += z.total_out;
     assert(deflateEnd(&z) == Z_OK);

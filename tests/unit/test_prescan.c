@@ -71,6 +71,13 @@ static void elements_are_seen_in_every_encoding(void)
     }
 }
 
+static void expect_element(const struct seen *seen, size_t at, uint32_t tag, int depth,
+                           int32_t item)
+{
+    assert(at < seen->n && seen->element[at].tag == tag);
+    assert(seen->element[at].depth == depth && seen->item[at] == item);
+}
+
 static void sequences_of_both_kinds_of_length_are_gone_through(void)
 {
     for (size_t i = 0; i < 3; i++) {
@@ -86,16 +93,15 @@ static void sequences_of_both_kinds_of_length_are_gone_through(void)
         made_header(&m, 0x00081150, "SQ", 8);
         made_item(&m, 0);
         made_u16(&m, 0x00100010, 1);
-        assert(walk(&seen, &m, m.size) == 0);
-        static const uint32_t tags[] = {0x00081140, DICOM_TAG_ITEM, 0x00080005,     DICOM_TAG_ITEM,
-                                        0x00080006, 0x00081150,     DICOM_TAG_ITEM, 0x00100010};
-        static const int depths[] = {0, 1, 1, 1, 1, 0, 1, 0};
-        static const int items[] = {-1, 0, 0, 1, 1, -1, 0, -1};
-        assert(seen.n == 8);
-        for (size_t k = 0; k < 8; k++) {
-            assert(seen.element[k].tag == tags[k] && seen.element[k].depth == depths[k]);
-            assert(seen.item[k] == items[k]);
-        }
+        assert(walk(&seen, &m, m.size) == 0 && seen.n == 8);
+        expect_element(&seen, 0, 0x00081140, 0, -1);
+        expect_element(&seen, 1, DICOM_TAG_ITEM, 1, 0);
+        expect_element(&seen, 2, 0x00080005, 1, 0);
+        expect_element(&seen, 3, DICOM_TAG_ITEM, 1, 1);
+        expect_element(&seen, 4, 0x00080006, 1, 1);
+        expect_element(&seen, 5, 0x00081150, 0, -1);
+        expect_element(&seen, 6, DICOM_TAG_ITEM, 1, 0);
+        expect_element(&seen, 7, 0x00100010, 0, -1);
         assert(seen.element[0].is_sequence && !seen.element[2].is_sequence);
     }
 }

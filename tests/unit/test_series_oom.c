@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/prescan.h"
 #include "dicom/series.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"

@@ -106,6 +106,12 @@ static void binary_numbers_are_read_in_both_orders(void)
         assert(dicom_value_numbers(number, &e, cases[i].vr) == 1);
         assert(fabs(number[0] - cases[i].value) < 1e-9);
     }
+}
+
+static void floating_point_has_to_be_finite(void)
+{
+    static const unsigned char bytes[8] = {0x80, 1};
+    double number[DICOM_NUMBERS_MAX];
     static const unsigned char one_and_half[8] = {0, 0, 0, 0, 0, 0, 0xF8, 0x3F};
     static const unsigned char minus_two[4] = {0, 0, 0, 0xC0};
     static const unsigned char infinite[4] = {0, 0, 0x80, 0x7F};
@@ -128,5 +134,6 @@ int main(void)
     several_decimals_are_counted();
     what_is_no_finite_number_is_refused();
     binary_numbers_are_read_in_both_orders();
+    floating_point_has_to_be_finite();
     return 0;
 }
