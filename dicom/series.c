@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dicom/series.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -139,6 +138,7 @@ static int collect_frames(struct assembly *a)
     if (a->candidate == NULL) {
         return sctd_error(a->err, SCTD_ENOMEM, "%zu frames", n);
     }
+    a->n = 0;
     for (size_t i = 0; i < a->n_scanned; i++) {
         for (int32_t k = 0; k < a->scanned[i]->instance.n_frames; k++) {
             a->candidate[a->n++] = (struct dicom_candidate){.from = a->scanned[i], .frame = k};
@@ -165,7 +165,8 @@ static int select_frames(struct assembly *a)
         kept += is_selected(a, &a->candidate[i]) ? 1 : 0;
     }
     if (kept == 0) {
-        return dicom_check_nothing_selected(a->candidate, a->n, &a->options, a->refusal);
+        const int r = dicom_check_nothing_selected(a->candidate, a->n, &a->options, a->refusal);
+        return r == 0 ? DICOM_SERIES_REFUSED : r;
     }
     kept = 0;
     for (size_t i = 0; i < a->n; i++) {
@@ -411,7 +412,6 @@ int dicom_series_assemble(struct dicom_series **ret_series, const struct dicom_s
     }
     r = check_all(&a, &s->grid);
     if (r == 0) {
-        assert(a.candidate != NULL);
         s->modality = dicom_instance_is_ct(&a.candidate[0].from->instance) ? "CT" : "MR";
         r = volume_new(&s->volume, &s->grid, err);
     }

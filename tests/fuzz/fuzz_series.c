@@ -47,7 +47,7 @@ static void make_folder(void)
 
 static void write_file(int k, const unsigned char *bytes, size_t size)
 {
-    char path[sizeof folder + 8];
+    char path[sizeof folder + 16];
     (void)snprintf(path, sizeof path, "%s/%d", folder, k);
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
@@ -57,7 +57,7 @@ static void write_file(int k, const unsigned char *bytes, size_t size)
 static void remove_files(void)
 {
     for (int k = 0; k < FILES_MAX; k++) {
-        char path[sizeof folder + 8];
+        char path[sizeof folder + 16];
         (void)snprintf(path, sizeof path, "%s/%d", folder, k);
         (void)unlink(path);
     }

@@ -98,13 +98,13 @@ static void all_bytes_become_valid_utf8(void)
 {
     static const char *const names[] = {"",        "ISO_IR 100", "ISO_IR 192",
                                         "GB18030", "ISO_IR 13",  "ISO_IR 166"};
-    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
-        for (int pair = 0; pair < 255 * 255; pair++) {
-            const char text[3] = {(char)(1 + pair % 255), (char)(1 + pair / 255), '\0'};
-            char utf8[16];
-            dicom_charset_to_utf8(utf8, sizeof utf8, text, names[k]);
-            assert(utf8[0] != '\0' && is_utf8(utf8));
-        }
+    const int n = (int)(sizeof names / sizeof *names);
+    for (int i = 0; i < n * 255 * 255; i++) {
+        const int pair = i / n;
+        const char text[3] = {(char)(1 + pair % 255), (char)(1 + pair / 255), '\0'};
+        char utf8[16];
+        dicom_charset_to_utf8(utf8, sizeof utf8, text, names[i % n]);
+        assert(utf8[0] != '\0' && is_utf8(utf8));
     }
 }
 
