@@ -119,6 +119,22 @@ const struct tensor_view *model_find(const struct model *model, const char *name
     return safetensors_find(model->weights, name);
 }
 
+/* Piece by piece, each dropped once it is hashed: whoever packs the weights maps them too. */
+static void hash_and_drop(const struct sctd_map *map, char ret_hex[SHA256_HEX_SIZE])
+{
+    enum { PIECE = 8 << 20 };
+    struct sha256 hash;
+    unsigned char digest[SHA256_SIZE];
+    sha256_init(&hash);
+    for (size_t at = 0; at < map->size; at += PIECE) {
+        const size_t size = map->size - at < PIECE ? map->size - at : PIECE;
+        sha256_update(&hash, (const unsigned char *)map->data + at, size);
+        sctd_map_drop(map, at, size);
+    }
+    sha256_final(&hash, digest);
+    sha256_to_hex(digest, ret_hex);
+}
+
 int model_verify(const struct model *model, struct sctd_error *err)
 {
     const struct manifest *m = &model->manifest;
@@ -129,7 +145,7 @@ int model_verify(const struct model *model, struct sctd_error *err)
         return r;
     }
     const size_t size = map.size;
-    sha256_hex_of(map.data, map.size, hex);
+    hash_and_drop(&map, hex);
     sctd_map_close(&map);
     if (size != (size_t)m->weights_bytes) {
         return sctd_error(err, SCTD_EDATA,

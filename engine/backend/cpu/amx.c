@@ -16,6 +16,7 @@
 
 #include "engine/backend/cpu/amx_weights.h"
 #include "engine/backend/cpu/bf16.h"
+#include "engine/backend/cpu/pool.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -37,45 +38,58 @@ void amx_weights_free(struct amx_weights *weights)
     }
 }
 
-/* A weight where the tiles have it: in a row of a tile are values 2r and 2r + 1 of 16 columns. */
-static void pack_value(const struct amx_weights *w, float x, uint16_t *to)
-{
-    const uint16_t hi = bf16_from(x);
-    if (w->exact) {
-        to[0] = bf16_from(x - bf16_to(hi));
-        to[AMX_TILES] = hi;
-    } else {
-        to[0] = hi;
-    }
-}
+struct packing {
+    const struct amx_weights *weights;
+    const struct amx_plain *plain;
+};
 
-/* Column `column` of the block at `to`. */
-static void pack_column(const struct amx_weights *w, const struct amx_plain *plain,
-                        const float *values, size_t column, uint16_t *to)
+/* `n` inputs, at most a step's, of a column and a tap, to where their pairs lie in a step's tiles. */
+static void pack_inputs(const struct packing *p, const float *from, double scale, size_t n,
+                        uint16_t *to)
 {
-    const double scale = plain->scale == NULL ? 1.0 : plain->scale[column];
-    const size_t lane = column % AMX_COLUMNS;
-    const size_t in_tile = lane / AMX_ROWS * AMX_TILE + lane % AMX_ROWS * 2;
-    const size_t taps = (size_t)plain->taps;
-    for (size_t i = 0; i < (size_t)plain->inputs; i++) {
-        const size_t value = i % AMX_DEPTH;
-        const size_t place = in_tile + value / 2 * AMX_DEPTH + value % 2;
-        for (size_t t = 0; t < taps; t++) {
-            const float x = values[i * plain->input_stride + t * plain->tap_stride];
-            const size_t step = i / AMX_DEPTH * taps + t;
-            pack_value(w, (float)((double)x * scale), to + step * amx_step_values(w) + place);
+    const size_t stride = p->plain->input_stride;
+    for (size_t i = 0; i < n; i++) {
+        const float x = (float)((double)from[i * stride] * scale);
+        const uint16_t hi = bf16_from(x);
+        uint16_t *at = to + i / 2 * AMX_DEPTH + i % 2;
+        if (p->weights->exact) {
+            at[0] = bf16_from(x - bf16_to(hi));
+            at[AMX_TILES] = hi;
+        } else {
+            at[0] = hi;
         }
     }
 }
 
-/* The columns of one group. */
-static void pack_group(const struct amx_weights *w, const struct amx_plain *plain, size_t group)
+/* Block `item`: a tile's row holds values 2r and 2r + 1 of its 16 columns. */
+static void pack_block(void *arg, int32_t item, int32_t worker)
 {
-    const float *values = plain->values + group * plain->group_stride;
-    const size_t block0 = group * (size_t)w->blocks_per_group;
-    for (size_t c = 0; c < (size_t)plain->columns; c++) {
-        uint16_t *block = w->values + (block0 + c / AMX_COLUMNS) * amx_block_values(w);
-        pack_column(w, plain, values + c * plain->column_stride, c, block);
+    const struct packing *p = arg;
+    const struct amx_weights *w = p->weights;
+    const struct amx_plain *plain = p->plain;
+    const int32_t column0 = item % w->blocks_per_group * AMX_COLUMNS;
+    const int32_t left = plain->columns - column0;
+    const int32_t columns = left < AMX_COLUMNS ? left : AMX_COLUMNS;
+    const float *group = plain->values + (size_t)(item / w->blocks_per_group) * plain->group_stride;
+    uint16_t *block = w->values + (size_t)item * amx_block_values(w);
+    (void)worker;
+    /* What is beyond the inputs or the columns must be zero. */
+    if (plain->inputs % AMX_DEPTH != 0 || columns < AMX_COLUMNS) {
+        memset(block, 0, amx_block_values(w) * sizeof *block);
+    }
+    for (int32_t s = 0; s < w->steps; s++) {
+        const int32_t input0 = s / plain->taps * AMX_DEPTH;
+        const int32_t inputs = plain->inputs - input0;
+        const size_t n = (size_t)(inputs < AMX_DEPTH ? inputs : AMX_DEPTH);
+        const float *first = group + (size_t)input0 * plain->input_stride +
+                             (size_t)(s % plain->taps) * plain->tap_stride;
+        for (int32_t c = 0; c < columns; c++) {
+            const size_t lane = (size_t)c;
+            pack_inputs(p, first + (size_t)(column0 + c) * plain->column_stride,
+                        plain->scale == NULL ? 1.0 : plain->scale[column0 + c], n,
+                        block + (size_t)s * amx_step_values(w) + lane / AMX_ROWS * AMX_TILE +
+                            lane % AMX_ROWS * 2);
+        }
     }
 }
 
@@ -97,12 +111,13 @@ int amx_weights_new(struct amx_weights **ret_weights, const struct amx_plain *pl
         free(w);
         return sctd_error(err, SCTD_ENOMEM, "packed weights of %zu bytes", bytes);
     }
-    /* What is beyond the inputs or the columns must be zero. */
-    if (plain->inputs % AMX_DEPTH != 0 || plain->columns % AMX_COLUMNS != 0) {
-        memset(w->values, 0, bytes);
-    }
-    for (size_t g = 0; g < (size_t)plain->groups; g++) {
-        pack_group(w, plain, g);
+    struct packing packing = {.weights = w, .plain = plain};
+    if (plain->pool != NULL) {
+        pool_run(plain->pool, w->blocks, pack_block, &packing);
+    } else {
+        for (int32_t b = 0; b < w->blocks; b++) {
+            pack_block(&packing, b, 0);
+        }
     }
     *ret_weights = w;
     return 0;

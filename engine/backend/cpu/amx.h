@@ -45,6 +45,7 @@ struct amx_plain {
     int32_t columns, inputs, taps, groups;
     size_t column_stride, input_stride, tap_stride, group_stride;
     bool exact;
+    struct pool *pool; /* shares out the packing; NULL: the calling thread does it alone */
 };
 
 /*

@@ -4,11 +4,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cpu/amx.h"
 #include "engine/backend/cpu/plan.h"
+#include "engine/base/clock.h"
 
 enum { LEAST_GROUP = 4 }; /* slices, where the batch has them */
 
@@ -150,13 +150,6 @@ static void run_piece(void *arg, int32_t item, int32_t worker)
     }
 }
 
-static double now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
 static void copy_taps(struct cpu_plan *plan, int32_t slice0, int32_t slices)
 {
     for (int32_t i = 0; i < plan->n_taps; i++) {
@@ -177,9 +170,9 @@ static void run_steps(struct cpu_plan *plan, int32_t step0, int32_t step1, int32
     for (int32_t i = step0; i < step1; i++) {
         struct step_run run = {
             .plan = plan, .step = &plan->step[i], .slice0 = slice0, .slices = slices};
-        const double start = now_ms();
+        const double start_s = sctd_now_s();
         pool_run(plan->pool, slices * run.step->items, run_piece, &run);
-        plan->stage_ms[run.step->stage] += now_ms() - start;
+        plan->stage_ms[run.step->stage] += (sctd_now_s() - start_s) * 1e3;
     }
 }
 
@@ -249,9 +242,9 @@ static double time_peak(struct pool *pool, struct peak *p)
     const double flop = 2.0 * PEAK_M * PEAK_K * PEAK_N * PEAK_PRODUCTS * threads;
     double best = 0.0;
     for (int i = 0; i < PEAK_ROUNDS; i++) {
-        const double start = now_ms();
+        const double start_s = sctd_now_s();
         pool_run(pool, threads, run_peak, p);
-        const double gflops = flop / (now_ms() - start) * 1e-6;
+        const double gflops = flop / (sctd_now_s() - start_s) * 1e-9;
         best = gflops > best ? gflops : best;
     }
     return best;

@@ -86,7 +86,8 @@ static int make_variants(struct cpu_plan *plan, struct map_conv *c, const struct
 {
     void *plain = NULL;
     const bool padded = c->kernel == 3;
-    const struct weight_shape weights = {c->outputs, c->inputs, c->kernel * c->kernel, format};
+    const struct weight_shape weights = {c->outputs, c->inputs, c->kernel * c->kernel, format,
+                                         plan->pool};
     int r = steps_plain_weights(&plain, op, &weights, err);
     for (int32_t i = 0; r == 0 && i < map_count_strips(c->map); i++) {
         const struct map_strip strip = map_strip_of(c->map, i);
@@ -145,7 +146,8 @@ static size_t count_tiles(const struct map_conv *c)
                           : (rows * w + AMX_ROWS - 1) / AMX_ROWS;
 }
 
-static int make_amx(struct map_conv *c, const struct graph_op *op, struct sctd_error *err)
+static int make_amx(const struct cpu_plan *plan, struct map_conv *c, const struct graph_op *op,
+                    struct sctd_error *err)
 {
     const size_t taps = (size_t)c->kernel * (size_t)c->kernel;
     const struct amx_plain plain = {.values = op->weight,
@@ -157,7 +159,8 @@ static int make_amx(struct map_conv *c, const struct graph_op *op, struct sctd_e
                                     .column_stride = (size_t)c->inputs * taps,
                                     .input_stride = taps,
                                     .tap_stride = 1,
-                                    .exact = c->exact};
+                                    .exact = c->exact,
+                                    .pool = plan->pool};
     int r = amx_weights_new(&c->amx, &plain, err);
     if (r < 0) {
         return r;
@@ -254,7 +257,7 @@ int map_conv_new(struct map_conv **ret_conv, struct cpu_plan *plan, const struct
     c->outputs = plan->place[op->out].c;
     c->exact = shape->format == FORMAT_SPLIT;
     int r = plan->amx && shape->format != FORMAT_F32
-                ? make_amx(c, op, err)
+                ? make_amx(plan, c, op, err)
                 : make_variants(plan, c, op, shape->format, err);
     if (r < 0) {
         return r;

@@ -352,8 +352,11 @@ static int add_block(struct cpu_plan *plan, struct map_expand *x, const struct b
 static int make_blocks(struct cpu_plan *plan, struct map_expand *x, const struct graph_op *conv,
                        enum format format, struct sctd_error *err)
 {
-    const struct weight_shape weights = {
-        .rows = x->outputs, .inputs = x->inputs, .taps = TAPS, .format = format};
+    const struct weight_shape weights = {.rows = x->outputs,
+                                         .inputs = x->inputs,
+                                         .taps = TAPS,
+                                         .format = format,
+                                         .pool = plan->pool};
     void *plain = NULL;
     int r = steps_plain_weights(&plain, conv, &weights, err);
     for (int32_t c0 = 0; r == 0 && c0 < x->outputs; c0 += x->block) {
@@ -368,7 +371,8 @@ static int make_blocks(struct cpu_plan *plan, struct map_expand *x, const struct
     return r;
 }
 
-static int make_amx(struct map_expand *x, const struct graph_op *conv, struct sctd_error *err)
+static int make_amx(const struct cpu_plan *plan, struct map_expand *x, const struct graph_op *conv,
+                    struct sctd_error *err)
 {
     const struct amx_plain plain = {.values = conv->weight,
                                     .scale = conv->scale,
@@ -379,7 +383,8 @@ static int make_amx(struct map_expand *x, const struct graph_op *conv, struct sc
                                     .column_stride = (size_t)x->inputs * TAPS,
                                     .input_stride = TAPS,
                                     .group_stride = 1,
-                                    .exact = x->exact};
+                                    .exact = x->exact,
+                                    .pool = plan->pool};
     int r = amx_weights_new(&x->amx, &plain, err);
     if (r < 0) {
         return r;
@@ -448,8 +453,8 @@ int map_expand_new(struct map_expand **ret_expand, struct cpu_plan *plan,
     x->outputs = plan->place[from->conv->out].c;
     x->exact = from->format == FORMAT_SPLIT;
     choose_sizes(x, amx ? AMX_COLUMNS : 16);
-    int r =
-        amx ? make_amx(x, from->conv, err) : make_blocks(plan, x, from->conv, from->format, err);
+    int r = amx ? make_amx(plan, x, from->conv, err)
+                : make_blocks(plan, x, from->conv, from->format, err);
     if (r < 0) {
         return r;
     }

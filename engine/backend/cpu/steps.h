@@ -48,6 +48,7 @@ SCTD_NODISCARD int steps_vit(struct cpu_plan *plan, const struct graph_op *op,
 struct weight_shape {
     int32_t rows, inputs, taps; /* taps: values of one input channel, 9 of a 3x3 kernel */
     enum format format;         /* F32, BF16 or SPLIT */
+    struct pool *pool;          /* shares out the work; NULL: the calling thread does it alone */
 };
 
 /*

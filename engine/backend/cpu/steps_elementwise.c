@@ -282,7 +282,7 @@ int steps_last_conv(struct cpu_plan *plan, const struct graph_op *op, struct sct
 {
     const int32_t channels = plan->place[op->in[0]].c;
     void *plain = NULL;
-    const struct weight_shape weights = {1, channels, 9, FORMAT_F32};
+    const struct weight_shape weights = {1, channels, 9, FORMAT_F32, NULL};
     int r = steps_plain_weights(&plain, op, &weights, err);
     if (r < 0) {
         return r;

@@ -246,12 +246,14 @@ static bool run_linear(struct cpu_plan *plan, const void *layer, int32_t slice, 
 static int make_onednn(struct cpu_plan *plan, struct linear_layer *l, const struct graph_op *op,
                        struct sctd_error *err)
 {
-    void *plain = NULL;
+    void *made = NULL;
     const int32_t k = l->k * (l->format == FORMAT_SPLIT ? 3 : 1);
     const bool bf16 = l->format != FORMAT_F32;
     const size_t row_bytes = (size_t)k * (bf16 ? 2 : 4);
-    const struct weight_shape weights = {l->n, l->k, 1, l->format};
-    int r = steps_plain_weights(&plain, op, &weights, err);
+    const struct weight_shape weights = {l->n, l->k, 1, l->format, plan->pool};
+    const bool as_is = !bf16 && op->scale == NULL;
+    int r = as_is ? 0 : steps_plain_weights(&made, op, &weights, err);
+    const unsigned char *plain = as_is ? (const unsigned char *)op->weight : made;
     for (int32_t c0 = 0; r == 0 && c0 < l->n; c0 += l->block) {
         const struct onednn_matmul_shape shape = {.m = l->rows,
                                                   .k = k,
@@ -259,18 +261,18 @@ static int make_onednn(struct cpu_plan *plan, struct linear_layer *l, const stru
                                                   .bf16 = bf16,
                                                   .transposed = true};
         const int32_t b = l->n_blocks++;
-        r = onednn_matmul_new(&l->product[b], plan->onednn, &shape,
-                              (const unsigned char *)plain + (size_t)c0 * row_bytes, &l->weights[b],
-                              err);
+        r = onednn_matmul_new(&l->product[b], plan->onednn, &shape, plain + (size_t)c0 * row_bytes,
+                              &l->weights[b], err);
         if (r == 0) {
             plan_need_scratch(plan, l->product[b], 0);
         }
     }
-    free(plain);
+    free(made);
     return r;
 }
 
-static int make_amx(struct linear_layer *l, const struct graph_op *op, struct sctd_error *err)
+static int make_amx(const struct cpu_plan *plan, struct linear_layer *l, const struct graph_op *op,
+                    struct sctd_error *err)
 {
     const struct amx_plain plain = {.values = op->weight,
                                     .scale = op->scale,
@@ -280,7 +282,8 @@ static int make_amx(struct linear_layer *l, const struct graph_op *op, struct sc
                                     .groups = 1,
                                     .column_stride = (size_t)l->k,
                                     .input_stride = 1,
-                                    .exact = l->format == FORMAT_SPLIT};
+                                    .exact = l->format == FORMAT_SPLIT,
+                                    .pool = plan->pool};
     int r = amx_weights_new(&l->amx, &plain, err);
     if (r < 0) {
         return r;
@@ -344,7 +347,7 @@ int steps_linear(struct cpu_plan *plan, const struct graph_op *op, enum format f
         r = steps_copy(&l->prefix_tokens, op->extra, (size_t)l->prefix * (size_t)l->n, err);
     }
     if (r == 0) {
-        r = amx ? make_amx(l, op, err) : make_onednn(plan, l, op, err);
+        r = amx ? make_amx(plan, l, op, err) : make_onednn(plan, l, op, err);
     }
     if (r < 0) {
         return r;

@@ -214,7 +214,7 @@ static bool run_merge(struct cpu_plan *plan, const void *layer, int32_t slice, i
 static int make_first(struct source *s, const struct graph_op *op, struct sctd_error *err)
 {
     void *plain = NULL;
-    const struct weight_shape weights = {s->channels, 1, 9, FORMAT_F32};
+    const struct weight_shape weights = {s->channels, 1, 9, FORMAT_F32, NULL};
     int r = steps_plain_weights(&plain, op, &weights, err);
     if (r < 0) {
         return r;

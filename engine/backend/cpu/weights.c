@@ -7,6 +7,8 @@
 #include "engine/backend/cpu/bf16.h"
 #include "engine/backend/cpu/steps.h"
 
+enum { ROWS = 16 /* of a piece of the work */ };
+
 /* One row of `n` scaled weights. */
 static void fill_row(unsigned char *to, const float *from, double scale, size_t n,
                      enum format format)
@@ -30,6 +32,25 @@ static void fill_row(unsigned char *to, const float *from, double scale, size_t 
     }
 }
 
+struct filling {
+    unsigned char *to;
+    const struct graph_op *op;
+    const struct weight_shape *shape;
+};
+
+static void fill_rows(void *arg, int32_t item, int32_t worker)
+{
+    const struct filling *f = arg;
+    const size_t n = (size_t)f->shape->inputs * (size_t)f->shape->taps;
+    const size_t row_bytes = n * format_bytes(f->shape->format);
+    const int32_t end = (item + 1) * ROWS < f->shape->rows ? (item + 1) * ROWS : f->shape->rows;
+    (void)worker;
+    for (size_t row = (size_t)item * ROWS; row < (size_t)end; row++) {
+        const double scale = f->op->scale == NULL ? 1.0 : f->op->scale[row];
+        fill_row(f->to + row * row_bytes, f->op->weight + row * n, scale, n, f->shape->format);
+    }
+}
+
 int steps_plain_weights(void **ret_plain, const struct graph_op *op,
                         const struct weight_shape *shape, struct sctd_error *err)
 {
@@ -40,9 +61,14 @@ int steps_plain_weights(void **ret_plain, const struct graph_op *op,
         return sctd_error(err, SCTD_ENOMEM, "weights of %zu bytes",
                           (size_t)shape->rows * row_bytes);
     }
-    for (size_t row = 0; row < (size_t)shape->rows; row++) {
-        const double scale = op->scale == NULL ? 1.0 : op->scale[row];
-        fill_row(plain + row * row_bytes, op->weight + row * n, scale, n, shape->format);
+    struct filling filling = {.to = plain, .op = op, .shape = shape};
+    const int32_t items = (shape->rows + ROWS - 1) / ROWS;
+    if (shape->pool != NULL) {
+        pool_run(shape->pool, items, fill_rows, &filling);
+    } else {
+        for (int32_t i = 0; i < items; i++) {
+            fill_rows(&filling, i, 0);
+        }
     }
     *ret_plain = plain;
     return 0;
