@@ -25,11 +25,6 @@ struct hold {
     uid_t owner;
 };
 
-static bool may_try_again(int error)
-{
-    return error == EEXIST || error == ENOENT || error == EWOULDBLOCK;
-}
-
 /*
  * Returns 0 or an errno: EWOULDBLOCK if somebody else has it, ENOENT if it is not there, or no longer
  * under this name: it may have been installed between the opening and the locking.
@@ -44,9 +39,8 @@ static int take(struct hold *ret_hold, const char *path)
     }
     int error = 0;
     hold.locked = flock(hold.fd, LOCK_EX | LOCK_NB) == 0;
-    if (!hold.locked && (errno == EWOULDBLOCK || errno == ENOLCK)) {
-        error = errno;
-    } else if (fstat(hold.fd, &mine) != 0 || lstat(path, &there) != 0) {
+    if ((!hold.locked && (errno == EWOULDBLOCK || errno == ENOLCK)) || fstat(hold.fd, &mine) != 0 ||
+        lstat(path, &there) != 0) {
         error = errno;
     } else if (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev) {
         error = ENOENT;
@@ -108,38 +102,50 @@ static void remove_all_left(const char *folder, const char *prefix)
     (void)closedir(dir);
 }
 
+/* Make and lock a folder at `path`.  Returns 0 or an errno. */
+static int make_one(struct hold *ret_hold, const char *path)
+{
+    if (mkdir(path, 0777) != 0) {
+        return errno;
+    }
+    const int error = take(ret_hold, path);
+    if (error != 0) {
+        (void)rmdir(path);
+    }
+    return error;
+}
+
+/* Another process had this number, or took the folder before it was locked for one left behind. */
+static bool was_taken(int error, const char *folder)
+{
+    struct stat st;
+    return error == EEXIST || error == EWOULDBLOCK || (error == ENOENT && stat(folder, &st) == 0);
+}
+
 int sctd_work_make(struct sctd_work *ret_work, const char *folder, const char *prefix,
                    struct sctd_error *err)
 {
     static atomic_uint counter;
     struct sctd_work work = {.fd = -1};
-    char name[NAME_ROOM];
+    struct hold hold = {.fd = -1};
     int error = EEXIST;
     remove_all_left(folder, prefix);
-    for (int i = 0; i < MAX_TRIES && may_try_again(error); i++) {
+    for (int i = 0; i < MAX_TRIES && was_taken(error, folder); i++) {
+        char name[NAME_ROOM];
         (void)snprintf(name, sizeof name, "%.200s.%d.%u", prefix, (int)getpid(),
                        atomic_fetch_add(&counter, 1U));
         int r = sctd_path_join(work.path, folder, name, err);
         if (r < 0) {
             return r;
         }
-        if (mkdir(work.path, 0777) != 0) {
-            error = errno;
-            if (error == ENOENT) {
-                break;
-            }
-            continue;
-        }
-        struct hold hold;
-        error = take(&hold, work.path); /* others may take it first, and remove it */
-        if (error == 0) {
-            work.fd = hold.fd;
-            *ret_work = work;
-            return 0;
-        }
-        (void)rmdir(work.path);
+        error = make_one(&hold, work.path);
     }
-    return sctd_error(err, SCTD_EIO, "%.160s: %s", work.path, strerrordesc_np(error));
+    if (error != 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", work.path, strerrordesc_np(error));
+    }
+    work.fd = hold.fd;
+    *ret_work = work;
+    return 0;
 }
 
 static void release(struct sctd_work *work)

@@ -48,7 +48,7 @@ static void run_act(const struct kernels *k, enum graph_act act, const float *in
 /* n values from -range to range through an activation; returns the largest error beyond a rounding. */
 static double worst_of_act(const struct kernels *k, enum graph_act act, double range, size_t n)
 {
-    float *in = malloc(n * sizeof *in);
+    float *in = calloc(n, sizeof *in);
     float *out = malloc(n * sizeof *out);
     assert(in != NULL && out != NULL);
     for (size_t i = 0; i < n; i++) {

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ static char before_flock_from[SCTD_PATH_MAX];
 static char before_flock_to[SCTD_PATH_MAX]; /* rename once before a flock, if not "" */
 static bool made_anew;                      /* and make the first name again */
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the C library's begin with __
 int flock(int fd, int operation)
 {
     if (before_flock_to[0] != '\0') {
