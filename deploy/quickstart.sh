@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: deploy/quickstart.sh
 # On a bare Debian 12: install packages, build the program, import a small model, run a volume through it,
-# compare with the known result, measure the speed at the published size, and say what is still missing.
+# compare with the known result, convert a made-up MR series, measure the speed at the published size, and
+# say what is still missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -49,13 +50,19 @@ print(f'HU on a grid of {ours[1]}: at most {difference:.4f} HU from the PyTorch 
 sys.exit(difference > 0.05)
 PYTHON
 
+say 'A made-up MR series to a synthetic CT series'
+"$sctd" phantom --kind mr --matrix 128 --slices 24 --output "$work/mr"
+"$sctd" convert --model quickstart --models-dir "$work/models" --input "$work/mr" --output "$work/sct" \
+    --preview "$build/preview.png"
+echo "a picture of both: $build/preview.png"
+
 say 'Speed at the published size (ViT-B/16, base 64, 256x256; random weights)'
 "$sctd" bench engine --synthetic vitb16 --slices 8
 
 say 'What is still missing'
 cat <<'TEXT'
-The daemon: sctd receives no DICOM yet, sends none, and has no HTTP API. What works is what ran above:
-importing models, running them on arrays, measuring them.
+The daemon: sctd takes no DICOM from the network yet, sends none, and has no HTTP API. What works is what ran
+above: importing models, converting files, measuring.
 
 Go on:
   build/quickstart/server/sctd --help

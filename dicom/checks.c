@@ -12,11 +12,9 @@
 #include "dicom/pixels.h"
 #include "dicom/refusal.h"
 #include "dicom/scan.h"
+#include "dicom/sct_writer.h"
 #include "dicom/selector.h"
 #include "dicom/series.h"
-
-/* The writer of sCTs sets it (sct_writer.h). */
-#define OWN_MANUFACTURER "sctd"
 
 #define COSINE_TOLERANCE  1e-4
 #define SPACING_TOLERANCE 1e-4 /* of the spacing */
@@ -137,7 +135,7 @@ int dicom_check_instances(const struct dicom_scanned *const *scanned, size_t n,
                           const char *modality, struct dicom_refusal *ret_refusal)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(scanned[i]->instance.manufacturer, OWN_MANUFACTURER) == 0) {
+        if (strcmp(scanned[i]->instance.manufacturer, SCT_MANUFACTURER) == 0) {
             return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_OWN_OBJECT,
                                      "a synthetic CT made by sctd is no source");
         }
