@@ -119,10 +119,11 @@ static int check_identifiers(const struct dicom_instance *instance,
                                      wanted[i].name);
         }
     }
-    if (strcmp(instance->modality, class_modality(instance)) != 0) {
+    const char *of_class = class_modality(instance);
+    if (of_class == NULL || strcmp(instance->modality, of_class) != 0) {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_BAD_ATTRIBUTE,
                                  "Modality is %s in an instance of %s", instance->modality,
-                                 class_modality(instance));
+                                 of_class == NULL ? "another class" : of_class);
     }
     if (instance->frame_of_reference_uid[0] == '\0') {
         return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_NO_GEOMETRY,

@@ -26,8 +26,8 @@ static void spell_out(char number[2 * MAX_TEXT + 1], const char *text, size_t si
 {
     size_t n = 0;
     for (size_t i = 0; i < size; i++) {
-        const char before = i == 0 ? '\0' : text[i - 1];
-        const char after = i + 1 == size ? '\0' : text[i + 1];
+        const char before = (char)(i == 0 ? '\0' : text[i - 1]);
+        const char after = (char)(i + 1 == size ? '\0' : text[i + 1]);
         if (text[i] == '+' && i == 0 && after != '-') {
             continue;
         }
@@ -92,36 +92,50 @@ static void strip_zeros(char *fraction_end, const char *rest)
 /* Without exponent and with as many decimals as fit; false if none does. */
 static bool write_fixed(char text[CANDIDATE_SIZE], double value)
 {
-    for (int decimals = MAX_CHARACTERS - 2; decimals >= 0; decimals--) {
-        const int n = snprintf(text, CANDIDATE_SIZE, "%.*f", decimals, value);
-        if (n > 0 && n <= MAX_CHARACTERS) {
-            if (decimals > 0) {
-                strip_zeros(text + n, "");
-            }
-            return true;
-        }
+    int n = CANDIDATE_SIZE;
+    int decimals = MAX_CHARACTERS - 1;
+    while (decimals > 0 && (n <= 0 || n > MAX_CHARACTERS)) {
+        n = snprintf(text, CANDIDATE_SIZE, "%.*f", --decimals, value);
     }
-    return false;
+    if (n <= 0 || n > MAX_CHARACTERS) {
+        return false;
+    }
+    if (decimals > 0) {
+        strip_zeros(text + n, "");
+    }
+    return true;
 }
 
-/* With an exponent that has neither plus nor leading zeros. */
+/* As printf writes it, turned to an exponent with neither plus nor leading zeros; false if it is too long. */
+static bool shorten_exponent(char *text, int decimals)
+{
+    char *e = strchr(text, 'e');
+    if (e == NULL) {
+        return false;
+    }
+    const char *digits = e + 2;
+    while (digits[0] == '0' && digits[1] != '\0') {
+        digits++;
+    }
+    char exponent[8];
+    (void)snprintf(exponent, sizeof exponent, "e%s%s", e[1] == '-' ? "-" : "", digits);
+    if ((size_t)(e - text) + strlen(exponent) > MAX_CHARACTERS) {
+        return false;
+    }
+    if (decimals > 0) {
+        strip_zeros(e, exponent);
+    } else {
+        memcpy(e, exponent, strlen(exponent) + 1);
+    }
+    return true;
+}
+
+/* With an exponent and as many decimals as fit; false if none does. */
 static bool write_exponent(char text[CANDIDATE_SIZE], double value)
 {
     for (int decimals = MAX_CHARACTERS - 4; decimals >= 0; decimals--) {
         (void)snprintf(text, CANDIDATE_SIZE, "%.*e", decimals, value);
-        char *e = strchr(text, 'e');
-        const char *digits = e + 2;
-        while (digits[0] == '0' && digits[1] != '\0') {
-            digits++;
-        }
-        char exponent[8];
-        (void)snprintf(exponent, sizeof exponent, "e%s%s", e[1] == '-' ? "-" : "", digits);
-        if ((size_t)(e - text) + strlen(exponent) <= MAX_CHARACTERS) {
-            if (decimals > 0) {
-                strip_zeros(e, exponent);
-            } else {
-                memcpy(e, exponent, strlen(exponent) + 1);
-            }
+        if (shorten_exponent(text, decimals)) {
             return true;
         }
     }

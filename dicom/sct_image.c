@@ -9,7 +9,6 @@
 
 #include "dicom/attributes.h"
 #include "dicom/sct_source.h"
-#include "dicom/sct_writer.h"
 #include "dicom/tags.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <dcmtk/config/osconfig.h>
@@ -106,6 +107,34 @@ DcmItem *get_item(DcmItem &item, const DcmTagKey &sequence, long index)
     return item.findAndGetSequenceItem(sequence, found, index).good() ? found : nullptr;
 }
 
+int copy_group(struct dicom_attributes *to, DcmItem &set, std::uint32_t group,
+               struct sctd_error *err)
+{
+    for (unsigned long i = 0; i < set.card(); i++) {
+        DcmElement *element = set.getElement(i);
+        const bool wanted = element->getGTag() == group && is_copied(*element);
+        const int r = wanted ? copy_element(to, *element, 0, err) : 0;
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* From a frame's own functional groups before the shared ones. */
+int copy_from_groups(struct dicom_attributes *to, DcmItem *const places[2], const DcmTagKey &group,
+                     std::uint32_t tag, struct sctd_error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        DcmItem *item = places[i] == nullptr ? nullptr : get_item(*places[i], group, 0);
+        const int r = item == nullptr ? SCT_SOURCE_ABSENT : copy_from(to, *item, tag, err);
+        if (r != SCT_SOURCE_ABSENT) {
+            return r;
+        }
+    }
+    return SCT_SOURCE_ABSENT;
+}
+
 } // namespace
 
 int sct_source_open(struct sct_source **ret_source, const char *path, struct sctd_error *err)
@@ -140,18 +169,8 @@ int sct_source_copy(struct dicom_attributes *to, const struct sct_source *source
 int sct_source_copy_group(struct dicom_attributes *to, const struct sct_source *source,
                           std::uint32_t group, struct sctd_error *err)
 {
-    return dicom_guard(err, [&] {
-        DcmDataset &set = *source->file->getDataset();
-        for (unsigned long i = 0; i < set.card(); i++) {
-            DcmElement *element = set.getElement(i);
-            const bool wanted = element->getGTag() == group && is_copied(*element);
-            const int r = wanted ? copy_element(to, *element, 0, err) : 0;
-            if (r < 0) {
-                return r;
-            }
-        }
-        return 0;
-    });
+    return dicom_guard(err,
+                       [&] { return copy_group(to, *source->file->getDataset(), group, err); });
 }
 
 int sct_source_copy_of_frame(struct dicom_attributes *to, const struct sct_source *source,
@@ -167,14 +186,7 @@ int sct_source_copy_of_frame(struct dicom_attributes *to, const struct sct_sourc
                               static_cast<Uint16>(sequence & 0xffffU));
         DcmItem *const places[] = {get_item(set, DCM_PerFrameFunctionalGroupsSequence, frame),
                                    get_item(set, DCM_SharedFunctionalGroupsSequence, 0)};
-        for (DcmItem *place : places) {
-            DcmItem *item = place == nullptr ? nullptr : get_item(*place, group, 0);
-            const int r = item == nullptr ? SCT_SOURCE_ABSENT : copy_from(to, *item, tag, err);
-            if (r != SCT_SOURCE_ABSENT) {
-                return r;
-            }
-        }
-        return static_cast<int>(SCT_SOURCE_ABSENT);
+        return copy_from_groups(to, places, group, tag, err);
     });
 }
 

@@ -132,7 +132,7 @@ static int encode_one(struct sctd_buf *buf, const char *bytes, size_t n, iconv_t
     // NOLINTNEXTLINE(performance-no-int-to-ptr): iconv's own mark of failure
     if (n == 1 || to == (iconv_t)-1 ||
         iconv(to, &in_at, &in_left, &out_at, &out_left) == (size_t)-1) {
-        const char plain = n == 1 ? *bytes : get_plain(decode(bytes, n));
+        const char plain = (char)(n == 1 ? *bytes : get_plain(decode(bytes, n)));
         return sctd_buf_append(buf, &plain, 1, err);
     }
     return sctd_buf_append(buf, out, sizeof out - out_left, err);

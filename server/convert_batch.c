@@ -72,7 +72,7 @@ static int convert_row(struct convert_row *row, const struct convert_batch *batc
         r = convert_series(&row->result, &job, &row->error);
     }
     if (r == 0 && batch->preview != NULL) {
-        memcpy(row->preview, preview, sizeof preview);
+        (void)snprintf(row->preview, sizeof row->preview, "%s", preview);
     }
     return r;
 }

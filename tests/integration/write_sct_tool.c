@@ -70,7 +70,7 @@ static size_t get_sources(struct dicom_source *ret)
 static struct volume *get_volume(const char *path)
 {
     struct volume_grid grid = {0};
-    double dim[3];
+    double dim[3] = {0};
     get_numbers(dim, "dim");
     get_numbers(grid.step, "step");
     get_numbers(grid.origin, "origin");
