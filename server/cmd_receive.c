@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sctd receive: one association, for `sctd serve`, which starts it and gives it the connection. */
 #include <signal.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "server/child.h"
 #include "server/cmd.h"
 #include "server/options.h"
 #include "server/receive.h"
 
-enum { FRAME_FD = 3, FILES_MAX = 64 };
+enum { FILES_MAX = 64 };
 #define STACK_MAX  ((rlim_t)1 << 20)
 #define MEMORY_MAX ((rlim_t)1 << 30)
 
@@ -47,12 +46,6 @@ static void limit(void)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-static bool is_started_by_serve(void)
-{
-    struct stat st;
-    return fstat(FRAME_FD, &st) == 0 && S_ISSOCK(st.st_mode);
-}
-
 int cmd_receive(int argc, char **argv)
 {
     static const char command[] = "sctd receive";
@@ -66,16 +59,15 @@ int cmd_receive(int argc, char **argv)
     if (r == OPTIONS_HELP) {
         return CMD_OK;
     }
-    if (r == 0 && !is_started_by_serve()) {
+    if (r == 0 && !child_is_one()) {
         r = sctd_error(&err, SCTD_EINVAL, "not started by \"sctd serve\"");
     }
     if (r < 0) {
         return cmd_fail(command, &err);
     }
-    /* The parent may be gone before this is said: its end of the socket is closed then. */
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    child_end_with_parent();
     limit();
     const struct sigaction action = {.sa_handler = ask_to_stop};
     (void)sigaction(SIGTERM, &action, NULL);
-    return receive_run(FRAME_FD, &stop, &err) < 0 ? cmd_fail(command, &err) : CMD_OK;
+    return receive_run(CHILD_FRAME_FD, &stop, &err) < 0 ? cmd_fail(command, &err) : CMD_OK;
 }

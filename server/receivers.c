@@ -1,51 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/receivers.h"
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <uv.h>
 
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
-#include "server/frame.h"
+#include "server/child.h"
 #include "server/receive_messages.h"
 
 enum {
     BATCH_MAX = 256,
     START_MS = 20000, /* from exec to ready */
     TERM_MS = 10000,  /* from the request to end to the end */
-    EXIT_MS = 5000,   /* from its last word to its exit */
-    CHILD_FD = 3,
 };
 
 enum state {
     STARTING, /* not ready yet; may have a connection assigned */
     SPARE,    /* ready, without a connection */
     SERVING,
-    CLOSING, /* its handles are being closed */
 };
 
 struct receiver {
     struct receivers *all;
     struct receiver *next;
-    uv_process_t process;
-    uv_poll_t poll;
-    uv_timer_t timer; /* that it starts and exits in time */
-    struct frame_reader reader;
-    int fd;         /* our end of the socket */
-    int connection; /* to be handed over; -1: none */
-    int open_handles;
+    struct child *child; /* NULL: it has ended */
+    int connection;      /* to be handed over; -1: none */
     enum state state;
-    bool has_exited, has_end, waits; /* waits: it asked to keep an instance */
-    int status;
+    bool has_end, waits; /* waits: it asked to keep an instance */
     struct receivers_association association;
     struct receive_serve serve;
     struct receive_keep keep;
@@ -77,14 +65,6 @@ static void free_if_closed(struct receivers *all)
     }
 }
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-        *fd = -1;
-    }
-}
-
 static void unlink_receiver(struct receiver *r)
 {
     struct receiver **at = &r->all->first;
@@ -95,47 +75,11 @@ static void unlink_receiver(struct receiver *r)
     r->all->n--;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void close_connection(struct receiver *r)
 {
-    struct receiver *r = handle->data;
-    struct receivers *all = r->all;
-    if (--r->open_handles > 0) {
-        return;
-    }
-    unlink_receiver(r);
-    frame_reader_fini(&r->reader);
-    close_fd(&r->fd);
-    close_fd(&r->connection);
-    free(r);
-    if (all->is_draining && all->n == 0 && all->hooks.drained != NULL && !all->is_freed) {
-        all->hooks.drained(all->hooks.arg);
-    }
-    free_if_closed(all);
-}
-
-/* The process has ended and all that it sent is read. */
-static void finish(struct receiver *r)
-{
-    if (r->state == CLOSING) {
-        return;
-    }
-    struct receivers *all = r->all;
-    const bool served = r->association.id > 0;
-    r->state = CLOSING;
-    (void)uv_poll_stop(&r->poll);
-    if (served && all->hooks.ended != NULL) {
-        all->hooks.ended(all->hooks.arg, &r->association, r->has_end ? &r->end : NULL, r->status);
-    }
-    uv_close((uv_handle_t *)&r->poll, on_closed);
-    uv_close((uv_handle_t *)&r->timer, on_closed);
-    uv_close((uv_handle_t *)&r->process, on_closed);
-}
-
-static void kill_receiver(struct receiver *r)
-{
-    (void)uv_poll_stop(&r->poll);
-    if (!r->has_exited) {
-        (void)uv_process_kill(&r->process, SIGKILL);
+    if (r->connection >= 0) {
+        (void)close(r->connection);
+        r->connection = -1;
     }
 }
 
@@ -151,17 +95,18 @@ static void hand_over(struct receiver *r)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct receive_message message = {.type = RECEIVE_SERVE, .serve = r->serve};
-    const int sent = receive_messages_send(r->fd, &message, r->connection, 0, &err);
-    close_fd(&r->connection);
+    const int sent =
+        receive_messages_send(child_get_fd(r->child), &message, r->connection, 0, &err);
+    close_connection(r);
     r->state = SERVING;
     if (sent < 0) {
-        kill_receiver(r);
+        child_kill(r->child);
     }
 }
 
 static void on_ready(struct receiver *r)
 {
-    (void)uv_timer_stop(&r->timer);
+    child_set_deadline(r->child, -1);
     if (r->connection >= 0) {
         hand_over(r);
     } else {
@@ -195,35 +140,14 @@ static bool take_message(struct receiver *r, const struct receive_message *messa
     return true;
 }
 
-enum reading { READ_ALL, READ_END, READ_NONSENSE };
-
-/* Read what has come. */
-static enum reading read_messages(struct receiver *r)
-{
-    for (;;) {
-        struct sctd_error err = {.code = SCTD_OK};
-        sctd_auto(json_freep) struct json *json = NULL;
-        struct receive_message message;
-        int status = frame_next(&r->reader, &json, &err);
-        if (status == FRAME_MORE || status == FRAME_END) {
-            return status == FRAME_MORE ? READ_ALL : READ_END;
-        }
-        if (status == 0) {
-            status = receive_messages_read(&message, json, &err);
-        }
-        if (status != 0 || !take_message(r, &message)) {
-            return READ_NONSENSE;
-        }
-    }
-}
-
 static void answer(struct receiver *r, const struct receive_kept *kept)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct receive_message message = {.type = RECEIVE_KEPT, .kept = *kept};
     r->waits = false;
-    if (!r->has_exited && receive_messages_send(r->fd, &message, -1, 0, &err) < 0) {
-        kill_receiver(r);
+    if (r->child != NULL &&
+        receive_messages_send(child_get_fd(r->child), &message, -1, 0, &err) < 0) {
+        child_kill(r->child);
     }
 }
 
@@ -250,97 +174,44 @@ static void on_check(uv_check_t *check)
     }
 }
 
-static void on_late(uv_timer_t *timer)
+static bool on_message(void *arg, const struct json *json)
 {
-    kill_receiver(timer->data);
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    struct receiver *r = poll->data;
-    struct receivers *all = r->all;
-    (void)events;
-    const enum reading reading = status < 0 ? READ_NONSENSE : read_messages(r);
-    if (reading == READ_NONSENSE) {
-        kill_receiver(r);
-    } else if (reading == READ_END) { /* it is about to exit */
-        (void)uv_poll_stop(poll);
-        (void)uv_timer_start(&r->timer, on_late, EXIT_MS, 0);
-    }
-    if (all->n_batch > 0) {
-        (void)uv_check_start(&all->check, on_check);
-    }
-}
-
-static void on_process_exit(uv_process_t *process, int64_t exit_status, int term_signal)
-{
-    struct receiver *r = process->data;
+    struct receiver *r = arg;
     struct sctd_error err = {.code = SCTD_OK};
-    r->has_exited = true;
-    r->status = term_signal != 0 ? term_signal : (int)(exit_status << 8);
-    /* Its last words may still be in the socket; a question among them has nobody to be answered to, but
-     * the instance is kept all the same. */
-    (void)read_messages(r);
+    struct receive_message message;
+    const bool is_sound =
+        receive_messages_read(&message, json, &err) == 0 && take_message(r, &message);
     if (r->all->n_batch > 0) {
-        on_check(&r->all->check);
+        (void)uv_check_start(&r->all->check, on_check);
+    }
+    return is_sound;
+}
+
+static void on_ended(void *arg, int status)
+{
+    struct receiver *r = arg;
+    struct receivers *all = r->all;
+    struct sctd_error err = {.code = SCTD_OK};
+    r->child = NULL;
+    /* A question among its last words has nobody to be answered to, but the instance is kept all the same. */
+    if (all->n_batch > 0) {
+        on_check(&all->check);
     }
     const bool is_sound =
         r->state != STARTING; /* else the next one would fail in the same way at once */
-    finish(r);
-    if (is_sound && !r->all->is_draining) {
-        (void)fill_spares(r->all, &err);
+    if (r->association.id > 0 && all->hooks.ended != NULL) {
+        all->hooks.ended(all->hooks.arg, &r->association, r->has_end ? &r->end : NULL, status);
     }
-}
-
-/* The child's end goes to it as file descriptor 3. */
-static int spawn(struct receiver *r, int child_fd, struct sctd_error *err)
-{
-    char name[] = "sctd";
-    char command[] = "receive";
-    char *args[] = {name, command, NULL};
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_IGNORE},
-        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
-        {.flags = UV_INHERIT_FD, .data.fd = child_fd},
-    };
-    uv_process_options_t options = {.exit_cb = on_process_exit,
-                                    .file = r->all->options.program,
-                                    .args = args,
-                                    .stdio_count = CHILD_FD + 1,
-                                    .stdio = stdio};
-    const int status = uv_spawn(r->all->options.loop, &r->process, &options);
-    return status == 0 ? 0
-                       : sctd_error(err, SCTD_EIO, "%.100s: %s", options.file, uv_strerror(status));
-}
-
-/* The timer and the poll are there; the process handle is closed even if it was not started. */
-static int start(struct receiver *r, struct sctd_error *err)
-{
-    int pair[2];
-    struct receivers *all = r->all;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
-        return sctd_error(err, SCTD_EIO, "socket pair: %s", sctd_errno_text());
+    unlink_receiver(r);
+    close_connection(r);
+    free(r);
+    if (is_sound && !all->is_draining) {
+        (void)fill_spares(all, &err);
     }
-    r->fd = pair[0];
-    frame_reader_init(&r->reader, r->fd);
-    (void)uv_timer_init(all->options.loop, &r->timer);
-    (void)uv_poll_init(all->options.loop, &r->poll, r->fd);
-    r->process.data = r->poll.data = r->timer.data = r;
-    r->open_handles = 3;
-    r->next = all->first;
-    all->first = r;
-    all->n++;
-    const int status = spawn(r, pair[1], err);
-    (void)close(pair[1]);
-    if (status < 0) {
-        r->has_exited = true;
-        finish(r);
-        return status;
+    if (all->is_draining && all->n == 0 && all->hooks.drained != NULL && !all->is_freed) {
+        all->hooks.drained(all->hooks.arg);
     }
-    (void)uv_timer_start(&r->timer, on_late, START_MS, 0);
-    (void)uv_poll_start(&r->poll, UV_READABLE, on_readable);
-    return 0;
+    free_if_closed(all);
 }
 
 static int new_receiver(struct receivers *all, struct receiver **ret_receiver,
@@ -351,21 +222,27 @@ static int new_receiver(struct receivers *all, struct receiver **ret_receiver,
         return sctd_error(err, SCTD_ENOMEM, "a receiver");
     }
     r->all = all;
-    r->fd = r->connection = -1;
-    int status = start(r, err);
+    r->connection = -1;
+    const struct child_options options = {
+        .loop = all->options.loop, .program = all->options.program, .command = "receive"};
+    const struct child_hooks hooks = {.arg = r, .message = on_message, .ended = on_ended};
+    const int status = child_start(&r->child, &options, &hooks, err);
     if (status < 0) {
-        if (r->open_handles == 0) {
-            free(r);
-        }
+        free(r);
         return status;
     }
+    child_set_deadline(r->child, START_MS);
+    r->next = all->first;
+    all->first = r;
+    all->n++;
     *ret_receiver = r;
     return 0;
 }
 
 static bool is_free(const struct receiver *r)
 {
-    return (r->state == STARTING || r->state == SPARE) && r->association.id == 0 && !r->has_exited;
+    return (r->state == STARTING || r->state == SPARE) && r->association.id == 0 &&
+           r->child != NULL;
 }
 
 static int fill_spares(struct receivers *all, struct sctd_error *err)
@@ -444,7 +321,7 @@ int receivers_count(const struct receivers *receivers)
 {
     int n = 0;
     for (const struct receiver *r = receivers->first; r != NULL; r = r->next) {
-        n += r->association.id > 0 && r->state != CLOSING ? 1 : 0;
+        n += r->association.id > 0 ? 1 : 0;
     }
     return n;
 }
@@ -453,8 +330,7 @@ int receivers_count_peer(const struct receivers *receivers, const char *peer)
 {
     int n = 0;
     for (const struct receiver *r = receivers->first; r != NULL; r = r->next) {
-        n += r->association.id > 0 && r->state != CLOSING && strcmp(r->serve.peer, peer) == 0 ? 1
-                                                                                              : 0;
+        n += r->association.id > 0 && strcmp(r->serve.peer, peer) == 0 ? 1 : 0;
     }
     return n;
 }
@@ -462,10 +338,11 @@ int receivers_count_peer(const struct receivers *receivers, const char *peer)
 static void on_drain_timeout(uv_timer_t *timer)
 {
     struct receivers *all = timer->data;
-    const int number = all->is_terminating ? SIGKILL : SIGTERM;
     for (struct receiver *r = all->first; r != NULL; r = r->next) {
-        if (!r->has_exited) {
-            (void)uv_process_kill(&r->process, number);
+        if (all->is_terminating) {
+            child_kill(r->child);
+        } else {
+            child_terminate(r->child);
         }
     }
     all->is_terminating = true;
@@ -480,7 +357,7 @@ void receivers_drain(struct receivers *receivers, int grace_ms)
     receivers->is_draining = true;
     for (struct receiver *r = receivers->first; r != NULL; r = r->next) {
         if (is_free(r)) {
-            kill_receiver(r);
+            child_kill(r->child);
         }
     }
     (void)uv_timer_start(&receivers->drain, on_drain_timeout, (uint64_t)grace_ms, 0);
@@ -504,7 +381,7 @@ void receivers_free(struct receivers *receivers)
     receivers->is_freed = true;
     receivers->is_draining = true;
     for (struct receiver *r = receivers->first; r != NULL; r = r->next) {
-        kill_receiver(r);
+        child_kill(r->child);
     }
     uv_close((uv_handle_t *)&receivers->check, on_own_closed);
     uv_close((uv_handle_t *)&receivers->drain, on_own_closed);

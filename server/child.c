@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/child.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/frame.h"
+
+enum {
+    EXIT_MS = 5000, /* from its last word to its exit */
+    NAME_SIZE = 32,
+};
+
+struct child {
+    struct child_hooks hooks;
+    uv_process_t process;
+    uv_poll_t poll;
+    uv_timer_t timer;
+    struct frame_reader reader;
+    int fd; /* our end of the socket */
+    int open_handles;
+    bool has_exited, is_deaf; /* deaf: nothing it says counts any more */
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct child *child = handle->data;
+    if (--child->open_handles > 0) {
+        return;
+    }
+    frame_reader_fini(&child->reader);
+    (void)close(child->fd);
+    free(child);
+}
+
+static void close_handles(struct child *child)
+{
+    (void)uv_poll_stop(&child->poll);
+    uv_close((uv_handle_t *)&child->poll, on_closed);
+    uv_close((uv_handle_t *)&child->timer, on_closed);
+    uv_close((uv_handle_t *)&child->process, on_closed);
+}
+
+void child_kill(struct child *child)
+{
+    (void)uv_poll_stop(&child->poll);
+    child->is_deaf = true;
+    if (!child->has_exited) {
+        (void)uv_process_kill(&child->process, SIGKILL);
+    }
+}
+
+void child_terminate(struct child *child)
+{
+    if (!child->has_exited) {
+        (void)uv_process_kill(&child->process, SIGTERM);
+    }
+}
+
+static void on_late(uv_timer_t *timer)
+{
+    child_kill(timer->data);
+}
+
+void child_set_deadline(struct child *child, int ms)
+{
+    (void)uv_timer_stop(&child->timer);
+    if (ms >= 0) {
+        (void)uv_timer_start(&child->timer, on_late, (uint64_t)ms, 0);
+    }
+}
+
+/* Read what has come.  Returns FRAME_MORE or FRAME_END; negative: one that is not to be trusted any more. */
+static int read_messages(struct child *child)
+{
+    while (!child->is_deaf) {
+        struct sctd_error err = {.code = SCTD_OK};
+        sctd_auto(json_freep) struct json *json = NULL;
+        const int status = frame_next(&child->reader, &json, &err);
+        if (status != 0) {
+            return status;
+        }
+        if (!child->hooks.message(child->hooks.arg, json)) {
+            return SCTD_EDATA;
+        }
+    }
+    return FRAME_MORE;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct child *child = poll->data;
+    (void)events;
+    const int reading = status < 0 ? SCTD_EIO : read_messages(child);
+    if (reading < 0) {
+        child_kill(child);
+    } else if (reading == FRAME_END) {
+        (void)uv_poll_stop(poll);
+        child_set_deadline(child, EXIT_MS);
+    }
+}
+
+static void on_process_exit(uv_process_t *process, int64_t exit_status, int term_signal)
+{
+    struct child *child = process->data;
+    child->has_exited = true;
+    (void)read_messages(child);
+    child->hooks.ended(child->hooks.arg, term_signal != 0 ? term_signal : (int)(exit_status << 8));
+    close_handles(child);
+}
+
+static int spawn(struct child *child, const struct child_options *options, int child_fd,
+                 struct sctd_error *err)
+{
+    char name[] = "sctd";
+    char command[NAME_SIZE];
+    char *args[] = {name, command, NULL};
+    uv_stdio_container_t stdio[] = {
+        {.flags = UV_IGNORE},
+        {.flags = UV_IGNORE},
+        {.flags = UV_INHERIT_FD, .data.fd = STDERR_FILENO},
+        {.flags = UV_INHERIT_FD, .data.fd = child_fd},
+    };
+    const uv_process_options_t process = {.exit_cb = on_process_exit,
+                                          .file = options->program,
+                                          .args = args,
+                                          .stdio_count = CHILD_FRAME_FD + 1,
+                                          .stdio = stdio};
+    (void)snprintf(command, sizeof command, "%s", options->command);
+    const int status = uv_spawn(options->loop, &child->process, &process);
+    return status == 0 ? 0
+                       : sctd_error(err, SCTD_EIO, "%.100s %s: %s", options->program, command,
+                                    uv_strerror(status));
+}
+
+int child_start(struct child **ret_child, const struct child_options *options,
+                const struct child_hooks *hooks, struct sctd_error *err)
+{
+    int pair[2];
+    struct child *child = calloc(1, sizeof *child);
+    if (child == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a child");
+    }
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        free(child);
+        return sctd_error(err, SCTD_EIO, "socket pair: %s", sctd_errno_text());
+    }
+    child->hooks = *hooks;
+    child->fd = pair[0];
+    frame_reader_init(&child->reader, child->fd);
+    (void)uv_timer_init(options->loop, &child->timer);
+    (void)uv_poll_init(options->loop, &child->poll, child->fd);
+    child->process.data = child->poll.data = child->timer.data = child;
+    child->open_handles = 3;
+    const int r = spawn(child, options, pair[1], err);
+    (void)close(pair[1]);
+    if (r < 0) {
+        close_handles(child);
+        return r;
+    }
+    (void)uv_poll_start(&child->poll, UV_READABLE, on_readable);
+    *ret_child = child;
+    return 0;
+}
+
+int child_get_fd(const struct child *child)
+{
+    return child->fd;
+}
+
+int child_get_pid(const struct child *child)
+{
+    return uv_process_get_pid(&child->process);
+}
+
+bool child_is_one(void)
+{
+    struct stat st;
+    return fstat(CHILD_FRAME_FD, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+void child_end_with_parent(void)
+{
+    /* The parent may be gone before this is said: its end of the socket is closed then. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
