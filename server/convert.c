@@ -135,6 +135,17 @@ static const struct volume_grid *result_grid(const struct conversion *c)
     return c->job->options->grid == CONVERT_GRID_AXIAL ? &c->plan.axial : &c->plan.source;
 }
 
+static int take_uids(struct conversion *c, const struct convert_uids *uids, struct sctd_error *err)
+{
+    if (c->n_instances > uids->n) {
+        return sctd_error(err, SCTD_EINVAL, "%d slices, but UIDs for %d only", c->n_instances,
+                          uids->n);
+    }
+    (void)snprintf(c->result.series_uid, sizeof c->result.series_uid, "%s", uids->series_uid);
+    memcpy(c->instance_uid, uids->instance_uid, (size_t)c->n_instances * sizeof *c->instance_uid);
+    return 0;
+}
+
 static int make_uids(struct conversion *c, struct sctd_error *err)
 {
     const bool enhanced = c->job->options->sct.enhanced;
@@ -143,6 +154,9 @@ static int make_uids(struct conversion *c, struct sctd_error *err)
     c->instance_uid = calloc((size_t)c->n_instances, sizeof *c->instance_uid);
     if (c->instance_uid == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "UIDs of %d instances", c->n_instances);
+    }
+    if (c->job->uids != NULL) {
+        return take_uids(c, c->job->uids, err);
     }
     sctd_auto(sctd_buf_fini) struct sctd_buf parameters = sctd_buf_make(PARAMETERS_MAX);
     int r = convert_describe(&parameters, c->job->network, c->job->options, err);

@@ -70,11 +70,19 @@ const char *convert_stage_name(enum convert_stage stage); /* "assemble", "orient
 typedef void (*convert_progress_fn)(void *arg, enum convert_stage stage, int64_t done,
                                     int64_t total);
 
+/* UIDs that were decided before; those that are left over stay unused. */
+struct convert_uids {
+    const char *series_uid;
+    const char (*instance_uid)[DICOM_UID_SIZE]; /* [n], in the order of the slices */
+    int32_t n;
+};
+
 struct convert_job {
     const struct dicom_scan *scan;
     size_t series;
     const struct convert_network *network;
     const struct convert_options *options;
+    const struct convert_uids *uids; /* NULL: they are derived from the work */
     const char *output;  /* the folder that gets the sCT's folder; made if it is not there */
     const char *preview; /* path of a PNG to be written; NULL: none */
     convert_progress_fn on_progress; /* or NULL */

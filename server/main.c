@@ -12,6 +12,7 @@ static const struct cmd commands[] = {
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
     {"receive", cmd_receive, NULL},
+    {"worker", cmd_worker, NULL},
     {NULL, NULL, NULL},
 };
 

@@ -18,6 +18,7 @@
 #include "dicom/source.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -27,13 +28,6 @@
 #include "server/spool.h"
 
 enum { META_MAX = 2048, KEPT_TIMEOUT_MS = 60000, SEND_TIMEOUT_MS = 10000 };
-
-static int64_t wall_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 SCTD_PRINTF(3, 4) static void refuse(struct receive *r, enum dicom_store_status status,
                                      const char *format, ...)
@@ -202,7 +196,7 @@ static void keep(struct receive *r)
                                       .transfer_syntax_uid = r->keep.transfer_syntax_uid};
     sha256_final(&r->hash, identity.sha256);
     memcpy(r->keep.sha256, identity.sha256, sizeof r->keep.sha256);
-    r->keep.received_ms = wall_ms();
+    r->keep.received_ms = sctd_wall_ms();
     r->keep.size = (int64_t)r->file.size;
     if (spool_file_commit(&r->file, &identity, r->keep.file, &err) != 0) {
         refuse_spool(r);

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/worker.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dicom/scan.h"
+#include "dicom/series.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/sha256.h"
+#include "engine/engine.h"
+#include "server/convert.h"
+#include "server/convert_engine.h"
+#include "server/frame.h"
+#include "server/worker_list.h"
+#include "server/worker_messages.h"
+
+enum { SELECTORS_MAX = 16, SEND_TIMEOUT_MS = 10000, STAGE_INTERVAL_MS = 1000, POLL_MS = 1000 };
+
+struct worker {
+    int fd;
+    struct frame_reader parent;
+    struct convert_engine engine; /* engine.engine NULL: none is loaded */
+    struct worker_job loaded;     /* that it was loaded for */
+};
+
+/* One job on its way. */
+struct work {
+    struct worker *worker;
+    const struct worker_job *job;
+    struct worker_list list;
+    char **path; /* [n_files], owned */
+    struct dicom_scan *scan;
+    struct dicom_selector selector[SELECTORS_MAX];
+    size_t n_selectors;
+    struct convert_result result;
+    double load_ms;
+    int64_t said_ms; /* when the parent last heard of it */
+    enum convert_stage said;
+};
+
+static void work_fini(struct work *work)
+{
+    for (size_t i = 0; work->path != NULL && i < work->list.n_files; i++) {
+        free(work->path[i]);
+    }
+    free((void *)work->path);
+    worker_list_fini(&work->list);
+    dicom_scan_free(work->scan);
+}
+
+static int say(const struct worker *worker, const struct worker_message *message,
+               struct sctd_error *err)
+{
+    return worker_messages_send(worker->fd, message, -1, SEND_TIMEOUT_MS, err);
+}
+
+/* The parent's death kills this process; so what cannot be said matters no more. */
+static void say_stage(struct work *work, const char *stage, int64_t done, int64_t total)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct worker_message message = {.type = WORKER_STAGE, .stage = {.done = done, .total = total}};
+    (void)snprintf(message.stage.stage, sizeof message.stage.stage, "%s", stage);
+    work->said_ms = sctd_boot_ms();
+    (void)say(work->worker, &message, &err);
+}
+
+static void on_progress(void *arg, enum convert_stage stage, int64_t done, int64_t total)
+{
+    struct work *work = arg;
+    if (stage == work->said && sctd_boot_ms() - work->said_ms < STAGE_INTERVAL_MS) {
+        return;
+    }
+    work->said = stage;
+    say_stage(work, convert_stage_name(stage), done, total);
+}
+
+/* The model */
+
+static bool is_loaded(const struct worker *worker, const struct worker_job *job)
+{
+    const struct worker_job *loaded = &worker->loaded;
+    return worker->engine.engine != NULL && strcmp(loaded->model_dir, job->model_dir) == 0 &&
+           strcmp(loaded->model_sha256, job->model_sha256) == 0 &&
+           strcmp(loaded->precision, job->precision) == 0 && loaded->threads == job->threads &&
+           loaded->batch == job->batch;
+}
+
+static int load(struct work *work, struct sctd_error *err)
+{
+    struct worker *worker = work->worker;
+    const struct worker_job *job = work->job;
+    if (is_loaded(worker, job)) {
+        return 0;
+    }
+    say_stage(work, "load", 0, 1);
+    const double start_s = sctd_now_s();
+    const struct engine_options options = {
+        .precision = job->precision, .threads = job->threads, .batch = job->batch};
+    convert_engine_close(&worker->engine);
+    int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
+    if (r < 0) {
+        return r;
+    }
+    worker->loaded = *job;
+    work->load_ms = 1e3 * (sctd_now_s() - start_s);
+    const char *is = worker->engine.network.manifest->weights_sha256;
+    if (strcmp(is, job->model_sha256) != 0) {
+        convert_engine_close(&worker->engine);
+        return sctd_error(err, SCTD_EDATA,
+                          "%.120s holds other weights (%.12s...) than the job was made for "
+                          "(%.12s...): put the model back, or cancel the job",
+                          job->model_dir, is, job->model_sha256);
+    }
+    return 0;
+}
+
+/* The source */
+
+static int read_selectors(struct work *work, struct sctd_error *err)
+{
+    char text[WORKER_SELECT_SIZE];
+    char *rest = text;
+    (void)snprintf(text, sizeof text, "%s", work->job->select);
+    int r = 0;
+    for (char *word = strsep(&rest, "\n"); r == 0 && word != NULL; word = strsep(&rest, "\n")) {
+        if (*word == '\0') {
+            continue;
+        }
+        if (work->n_selectors == SELECTORS_MAX) {
+            return sctd_error(err, SCTD_EINVAL, "more than %d conditions in select", SELECTORS_MAX);
+        }
+        r = dicom_selector_parse(&work->selector[work->n_selectors++], word, err);
+    }
+    return r;
+}
+
+/* Exactly the instances of the job: no more, no fewer, all of the one series. */
+static int scan(struct work *work, struct sctd_error *err)
+{
+    const struct worker_list *list = &work->list;
+    work->path = (char **)calloc(list->n_files, sizeof *work->path);
+    if (work->path == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "%zu paths", list->n_files);
+    }
+    for (size_t i = 0; i < list->n_files; i++) {
+        if (asprintf(&work->path[i], "%s/%s", work->job->spool, list->file[i]) < 0) {
+            work->path[i] = NULL;
+            return sctd_error(err, SCTD_ENOMEM, "%zu paths", list->n_files);
+        }
+    }
+    int r = dicom_scan_paths(&work->scan, (const char *const *)work->path, list->n_files, err);
+    if (r < 0) {
+        return r;
+    }
+    const size_t n = dicom_scan_get_series_count(work->scan);
+    const size_t skipped = dicom_scan_get_skipped(work->scan);
+    struct dicom_series_facts facts = {.instances = 0};
+    if (n == 1 && skipped == 0) {
+        dicom_scan_get_series(work->scan, 0, &facts);
+    }
+    if (n != 1 || skipped != 0 || facts.instances != (int32_t)list->n_files ||
+        strcmp(facts.series_instance_uid, work->job->source_series_uid) != 0) {
+        return sctd_error(err, SCTD_EDATA,
+                          "the spool does not hold what was received: of %zu files of the series "
+                          "%zu are readable, in %zu series",
+                          list->n_files, list->n_files - skipped, n);
+    }
+    return 0;
+}
+
+/* The result */
+
+static int hash_file(struct worker_output *output, const char *path, struct sctd_error *err)
+{
+    struct sctd_map map;
+    struct sha256 hash;
+    int r = sctd_map_open(&map, path, err);
+    if (r < 0) {
+        return r;
+    }
+    sha256_init(&hash);
+    sha256_update(&hash, map.data, map.size);
+    sha256_final(&hash, output->sha256);
+    output->size = (int64_t)map.size;
+    sctd_map_close(&map);
+    return 0;
+}
+
+static int say_output(const struct work *work, const struct dicom_scanned *written,
+                      struct sctd_error *err)
+{
+    struct worker_message message = {.type = WORKER_OUTPUT};
+    struct worker_output *output = &message.output;
+    const size_t above = strlen(work->job->results) + 1;
+    int r = hash_file(output, written->path, err);
+    if (r < 0) {
+        return r;
+    }
+    (void)snprintf(output->sop_uid, sizeof output->sop_uid, "%s",
+                   written->instance.sop_instance_uid);
+    (void)snprintf(output->sop_class_uid, sizeof output->sop_class_uid, "%s",
+                   written->instance.sop_class_uid);
+    (void)snprintf(output->file, sizeof output->file, "%.128s", written->path + above);
+    return say(work->worker, &message, err);
+}
+
+/* What is on the disk is read back before anybody is told that it is there. */
+static int say_outputs(const struct work *work, struct sctd_error *err)
+{
+    sctd_auto(dicom_scan_freep) struct dicom_scan *written = NULL;
+    const char *const folder = work->result.folder;
+    int r = dicom_scan_paths(&written, &folder, 1, err);
+    if (r < 0) {
+        return r;
+    }
+    struct dicom_series_facts facts = {.instances = 0};
+    if (dicom_scan_get_series_count(written) == 1) {
+        dicom_scan_get_series(written, 0, &facts);
+    }
+    if (facts.instances != work->result.instances ||
+        strcmp(facts.series_instance_uid, work->job->series_uid) != 0) {
+        return sctd_error(err, SCTD_EIO, "%.120s holds %d of %d instances: remove it, then retry",
+                          folder, facts.instances, work->result.instances);
+    }
+    for (size_t i = 0; r == 0 && i < (size_t)facts.instances; i++) {
+        r = say_output(work, dicom_scan_get_instance(written, 0, i), err);
+    }
+    return r;
+}
+
+/* Jobs */
+
+static int convert(struct work *work, struct sctd_error *err)
+{
+    const struct worker_job *job = work->job;
+    const struct convert_uids uids = {
+        .series_uid = job->series_uid,
+        .instance_uid = (const char(*)[DICOM_UID_SIZE])work->list.uid,
+        .n = (int32_t)work->list.n_uids,
+    };
+    const struct convert_options options = {
+        .selector = work->selector,
+        .n_selectors = work->n_selectors,
+        .grid = job->axial ? CONVERT_GRID_AXIAL : CONVERT_GRID_SOURCE,
+        .sct = {.series_description =
+                    job->series_description[0] == '\0' ? NULL : job->series_description,
+                .series_number_offset = job->series_number_offset,
+                .rescale_intercept = job->rescale_intercept},
+    };
+    const struct convert_job convert_job = {
+        .scan = work->scan,
+        .network = &work->worker->engine.network,
+        .options = &options,
+        .uids = &uids,
+        .output = job->results,
+        .on_progress = on_progress,
+        .arg = work,
+    };
+    return convert_series(&work->result, &convert_job, err);
+}
+
+static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
+{
+    say_stage(work, "start", 0, 1);
+    int r = worker_list_read(&work->list, list_fd, err);
+    if (r == 0) {
+        r = read_selectors(work, err);
+    }
+    if (r == 0) {
+        r = load(work, err);
+    }
+    if (r == 0) {
+        r = scan(work, err);
+    }
+    if (r == 0) {
+        r = convert(work, err);
+    }
+    if (r == CONVERT_THERE || r == 0) {
+        r = say_outputs(work, err);
+    }
+    return r;
+}
+
+static enum worker_outcome outcome_of(int r)
+{
+    switch (r) {
+    case 0:
+        return WORKER_DONE;
+    case CONVERT_REFUSED:
+    case SCTD_EDATA:
+    case SCTD_EINVAL:
+        return WORKER_REFUSED;
+    case SCTD_EDEVICE:
+        return WORKER_BROKEN;
+    default:
+        return WORKER_FAILED;
+    }
+}
+
+static int do_job(struct worker *worker, const struct worker_job *job, int list_fd,
+                  struct sctd_error *err)
+{
+    struct sctd_error why = {.code = SCTD_OK};
+    struct worker_message message = {.type = WORKER_END};
+    struct worker_end *end = &message.end;
+    sctd_auto(work_fini) struct work work = {.worker = worker, .job = job, .said = CONVERT_STAGES};
+    const int r = do_steps(&work, list_fd, &why);
+    end->outcome = outcome_of(r);
+    if (r == CONVERT_REFUSED) {
+        (void)snprintf(end->reason, sizeof end->reason, "%s: %.200s",
+                       dicom_refusal_name(work.result.refusal.code), work.result.refusal.text);
+    } else if (r < 0) {
+        (void)snprintf(end->reason, sizeof end->reason, "%s", why.text);
+    }
+    for (size_t i = 0; i < CONVERT_STAGES; i++) {
+        end->stage_ms[i] = 1e3 * work.result.stage_s[i];
+    }
+    end->load_ms = work.load_ms;
+    end->instances = work.result.instances;
+    int said = say(worker, &message, err);
+    return said == 0 && r == SCTD_EDEVICE ? sctd_error(err, SCTD_EDEVICE, "%s", why.text) : said;
+}
+
+static int serve(struct worker *worker, const volatile sig_atomic_t *stop, struct sctd_error *err)
+{
+    while (*stop == 0) {
+        sctd_auto(json_freep) struct json *json = NULL;
+        struct worker_message message;
+        int r = frame_wait(&worker->parent, POLL_MS, &json, err);
+        if (r == FRAME_MORE) {
+            continue;
+        }
+        if (r == FRAME_END) {
+            return 0;
+        }
+        if (r == 0) {
+            r = worker_messages_read(&message, json, err);
+        }
+        const int list_fd = frame_take_fd(&worker->parent);
+        if (r == 0 && (message.type != WORKER_JOB || list_fd < 0)) {
+            r = sctd_error(err, SCTD_EDATA, "the parent sent no job");
+        }
+        if (r == 0) {
+            r = do_job(worker, &message.job, list_fd, err);
+        }
+        if (list_fd >= 0) {
+            (void)close(list_fd);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    return 0;
+}
+
+int worker_run(int frame_fd, const volatile sig_atomic_t *stop, struct sctd_error *err)
+{
+    const struct worker_message ready = {.type = WORKER_READY};
+    struct worker worker = {.fd = frame_fd};
+    frame_reader_init(&worker.parent, frame_fd);
+    int r = say(&worker, &ready, err);
+    if (r == 0) {
+        r = serve(&worker, stop, err);
+    }
+    convert_engine_close(&worker.engine);
+    frame_reader_fini(&worker.parent);
+    return r;
+}

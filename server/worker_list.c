@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/worker_list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "dicom/uid.h"
+#include "engine/base/attr.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "server/spool.h"
+
+enum { BYTES_MAX = 32 << 20, LINES_MAX = 1 << 18 };
+
+void worker_list_fini(struct worker_list *list)
+{
+    for (size_t i = 0; i < list->n_files; i++) {
+        free(list->file[i]);
+    }
+    free((void *)list->file);
+    free(list->uid);
+    *list = (struct worker_list){.n_uids = 0};
+}
+
+static int write_all(int fd, const char *bytes, size_t size, struct sctd_error *err)
+{
+    while (size > 0) {
+        const ssize_t n = write(fd, bytes, size);
+        if (n <= 0) {
+            return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
+        }
+        bytes += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+int worker_list_write(int *ret_fd, const struct worker_list *list, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(BYTES_MAX);
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < list->n_uids; i++) {
+        r = sctd_buf_printf(&text, err, "U %s\n", list->uid[i]);
+    }
+    for (size_t i = 0; r == 0 && i < list->n_files; i++) {
+        r = sctd_buf_printf(&text, err, "F %s\n", list->file[i]);
+    }
+    if (r < 0) {
+        return r;
+    }
+    const int fd = memfd_create("sctd-job", MFD_CLOEXEC);
+    if (fd < 0) {
+        return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
+    }
+    r = write_all(fd, sctd_buf_get_text(&text), text.size, err);
+    if (r < 0) {
+        (void)close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int read_all(struct sctd_buf *buf, int fd, struct sctd_error *err)
+{
+    char piece[1 << 14];
+    off_t at = 0;
+    for (;;) {
+        const ssize_t n = pread(fd, piece, sizeof piece, at);
+        if (n < 0) {
+            return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
+        }
+        if (n == 0) {
+            return 0;
+        }
+        int r = sctd_buf_append(buf, piece, (size_t)n, err);
+        if (r < 0) {
+            return r;
+        }
+        at += n;
+    }
+}
+
+static int add_line(struct worker_list *list, const char *line, struct sctd_error *err)
+{
+    const char *value = line + 2;
+    if (line[0] == 'U' && line[1] == ' ' && dicom_uid_is_valid(value)) {
+        (void)snprintf(list->uid[list->n_uids++], DICOM_UID_SIZE, "%s", value);
+        return 0;
+    }
+    if (line[0] == 'F' && line[1] == ' ' && spool_is_name(value)) {
+        char *file = strdup(value);
+        if (file == NULL) {
+            return sctd_error(err, SCTD_ENOMEM, "a job's list");
+        }
+        list->file[list->n_files++] = file;
+        return 0;
+    }
+    return sctd_error(err, SCTD_EDATA, "a job's list has a line that is no UID and no file");
+}
+
+static int split(struct worker_list *list, char *text, size_t lines, struct sctd_error *err)
+{
+    list->uid = calloc(lines + 1, sizeof *list->uid);
+    list->file = (char **)calloc(lines + 1, sizeof *list->file);
+    if (list->uid == NULL || list->file == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a job's list");
+    }
+    int r = 0;
+    for (char *end = strchr(text, '\n'); r == 0 && end != NULL; end = strchr(text, '\n')) {
+        *end = '\0';
+        r = strlen(text) > 2 ? add_line(list, text, err)
+                             : sctd_error(err, SCTD_EDATA, "a job's list has an empty line");
+        text = end + 1;
+    }
+    return r;
+}
+
+int worker_list_read(struct worker_list *ret_list, int fd, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(BYTES_MAX);
+    sctd_auto(worker_list_fini) struct worker_list list = {.n_uids = 0};
+    int r = read_all(&text, fd, err);
+    if (r < 0) {
+        return r;
+    }
+    size_t lines = 0;
+    for (size_t i = 0; i < text.size; i++) {
+        lines += text.data[i] == '\n' ? 1 : 0;
+    }
+    if (lines == 0 || lines > LINES_MAX) {
+        return sctd_error(err, SCTD_EDATA, "a job's list has %zu lines", lines);
+    }
+    r = split(&list, text.data, lines, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_list = list;
+    list = (struct worker_list){.n_uids = 0};
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/worker_messages.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/message.h"
+#include "server/record.h"
+
+#define FIELD(kind, member) RECORD_FIELD(RECORD_##kind, struct worker_message, member, #member)
+#define COUNT(table)        (sizeof(table) / sizeof(table)[0])
+
+static const struct record_field job_fields[] = {
+    FIELD(I64, job.job_id),
+    FIELD(I32, job.attempt),
+    FIELD(RAW, job.model_dir),
+    FIELD(RAW, job.spool),
+    FIELD(RAW, job.results),
+    FIELD(TEXT, job.model_sha256),
+    FIELD(TEXT, job.precision),
+    FIELD(I32, job.threads),
+    FIELD(I32, job.batch),
+    FIELD(TEXT, job.source_series_uid),
+    FIELD(TEXT, job.series_uid),
+    FIELD(TEXT, job.select),
+    FIELD(BOOL, job.axial),
+    FIELD(TEXT, job.series_description),
+    FIELD(I32, job.series_number_offset),
+    FIELD(I32, job.rescale_intercept),
+};
+
+static const struct record_field stage_fields[] = {
+    FIELD(TEXT, stage.stage),
+    FIELD(I64, stage.done),
+    FIELD(I64, stage.total),
+};
+
+static const struct record_field output_fields[] = {
+    FIELD(TEXT, output.sop_uid), FIELD(TEXT, output.sop_class_uid), FIELD(TEXT, output.file),
+    FIELD(I64, output.size),     FIELD(BYTES, output.sha256),
+};
+
+static const struct record_field end_fields[] = {
+    FIELD(I32, end.outcome),        FIELD(TEXT, end.reason),        FIELD(DOUBLE, end.stage_ms[0]),
+    FIELD(DOUBLE, end.stage_ms[1]), FIELD(DOUBLE, end.stage_ms[2]), FIELD(DOUBLE, end.stage_ms[3]),
+    FIELD(DOUBLE, end.load_ms),     FIELD(I32, end.instances),
+};
+
+static const struct message_type types[] = {
+    [WORKER_READY] = {"ready", {NULL, 0}},
+    [WORKER_JOB] = {"job", {job_fields, COUNT(job_fields)}},
+    [WORKER_STAGE] = {"stage", {stage_fields, COUNT(stage_fields)}},
+    [WORKER_OUTPUT] = {"output", {output_fields, COUNT(output_fields)}},
+    [WORKER_END] = {"end", {end_fields, COUNT(end_fields)}},
+};
+
+int worker_messages_send(int fd, const struct worker_message *message, int passed_fd,
+                         int timeout_ms, struct sctd_error *err)
+{
+    return message_send(fd, &types[message->type], message, passed_fd, timeout_ms, err);
+}
+
+int worker_messages_read(struct worker_message *ret_message, const struct json *json,
+                         struct sctd_error *err)
+{
+    size_t type = 0;
+    struct worker_message message = {.type = WORKER_READY};
+    int r = message_read(&message, &type, types, COUNT(types), json, err);
+    if (r < 0) {
+        return r;
+    }
+    message.type = (enum worker_type)type;
+    if (message.type == WORKER_END &&
+        (message.end.outcome < 0 || message.end.outcome >= WORKER_OUTCOMES)) {
+        return sctd_error(err, SCTD_EDATA, "outcome %d", message.end.outcome);
+    }
+    *ret_message = message;
+    return 0;
+}

@@ -1,0 +1,99 @@
+/*
+ * worker_messages.h - what the parent and a worker say to each other (frame.h).
+ *
+ *     worker: ready    it has started and waits for a job
+ *     parent: job      what to make of what; with the lists of UIDs and files as a file (worker_list.h)
+ *     worker: stage    how far it is; at least one in every silence_ms, or it is taken for dead
+ *     worker: output   one instance that it has written, in the order in which they are to be sent
+ *     worker: end      what became of the job; then it waits for the next one
+ *
+ * Thread safety: pure functions.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dicom/source.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/sha256.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+    WORKER_NAME_SIZE = 17,
+    WORKER_STAGE_SIZE = 33,
+    WORKER_SELECT_SIZE = 1345, /* at most 16 conditions of 83 characters, by line feeds */
+    WORKER_FILE_SIZE = 129,    /* below the results' folder */
+    WORKER_REASON_SIZE = 241,
+};
+
+struct worker_job {
+    int64_t job_id;
+    int32_t attempt;
+    char model_dir[SCTD_PATH_MAX], spool[SCTD_PATH_MAX], results[SCTD_PATH_MAX];
+    char model_sha256[SHA256_HEX_SIZE]; /* that the job was made for */
+    char precision[WORKER_NAME_SIZE];
+    int32_t threads, batch;
+    char source_series_uid[DICOM_UID_SIZE], series_uid[DICOM_UID_SIZE];
+    char select[WORKER_SELECT_SIZE];
+    bool axial;
+    char series_description[257]; /* "": the default */
+    int32_t series_number_offset, rescale_intercept;
+};
+
+struct worker_stage {
+    char stage[WORKER_STAGE_SIZE];
+    int64_t done, total;
+};
+
+struct worker_output {
+    char sop_uid[DICOM_UID_SIZE], sop_class_uid[DICOM_UID_SIZE];
+    char file[WORKER_FILE_SIZE];
+    int64_t size;
+    unsigned char sha256[SHA256_SIZE];
+};
+
+enum worker_outcome {
+    WORKER_DONE,
+    WORKER_FAILED,  /* may pass */
+    WORKER_REFUSED, /* the input is no good */
+    WORKER_BROKEN,  /* the process must be replaced; may pass */
+    WORKER_OUTCOMES
+};
+
+struct worker_end {
+    int32_t outcome; /* enum worker_outcome */
+    char reason[WORKER_REASON_SIZE];
+    double stage_ms[4]; /* as enum convert_stage */
+    double load_ms;
+    int32_t instances;
+};
+
+enum worker_type { WORKER_READY, WORKER_JOB, WORKER_STAGE, WORKER_OUTPUT, WORKER_END };
+
+struct worker_message {
+    enum worker_type type;
+    union { /* as the type says; READY has nothing */
+        struct worker_job job;
+        struct worker_stage stage;
+        struct worker_output output;
+        struct worker_end end;
+    };
+};
+
+/* Send one; passed_fd and timeout_ms as frame_send.  Errors: as frame_send, SCTD_ENOMEM. */
+SCTD_NODISCARD int worker_messages_send(int fd, const struct worker_message *message, int passed_fd,
+                                        int timeout_ms, struct sctd_error *err);
+/* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit). */
+SCTD_NODISCARD int worker_messages_read(struct worker_message *ret_message, const struct json *json,
+                                        struct sctd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
