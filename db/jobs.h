@@ -48,7 +48,8 @@ struct db_job_spec {
     size_t n_outputs;                /* 1 ... DB_OUTPUTS_MAX */
     const char *const *destinations; /* [n_destinations] names; none: the result is only kept */
     size_t n_destinations;
-    bool commitment; /* delivered means: its storage is committed */
+    bool commitment;           /* delivered means: its storage is committed */
+    const bool *no_commitment; /* [n_destinations] not at these; NULL: at all */
 };
 
 struct db_completion {

@@ -151,7 +151,9 @@ static int add_delivery(struct db *db, const struct db_now *now, int64_t job_id,
     sql_bind_int(s, job_id);
     sql_bind_text(s, spec->destinations[i]);
     sql_bind_int(s, spec->priority);
-    sql_bind_int(s, spec->commitment ? 1 : 0);
+    const bool wanted =
+        spec->commitment && (spec->no_commitment == NULL || !spec->no_commitment[i]);
+    sql_bind_int(s, wanted ? 1 : 0);
     sql_bind_int(s, now->wall_ms);
     return sql_finish(s, err);
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "dicom/scan.h"
@@ -22,16 +23,18 @@
 #include "server/convert.h"
 #include "server/convert_engine.h"
 #include "server/frame.h"
+#include "server/parameters.h"
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
 
-enum { SELECTORS_MAX = 16, SEND_TIMEOUT_MS = 10000, STAGE_INTERVAL_MS = 1000, POLL_MS = 1000 };
+enum { SEND_TIMEOUT_MS = 10000, STAGE_INTERVAL_MS = 1000, POLL_MS = 1000 };
 
 struct worker {
     int fd;
     struct frame_reader parent;
     struct convert_engine engine; /* engine.engine NULL: none is loaded */
     struct worker_job loaded;     /* that it was loaded for */
+    char precision[17];           /* with which */
 };
 
 /* One job on its way. */
@@ -41,8 +44,9 @@ struct work {
     struct worker_list list;
     char **path; /* [n_files], owned */
     struct dicom_scan *scan;
-    struct dicom_selector selector[SELECTORS_MAX];
-    size_t n_selectors;
+    struct parameters parameters;
+    struct dicom_selector selector[PARAMETERS_SELECT_MAX];
+    struct convert_options options;
     struct convert_result result;
     double load_ms;
     int64_t said_ms; /* when the parent last heard of it */
@@ -87,12 +91,13 @@ static void on_progress(void *arg, enum convert_stage stage, int64_t done, int64
 
 /* The model */
 
-static bool is_loaded(const struct worker *worker, const struct worker_job *job)
+static bool is_loaded(const struct worker *worker, const struct worker_job *job,
+                      const char *precision)
 {
     const struct worker_job *loaded = &worker->loaded;
     return worker->engine.engine != NULL && strcmp(loaded->model_dir, job->model_dir) == 0 &&
            strcmp(loaded->model_sha256, job->model_sha256) == 0 &&
-           strcmp(loaded->precision, job->precision) == 0 && loaded->threads == job->threads &&
+           strcmp(worker->precision, precision) == 0 && loaded->threads == job->threads &&
            loaded->batch == job->batch;
 }
 
@@ -100,19 +105,20 @@ static int load(struct work *work, struct sctd_error *err)
 {
     struct worker *worker = work->worker;
     const struct worker_job *job = work->job;
-    if (is_loaded(worker, job)) {
+    if (is_loaded(worker, job, work->parameters.precision)) {
         return 0;
     }
     say_stage(work, "load", 0, 1);
     const double start_s = sctd_now_s();
     const struct engine_options options = {
-        .precision = job->precision, .threads = job->threads, .batch = job->batch};
+        .precision = work->parameters.precision, .threads = job->threads, .batch = job->batch};
     convert_engine_close(&worker->engine);
     int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
     if (r < 0) {
         return r;
     }
     worker->loaded = *job;
+    memcpy(worker->precision, work->parameters.precision, sizeof worker->precision);
     work->load_ms = 1e3 * (sctd_now_s() - start_s);
     const char *is = worker->engine.network.manifest->weights_sha256;
     if (strcmp(is, job->model_sha256) != 0) {
@@ -127,20 +133,15 @@ static int load(struct work *work, struct sctd_error *err)
 
 /* The source */
 
-static int read_selectors(struct work *work, struct sctd_error *err)
+/* What the job is, from the texts that say so. */
+static int read_job(struct work *work, int list_fd, struct sctd_error *err)
 {
-    char text[WORKER_SELECT_SIZE];
-    char *rest = text;
-    (void)snprintf(text, sizeof text, "%s", work->job->select);
-    int r = 0;
-    for (char *word = strsep(&rest, "\n"); r == 0 && word != NULL; word = strsep(&rest, "\n")) {
-        if (*word == '\0') {
-            continue;
-        }
-        if (work->n_selectors == SELECTORS_MAX) {
-            return sctd_error(err, SCTD_EINVAL, "more than %d conditions in select", SELECTORS_MAX);
-        }
-        r = dicom_selector_parse(&work->selector[work->n_selectors++], word, err);
+    int r = worker_list_read(&work->list, list_fd, err);
+    if (r == 0) {
+        r = parameters_read(&work->parameters, work->job->parameters, err);
+    }
+    if (r == 0) {
+        r = parameters_to_options(&work->options, work->selector, &work->parameters, err);
     }
     return r;
 }
@@ -249,19 +250,10 @@ static int convert(struct work *work, struct sctd_error *err)
         .instance_uid = (const char(*)[DICOM_UID_SIZE])work->list.uid,
         .n = (int32_t)work->list.n_uids,
     };
-    const struct convert_options options = {
-        .selector = work->selector,
-        .n_selectors = work->n_selectors,
-        .grid = job->axial ? CONVERT_GRID_AXIAL : CONVERT_GRID_SOURCE,
-        .sct = {.series_description =
-                    job->series_description[0] == '\0' ? NULL : job->series_description,
-                .series_number_offset = job->series_number_offset,
-                .rescale_intercept = job->rescale_intercept},
-    };
     const struct convert_job convert_job = {
         .scan = work->scan,
         .network = &work->worker->engine.network,
-        .options = &options,
+        .options = &work->options,
         .uids = &uids,
         .output = job->results,
         .on_progress = on_progress,
@@ -273,12 +265,12 @@ static int convert(struct work *work, struct sctd_error *err)
 static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
 {
     say_stage(work, "start", 0, 1);
-    int r = worker_list_read(&work->list, list_fd, err);
-    if (r == 0) {
-        r = read_selectors(work, err);
-    }
+    int r = read_job(work, list_fd, err);
     if (r == 0) {
         r = load(work, err);
+    }
+    if (r == 0) {
+        r = parameters_check(&work->parameters, work->worker->engine.network.manifest, err);
     }
     if (r == 0) {
         r = scan(work, err);
@@ -308,6 +300,19 @@ static enum worker_outcome outcome_of(int r)
     }
 }
 
+/* Address space; weights that are mapped count too. */
+static void limit_memory(int32_t mib)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    if (mib > 0) { /* sanitizers reserve terabytes */
+        const struct rlimit limit = {(rlim_t)mib << 20, RLIM_INFINITY};
+        (void)setrlimit(RLIMIT_AS, &limit);
+    }
+#else
+    (void)mib;
+#endif
+}
+
 static int do_job(struct worker *worker, const struct worker_job *job, int list_fd,
                   struct sctd_error *err)
 {
@@ -315,6 +320,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     struct worker_message message = {.type = WORKER_END};
     struct worker_end *end = &message.end;
     sctd_auto(work_fini) struct work work = {.worker = worker, .job = job, .said = CONVERT_STAGES};
+    limit_memory(job->memory_mib);
     const int r = do_steps(&work, list_fd, &why);
     end->outcome = outcome_of(r);
     if (r == CONVERT_REFUSED) {

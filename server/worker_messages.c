@@ -19,16 +19,12 @@ static const struct record_field job_fields[] = {
     FIELD(RAW, job.spool),
     FIELD(RAW, job.results),
     FIELD(TEXT, job.model_sha256),
-    FIELD(TEXT, job.precision),
+    FIELD(TEXT, job.parameters),
     FIELD(I32, job.threads),
     FIELD(I32, job.batch),
+    FIELD(I32, job.memory_mib),
     FIELD(TEXT, job.source_series_uid),
     FIELD(TEXT, job.series_uid),
-    FIELD(TEXT, job.select),
-    FIELD(BOOL, job.axial),
-    FIELD(TEXT, job.series_description),
-    FIELD(I32, job.series_number_offset),
-    FIELD(I32, job.rescale_intercept),
 };
 
 static const struct record_field stage_fields[] = {

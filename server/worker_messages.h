@@ -12,7 +12,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "dicom/source.h"
@@ -26,10 +25,9 @@ extern "C" {
 #endif
 
 enum {
-    WORKER_NAME_SIZE = 17,
     WORKER_STAGE_SIZE = 33,
-    WORKER_SELECT_SIZE = 1345, /* at most 16 conditions of 83 characters, by line feeds */
-    WORKER_FILE_SIZE = 129,    /* below the results' folder */
+    WORKER_PARAMETERS_SIZE = 2049,
+    WORKER_FILE_SIZE = 129, /* below the results' folder */
     WORKER_REASON_SIZE = 241,
 };
 
@@ -37,14 +35,10 @@ struct worker_job {
     int64_t job_id;
     int32_t attempt;
     char model_dir[SCTD_PATH_MAX], spool[SCTD_PATH_MAX], results[SCTD_PATH_MAX];
-    char model_sha256[SHA256_HEX_SIZE]; /* that the job was made for */
-    char precision[WORKER_NAME_SIZE];
-    int32_t threads, batch;
+    char model_sha256[SHA256_HEX_SIZE];      /* that the job was made for */
+    char parameters[WORKER_PARAMETERS_SIZE]; /* parameters.h */
+    int32_t threads, batch, memory_mib;
     char source_series_uid[DICOM_UID_SIZE], series_uid[DICOM_UID_SIZE];
-    char select[WORKER_SELECT_SIZE];
-    bool axial;
-    char series_description[257]; /* "": the default */
-    int32_t series_number_offset, rescale_intercept;
 };
 
 struct worker_stage {

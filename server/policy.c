@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/policy.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/instances.h"
+#include "dicom/sct_writer.h"
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/engine.h"
+#include "server/config.h"
+#include "server/rules.h"
+
+enum { PRIORITY_MIDDLE = 5, PRIORITY_LAST = 9, PRIORITY_STEP = 20 };
+
+void policy_free(struct policy *policy)
+{
+    if (policy != NULL) {
+        config_free(policy->config);
+        free(policy->model);
+        free(policy);
+    }
+}
+
+static int load_model(struct policy_model *model, const struct config *config,
+                      const struct config_rule *rule, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    int r = model_resolve(model->dir, config->models_dir, rule->model, err);
+    if (r == 0) {
+        r = sctd_path_join(path, model->dir, "manifest.json", err);
+    }
+    if (r == 0) {
+        r = manifest_read(&model->manifest, path, err);
+    }
+    if (r < 0) {
+        sctd_error_prefix(err, "rule \"%.64s\"", rule->name);
+    }
+    return r;
+}
+
+int policy_load(struct policy **ret_policy, const char *path, struct sctd_error *err)
+{
+    sctd_auto(policy_freep) struct policy *policy = calloc(1, sizeof *policy);
+    if (policy == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a configuration");
+    }
+    int r = config_load(&policy->config, path, err);
+    if (r < 0) {
+        return r;
+    }
+    const struct config *config = policy->config;
+    policy->model = calloc(config->rules_count + 1, sizeof *policy->model);
+    if (policy->model == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "the models of %u rules", config->rules_count);
+    }
+    for (uint32_t i = 0; r == 0 && i < config->rules_count; i++) {
+        if (!config->rules[i].ignore) {
+            r = load_model(&policy->model[i], config, &config->rules[i], err);
+        }
+    }
+    if (r == 0) {
+        *ret_policy = sctd_steal(&policy);
+    }
+    return r;
+}
+
+void policy_decide(const struct policy *policy, const struct db_series *series, int32_t frames,
+                   struct policy_decision *ret_decision)
+{
+    const struct config *config = policy->config;
+    struct policy_decision *d = ret_decision;
+    *d = (struct policy_decision){.verdict = POLICY_IGNORE};
+    if (strcmp(series->manufacturer, SCT_MANUFACTURER) == 0) {
+        (void)snprintf(d->reason, sizeof d->reason, "an sCT of ours is never a source");
+        return;
+    }
+    const struct rules_subject subject = {
+        .modality = series->modality,
+        .calling_ae_title = series->calling_ae,
+        .station_name = series->station,
+        .manufacturer = series->manufacturer,
+        .series_description = series->series_description,
+        .body_part_examined = series->body_part,
+        .image_type = series->image_type,
+        .slices = frames,
+    };
+    const struct config_rule *rule = rules_find(config, &subject);
+    if (rule == NULL) {
+        (void)snprintf(d->reason, sizeof d->reason,
+                       "no rule holds: see sctd rules test --input DIR");
+    } else if (rule->ignore) {
+        (void)snprintf(d->reason, sizeof d->reason, "rule \"%s\" ignores it", rule->name);
+    } else {
+        (void)snprintf(d->reason, sizeof d->reason, "rule \"%s\"", rule->name);
+        d->verdict = POLICY_CONVERT;
+        d->rule = rule;
+        d->model = &policy->model[rule - config->rules];
+    }
+}
+
+int32_t policy_priority(const struct config_rule *rule)
+{
+    const int32_t priority = PRIORITY_MIDDLE - rule->priority / PRIORITY_STEP;
+    return priority < 0 ? 0 : priority > PRIORITY_LAST ? PRIORITY_LAST : priority;
+}

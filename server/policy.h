@@ -1,0 +1,63 @@
+/*
+ * policy.h - a configuration whose models are known to be there, and what it makes of a series.
+ *
+ * Thread safety: immutable once loaded.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+
+#include "db/instances.h"
+#include "engine/base/error.h"
+#include "engine/engine.h"
+#include "server/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct policy_model {
+    char dir[4096]; /* "": the rule ignores */
+    struct manifest manifest;
+};
+
+struct policy {
+    struct config *config;      /* owned */
+    struct policy_model *model; /* [config->rules_count], owned */
+};
+
+/*
+ * Read the configuration and the manifest of every rule's model.  *ret_policy: the caller frees it.
+ * Errors: those of config_load, model_resolve and manifest_read, naming the rule.
+ */
+SCTD_NODISCARD int policy_load(struct policy **ret_policy, const char *path,
+                               struct sctd_error *err);
+void policy_free(struct policy *policy); /* NULL is a no-op */
+static inline void policy_freep(struct policy **policy)
+{
+    policy_free(*policy);
+}
+
+enum policy_verdict {
+    POLICY_CONVERT,
+    POLICY_IGNORE, /* a rule says so, none holds, or it is our own */
+};
+
+struct policy_decision {
+    enum policy_verdict verdict;
+    const struct config_rule *rule;   /* CONVERT */
+    const struct policy_model *model; /* CONVERT */
+    char reason[DB_REASON_SIZE];
+};
+
+/* What becomes of a series of so many frames. */
+void policy_decide(const struct policy *policy, const struct db_series *series, int32_t frames,
+                   struct policy_decision *ret_decision);
+
+/* 0 is the first in the job store; 100 the first in the configuration. */
+int32_t policy_priority(const struct config_rule *rule);
+
+#ifdef __cplusplus
+}
+#endif
