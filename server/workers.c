@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/workers.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/rng.h"
+#include "engine/engine.h"
+#include "server/child.h"
+#include "server/log.h"
+#include "server/worker.h"
+#include "server/worker_list.h"
+#include "server/worker_messages.h"
+
+enum {
+    SLOTS_MAX = 64,
+    LEASE_MS = 60000,
+    HEARTBEAT_MS = 10000,
+    START_MS = 20000,
+    BACKOFF_MS = 1000, /* after a death, doubling */
+    BACKOFF_MAX_MS = 60000,
+    SEND_MS = 1000,
+};
+
+struct slot {
+    struct workers *all;
+    int number;
+    struct child *child;             /* NULL: none */
+    bool is_ready, is_busy, is_lost; /* lost: the job is another's, or nobody's, by now */
+    int deaths;                      /* in a row */
+    int64_t not_before_ms;           /* lease clock */
+    struct db_job job;
+    struct worker_message message; /* the job */
+    int list_fd;                   /* -1: handed over */
+    struct worker_stage stage;     /* that it said last */
+    int64_t heartbeat_ms, deadline_ms;
+    struct worker_output *output; /* [n_outputs] */
+    size_t n_outputs, capacity;
+};
+
+struct workers {
+    struct workers_options options;
+    struct workers_hooks hooks;
+    uv_timer_t timer, drain;
+    bool is_draining, is_freed;
+    int open_handles;
+    struct sctd_rng rng;
+    struct slot *slot;
+    int n;
+};
+
+static void kick(struct workers *all);
+
+static struct db_now now(void)
+{
+    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
+    return now;
+}
+
+static struct db_retry retry_of(struct workers *all)
+{
+    return db_retry_default((double)sctd_rng_uniform(&all->rng));
+}
+
+/* What the store says when it cannot keep something: it ends the process if that may not be so. */
+static void bear(struct workers *all, const struct sctd_error *err)
+{
+    LOG_ERROR("job-store", log_text("reason", err->text));
+    if (db_is_failed(all->options.db)) {
+        all->hooks.failed(all->hooks.arg, err->text);
+    }
+}
+
+/* The end of an attempt */
+
+static void forget_job(struct slot *slot)
+{
+    free(slot->output);
+    slot->output = NULL;
+    slot->n_outputs = slot->capacity = 0;
+    if (slot->list_fd >= 0) {
+        (void)close(slot->list_fd);
+        slot->list_fd = -1;
+    }
+    slot->is_busy = slot->is_lost = false;
+}
+
+static int list_outputs(const struct slot *slot, struct db_output **ret_outputs,
+                        struct sctd_error *err)
+{
+    struct db_output *outputs = calloc(slot->n_outputs + 1, sizeof *outputs);
+    if (outputs == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "%zu outputs", slot->n_outputs);
+    }
+    for (size_t i = 0; i < slot->n_outputs; i++) {
+        const struct worker_output *from = &slot->output[i];
+        outputs[i] = (struct db_output){.sop_uid = from->sop_uid,
+                                        .sop_class_uid = from->sop_class_uid,
+                                        .file = from->file,
+                                        .size = from->size};
+        memcpy(outputs[i].sha256, from->sha256, sizeof outputs[i].sha256);
+    }
+    *ret_outputs = outputs;
+    return 0;
+}
+
+static int try_finish(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
+{
+    const struct db_now at = now();
+    const struct db_retry retry = retry_of(slot->all);
+    struct db_output *outputs = NULL;
+    int r = 0;
+    if (result->work == DB_WORK_DONE) {
+        r = list_outputs(slot, &outputs, err);
+        result->output = outputs;
+        result->n_outputs = slot->n_outputs;
+    }
+    if (r == 0) {
+        r = db_job_finish(slot->all->options.db, &at, db_job_token(&slot->job), result, &retry,
+                          err);
+    }
+    free(outputs);
+    return r;
+}
+
+static const char *work_name(enum db_work work)
+{
+    static const char *const names[] = {[DB_WORK_DONE] = "done",
+                                        [DB_WORK_FAILED] = "failed",
+                                        [DB_WORK_REFUSED] = "refused",
+                                        [DB_WORK_DIED] = "died",
+                                        [DB_WORK_RELEASED] = "released"};
+    return names[work];
+}
+
+static void finish(struct slot *slot, enum db_work work, const char *reason, const char *detail)
+{
+    struct workers *all = slot->all;
+    const int64_t job_id = slot->job.id;
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_work_result result = {.work = work, .reason = reason, .detail = detail};
+    int r = slot->is_lost ? DB_LOST : try_finish(slot, &result, &err);
+    if (r == SCTD_EINVAL) { /* what it made is not what was decided */
+        struct sctd_error why = err;
+        result = (struct db_work_result){.work = DB_WORK_REFUSED, .reason = why.text};
+        r = try_finish(slot, &result, &err);
+    }
+    LOG(work == DB_WORK_DONE || work == DB_WORK_RELEASED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+        "job-attempt", log_number("job", job_id), log_number("attempt", slot->job.attempt),
+        log_text("result", r == DB_LOST ? "lost" : work_name(result.work)),
+        log_text("reason", result.reason), log_text("detail", result.detail));
+    if (r < 0) {
+        bear(all, &err); /* the lease ends by itself, and the job is taken again */
+    }
+    forget_job(slot);
+    all->hooks.finished(all->hooks.arg, job_id);
+}
+
+/* What a worker says */
+
+static void heartbeat(struct slot *slot)
+{
+    const struct db_now at = now();
+    struct sctd_error err = {.code = SCTD_OK};
+    int r = db_job_heartbeat(slot->all->options.db, &at, db_job_token(&slot->job), LEASE_MS,
+                             slot->stage.stage, &err);
+    slot->heartbeat_ms = at.lease_ms;
+    if (r == DB_LOST) {
+        slot->is_lost = true;
+        child_kill(slot->child);
+    } else if (r < 0) {
+        bear(slot->all, &err);
+    }
+}
+
+static void arm(struct slot *slot)
+{
+    const int64_t silence_ms = slot->all->options.silence_ms;
+    const int64_t rest_ms = slot->deadline_ms - sctd_boot_ms();
+    const int64_t ms = rest_ms < silence_ms ? rest_ms : silence_ms;
+    child_set_deadline(slot->child, ms > 0 ? (int)ms : 0);
+}
+
+static void on_stage(struct slot *slot, const struct worker_stage *stage)
+{
+    const bool is_new = strcmp(stage->stage, slot->stage.stage) != 0;
+    slot->stage = *stage;
+    if (is_new || sctd_boot_ms() - slot->heartbeat_ms >= HEARTBEAT_MS) {
+        heartbeat(slot);
+    }
+}
+
+static bool on_output(struct slot *slot, const struct worker_output *output)
+{
+    if (slot->n_outputs == slot->capacity) {
+        const size_t capacity = slot->capacity == 0 ? 256 : 2 * slot->capacity;
+        struct worker_output *grown =
+            capacity > DB_OUTPUTS_MAX * 2 ? NULL : realloc(slot->output, capacity * sizeof *grown);
+        if (grown == NULL) {
+            return false;
+        }
+        slot->output = grown;
+        slot->capacity = capacity;
+    }
+    slot->output[slot->n_outputs++] = *output;
+    return true;
+}
+
+static void on_end(struct slot *slot, const struct worker_end *end)
+{
+    static const enum db_work works[] = {[WORKER_DONE] = DB_WORK_DONE,
+                                         [WORKER_FAILED] = DB_WORK_FAILED,
+                                         [WORKER_REFUSED] = DB_WORK_REFUSED,
+                                         [WORKER_BROKEN] = DB_WORK_FAILED};
+    char detail[DB_DETAIL_SIZE];
+    (void)snprintf(detail, sizeof detail,
+                   "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, write %.0f ms",
+                   end->load_ms, end->stage_ms[0], end->stage_ms[1], end->stage_ms[2],
+                   end->stage_ms[3]);
+    child_set_deadline(slot->child, end->outcome == WORKER_BROKEN ? 0 : -1);
+    slot->deaths = 0;
+    finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
+}
+
+static void hand_over(struct slot *slot)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    int r = worker_messages_send(child_get_fd(slot->child), &slot->message, slot->list_fd, SEND_MS,
+                                 &err);
+    (void)close(slot->list_fd);
+    slot->list_fd = -1;
+    if (r < 0) {
+        child_kill(slot->child);
+    } else {
+        arm(slot);
+    }
+}
+
+static bool on_message(void *arg, const struct json *json)
+{
+    struct slot *slot = arg;
+    struct sctd_error err = {.code = SCTD_OK};
+    struct worker_message message;
+    if (worker_messages_read(&message, json, &err) < 0) {
+        return false;
+    }
+    if (message.type == WORKER_READY && !slot->is_ready) {
+        slot->is_ready = true;
+        child_set_deadline(slot->child, -1);
+        if (slot->is_busy) {
+            hand_over(slot);
+        }
+        return true;
+    }
+    if (!slot->is_ready || !slot->is_busy || slot->list_fd >= 0) {
+        return false;
+    }
+    if (message.type == WORKER_STAGE) {
+        arm(slot);
+        on_stage(slot, &message.stage);
+        return true;
+    }
+    if (message.type == WORKER_OUTPUT) {
+        arm(slot);
+        return on_output(slot, &message.output);
+    }
+    if (message.type == WORKER_END) {
+        on_end(slot, &message.end);
+        if (slot->all->is_draining) {
+            child_kill(slot->child);
+        } else {
+            kick(slot->all);
+        }
+        return true;
+    }
+    return false;
+}
+
+static void free_if_closed(struct workers *all)
+{
+    if (!all->is_freed || all->open_handles > 0) {
+        return;
+    }
+    for (int i = 0; i < all->n; i++) {
+        if (all->slot[i].child != NULL) {
+            return;
+        }
+    }
+    free(all->slot);
+    free(all);
+}
+
+static void tell_drained(struct workers *all)
+{
+    bool is_any = false;
+    for (int i = 0; i < all->n; i++) {
+        is_any = is_any || all->slot[i].child != NULL;
+    }
+    if (all->is_draining && !is_any && !all->is_freed) {
+        all->hooks.drained(all->hooks.arg);
+    }
+}
+
+static void describe_death(const struct slot *slot, int status, char *reason, size_t reason_size,
+                           char *detail, size_t detail_size)
+{
+    const bool is_late = slot->deadline_ms <= sctd_boot_ms();
+    if (is_late) {
+        (void)snprintf(reason, reason_size, "the job took longer than %d s (workers: timeout_s)",
+                       slot->all->options.workers.timeout_s);
+    } else if (status == SIGKILL) {
+        (void)snprintf(reason, reason_size,
+                       "the worker was killed: silent for too long, or out of memory");
+    } else if (status < 256) {
+        (void)snprintf(reason, reason_size, "the worker died of signal %d (%s)", status,
+                       strsignal(status)); // NOLINT(concurrency-mt-unsafe): the loop's thread
+    } else {
+        (void)snprintf(reason, reason_size, "the worker ended with exit status %d", status >> 8);
+    }
+    (void)snprintf(detail, detail_size, "wait status %d; last heard: %s %" PRId64 " of %" PRId64,
+                   status, slot->stage.stage[0] == '\0' ? "nothing" : slot->stage.stage,
+                   slot->stage.done, slot->stage.total);
+}
+
+static void on_ended(void *arg, int status)
+{
+    struct slot *slot = arg;
+    struct workers *all = slot->all;
+    slot->child = NULL;
+    slot->is_ready = false;
+    if (slot->is_busy) {
+        char reason[DB_REASON_SIZE];
+        char detail[DB_DETAIL_SIZE];
+        describe_death(slot, status, reason, sizeof reason, detail, sizeof detail);
+        if (all->is_draining) {
+            finish(slot, DB_WORK_RELEASED, "the daemon ends", detail);
+        } else {
+            finish(slot, DB_WORK_DIED, reason, detail);
+        }
+    }
+    if (status != 0) {
+        const int shift = slot->deaths < 6 ? slot->deaths : 6;
+        const int64_t wait_ms = (int64_t)BACKOFF_MS << shift;
+        slot->deaths++;
+        slot->not_before_ms =
+            sctd_boot_ms() + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
+    }
+    tell_drained(all);
+    if (!all->is_draining) {
+        kick(all);
+    }
+    free_if_closed(all);
+}
+
+/* The start of an attempt */
+
+static int fill_message(struct slot *slot, struct sctd_error *err)
+{
+    const struct workers_options *o = &slot->all->options;
+    const struct db_job *job = &slot->job;
+    slot->message = (struct worker_message){.type = WORKER_JOB};
+    struct worker_job *m = &slot->message.job;
+    m->job_id = job->id;
+    m->attempt = job->attempt;
+    m->threads = o->workers.threads;
+    m->batch = o->workers.batch;
+    m->memory_mib = o->workers.memory_mib;
+    (void)snprintf(m->spool, sizeof m->spool, "%s", o->spool);
+    (void)snprintf(m->results, sizeof m->results, "%s", o->results);
+    (void)snprintf(m->model_sha256, sizeof m->model_sha256, "%s", job->model_sha256);
+    (void)snprintf(m->parameters, sizeof m->parameters, "%s", job->parameters);
+    (void)snprintf(m->source_series_uid, sizeof m->source_series_uid, "%s", job->series_uid);
+    (void)snprintf(m->series_uid, sizeof m->series_uid, "%s", job->output_series_uid);
+    return model_resolve(m->model_dir, o->models_dir, job->model, err);
+}
+
+static int fill_list(struct slot *slot, struct sctd_error *err)
+{
+    struct db *db = slot->all->options.db;
+    const size_t n_uids = (size_t)slot->job.outputs;
+    sctd_auto(db_member_list_fini) struct db_member_list members = {.n = 0};
+    int r = db_series_members(db, slot->job.series_id, slot->job.revision, &members, err);
+    if (r < 0) {
+        return r;
+    }
+    struct worker_list list = {.uid = calloc(n_uids + 1, sizeof *list.uid), .n_uids = n_uids};
+    list.file = (char **)calloc(members.n + 1, sizeof *list.file);
+    r = list.uid == NULL || list.file == NULL
+            ? sctd_error(err, SCTD_ENOMEM, "a job of %zu files", members.n)
+            : db_job_output_uids(db, slot->job.id, list.uid, n_uids, err);
+    if (r == 0) {
+        for (size_t i = 0; i < members.n; i++) {
+            list.file[list.n_files++] = members.member[i].file;
+        }
+        r = worker_list_write(&slot->list_fd, &list, err);
+    }
+    free(list.uid);
+    free((void *)list.file); /* the texts are the members' */
+    return r;
+}
+
+static int start_child(struct slot *slot, struct sctd_error *err)
+{
+    const struct workers_options *o = &slot->all->options;
+    const struct child_options options = {
+        .loop = o->loop, .program = o->program, .command = "worker"};
+    const struct child_hooks hooks = {.arg = slot, .message = on_message, .ended = on_ended};
+    slot->is_ready = false;
+    int r = child_start(&slot->child, &options, &hooks, err);
+    if (r == 0) {
+        child_set_deadline(slot->child, START_MS);
+    }
+    return r;
+}
+
+static void begin(struct slot *slot)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    slot->is_busy = true;
+    slot->is_lost = false;
+    slot->stage = (struct worker_stage){.done = 0};
+    slot->heartbeat_ms = sctd_boot_ms();
+    slot->deadline_ms = slot->heartbeat_ms + (int64_t)slot->all->options.workers.timeout_s * 1000;
+    LOG_INFO("job-start", log_number("job", slot->job.id), log_number("attempt", slot->job.attempt),
+             log_text("model", slot->job.model), log_number("slot", slot->number));
+    int r = fill_message(slot, &err);
+    r = r < 0 ? r : fill_list(slot, &err);
+    if (r == 0 && slot->child == NULL) {
+        r = start_child(slot, &err);
+    }
+    if (r < 0) {
+        finish(slot, DB_WORK_FAILED, err.text, NULL);
+    } else if (slot->is_ready) {
+        hand_over(slot);
+    }
+}
+
+/* Returns 0 if it has taken a job, DB_NONE if there is none. */
+static int claim(struct slot *slot)
+{
+    struct workers *all = slot->all;
+    char owner[DB_NAME_SIZE];
+    const struct db_now at = now();
+    struct sctd_error err = {.code = SCTD_OK};
+    (void)snprintf(owner, sizeof owner, "%.40s/worker-%d", all->options.node, slot->number);
+    int r = db_job_claim(all->options.db, &at, owner, LEASE_MS, &slot->job, &err);
+    if (r < 0) {
+        bear(all, &err);
+        return DB_NONE;
+    }
+    if (r == 0) {
+        begin(slot);
+    }
+    return r;
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct workers *all = timer->data;
+    const struct db_now at = now();
+    const struct db_retry retry = retry_of(all);
+    struct sctd_error err = {.code = SCTD_OK};
+    int32_t n = 0;
+    if (db_jobs_expire(all->options.db, &at, &retry, &n, &err) < 0) {
+        bear(all, &err);
+    }
+    kick(all);
+}
+
+/* Wake up when the next retry is due, a lease is over, or a slot may start again. */
+static void schedule(struct workers *all, int64_t slot_ms)
+{
+    int64_t next_ms = 0;
+    struct sctd_error err = {.code = SCTD_OK};
+    int r = db_jobs_next(all->options.db, &next_ms, &err);
+    if (r != 0) {
+        next_ms = INT64_MAX;
+    }
+    next_ms = slot_ms < next_ms ? slot_ms : next_ms;
+    if (next_ms == INT64_MAX || all->is_draining) {
+        (void)uv_timer_stop(&all->timer);
+        return;
+    }
+    const int64_t wait_ms = next_ms - sctd_boot_ms();
+    (void)uv_timer_start(&all->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
+}
+
+static void kick(struct workers *all)
+{
+    int64_t slot_ms = INT64_MAX;
+    bool is_idle = false;
+    for (int i = 0; i < all->n && !all->is_draining && !is_idle; i++) {
+        struct slot *slot = &all->slot[i];
+        if (slot->is_busy) {
+            continue;
+        }
+        if (slot->not_before_ms > sctd_boot_ms()) {
+            slot_ms = slot->not_before_ms < slot_ms ? slot->not_before_ms : slot_ms;
+        } else {
+            is_idle = claim(slot) != 0;
+        }
+    }
+    schedule(all, slot_ms);
+}
+
+/* Beginning and end */
+
+int workers_new(struct workers **ret_workers, const struct workers_options *options,
+                const struct workers_hooks *hooks, struct sctd_error *err)
+{
+    const int n = options->workers.slots;
+    if (n < 1 || n > SLOTS_MAX) {
+        return sctd_error(err, SCTD_EINVAL, "workers: slots %d: 1 to %d are possible", n,
+                          SLOTS_MAX);
+    }
+    struct workers *all = calloc(1, sizeof *all);
+    if (all == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "workers");
+    }
+    all->slot = calloc((size_t)n, sizeof *all->slot);
+    if (all->slot == NULL) {
+        free(all);
+        return sctd_error(err, SCTD_ENOMEM, "workers");
+    }
+    all->options = *options;
+    all->hooks = *hooks;
+    all->n = n;
+    if (all->options.silence_ms == 0) {
+        all->options.silence_ms = WORKER_SILENCE_MS;
+    }
+    all->rng.state = (uint64_t)sctd_wall_ms() ^ (uint64_t)getpid();
+    for (int i = 0; i < n; i++) {
+        all->slot[i] = (struct slot){.all = all, .number = i + 1, .list_fd = -1};
+    }
+    (void)uv_timer_init(options->loop, &all->timer);
+    (void)uv_timer_init(options->loop, &all->drain);
+    all->timer.data = all->drain.data = all;
+    all->open_handles = 2;
+    *ret_workers = all;
+    return 0;
+}
+
+void workers_kick(struct workers *workers)
+{
+    kick(workers);
+}
+
+int workers_count_busy(const struct workers *workers)
+{
+    int n = 0;
+    for (int i = 0; i < workers->n; i++) {
+        n += workers->slot[i].is_busy ? 1 : 0;
+    }
+    return n;
+}
+
+static void kill_all(struct workers *all, bool busy_too)
+{
+    for (int i = 0; i < all->n; i++) {
+        struct slot *slot = &all->slot[i];
+        if (slot->child != NULL && (busy_too || !slot->is_busy)) {
+            child_kill(slot->child);
+        }
+    }
+}
+
+static void on_drain_timeout(uv_timer_t *timer)
+{
+    kill_all(timer->data, true);
+}
+
+void workers_drain(struct workers *workers, int grace_ms)
+{
+    if (workers->is_draining) {
+        return;
+    }
+    workers->is_draining = true;
+    (void)uv_timer_stop(&workers->timer);
+    kill_all(workers, false);
+    (void)uv_timer_start(&workers->drain, on_drain_timeout, (uint64_t)grace_ms, 0);
+    tell_drained(workers);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct workers *all = handle->data;
+    all->open_handles--;
+    free_if_closed(all);
+}
+
+void workers_free(struct workers *workers)
+{
+    if (workers == NULL || workers->is_freed) {
+        return;
+    }
+    workers->is_freed = workers->is_draining = true;
+    kill_all(workers, true);
+    uv_close((uv_handle_t *)&workers->timer, on_closed);
+    uv_close((uv_handle_t *)&workers->drain, on_closed);
+}

@@ -1,0 +1,61 @@
+/*
+ * workers.h - the processes that do jobs, one for each slot, from a claim to a result.
+ *
+ * A job is claimed under a lease before a worker hears of it, so that one that kills its worker is counted.  A
+ * worker that dies, hangs or runs for too long costs its job an attempt and nothing else.
+ *
+ * Thread safety: the loop's thread.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+#include "engine/base/error.h"
+#include "server/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uv_loop_s;
+struct workers;
+
+struct workers_hooks {
+    void *arg;
+    void (*finished)(void *arg, int64_t job_id);   /* an attempt ended: its files may be there */
+    void (*failed)(void *arg, const char *reason); /* the job store: end the process */
+    void (*drained)(void *arg);                    /* after workers_drain: none is left */
+};
+
+struct workers_options {
+    struct uv_loop_s *loop;
+    const char *program;         /* the path of sctd */
+    struct db *db;               /* borrowed */
+    const char *node;            /* owners are NODE/worker-N */
+    const char *spool, *results; /* folders */
+    const char *models_dir;
+    struct config_workers workers; /* its texts are not used */
+    int32_t silence_ms;            /* 0: WORKER_SILENCE_MS */
+};
+
+/* The texts must outlive it.  *ret_workers: freed by workers_free.  Errors: SCTD_ENOMEM, SCTD_EINVAL. */
+SCTD_NODISCARD int workers_new(struct workers **ret_workers, const struct workers_options *options,
+                               const struct workers_hooks *hooks, struct sctd_error *err);
+
+/* There may be something to do. */
+void workers_kick(struct workers *workers);
+
+int workers_count_busy(const struct workers *workers);
+
+/* Take no more jobs.  Those on their way have grace_ms; then they are given back. */
+void workers_drain(struct workers *workers, int grace_ms);
+
+/* After `drained`; its handles close as the loop runs on.  NULL is a no-op. */
+void workers_free(struct workers *workers);
+
+#ifdef __cplusplus
+}
+#endif
