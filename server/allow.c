@@ -119,8 +119,8 @@ static bool same_bits(const unsigned char *a, const unsigned char *b, int bits)
     return memcmp(a, b, whole) == 0 && (mask == 0 || ((a[whole] ^ b[whole]) & mask) == 0);
 }
 
-bool allow_is_allowed(const struct allow_rule *rules, size_t n, const char *calling_ae,
-                      const struct sockaddr *address)
+const struct allow_rule *allow_find(const struct allow_rule *rules, size_t n,
+                                    const char *calling_ae, const struct sockaddr *address)
 {
     unsigned char bytes[ALLOW_ADDRESS_SIZE + 1] = {0};
     const int family = address_of(address, bytes);
@@ -129,8 +129,8 @@ bool allow_is_allowed(const struct allow_rule *rules, size_t n, const char *call
         const bool here = rule->family == AF_UNSPEC ||
                           (rule->family == family && same_bits(bytes, rule->address, rule->bits));
         if (here && allow_matches(rule->ae, calling_ae)) {
-            return true;
+            return rule;
         }
     }
-    return false;
+    return NULL;
 }

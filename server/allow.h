@@ -26,16 +26,17 @@ struct allow_rule {
     char ae[DICOM_AE_SIZE]; /* with wildcards */
     int family;             /* AF_INET, AF_INET6; AF_UNSPEC: any address */
     unsigned char address[ALLOW_ADDRESS_SIZE];
-    int bits; /* of the address that count */
+    int bits;        /* of the address that count */
+    bool compressed; /* it may send compressed transfer syntaxes; allow_parse leaves false */
 };
 
 /* Errors: SCTD_EINVAL, saying what is wrong with which text. */
 SCTD_NODISCARD int allow_parse(struct allow_rule *ret_rule, const char *text,
                                struct sctd_error *err);
 
-/* Whether one of rules[n] fits.  IPv4 in IPv6 counts as IPv4. */
-bool allow_is_allowed(const struct allow_rule *rules, size_t n, const char *calling_ae,
-                      const struct sockaddr *address);
+/* The first of rules[n] that fits, or NULL.  IPv4 in IPv6 counts as IPv4. */
+const struct allow_rule *allow_find(const struct allow_rule *rules, size_t n,
+                                    const char *calling_ae, const struct sockaddr *address);
 
 /* '*' stands for any number of characters, '?' for one. */
 bool allow_matches(const char *pattern, const char *text);

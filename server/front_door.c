@@ -170,6 +170,12 @@ static void refuse(struct waiting *w, enum front_door_reason reason, const char 
     }
 }
 
+static const struct allow_rule *find_rule(const struct waiting *w, const char *calling_ae)
+{
+    const struct front_door_options *o = &w->door->options;
+    return allow_find(o->allow, o->n_allow, calling_ae, (const struct sockaddr *)&w->address);
+}
+
 static bool is_called(const struct front_door *door, const char *called_ae)
 {
     for (size_t i = 0; i < door->options.n_called_ae; i++) {
@@ -191,8 +197,7 @@ static bool decide(const struct waiting *w, const struct dicom_associate *reques
     if (!is_called(door, request->called_ae)) {
         *ret_reason = FRONT_DOOR_CALLED_AE;
         *ret_reply = &dicom_associate_unknown_called;
-    } else if (o->n_allow > 0 && !allow_is_allowed(o->allow, o->n_allow, request->calling_ae,
-                                                   (const struct sockaddr *)&w->address)) {
+    } else if (o->n_allow > 0 && find_rule(w, request->calling_ae) == NULL) {
         *ret_reason = FRONT_DOOR_CALLING_AE;
         *ret_reply = &dicom_associate_unknown_calling;
     } else if (door->is_draining) {
@@ -218,7 +223,9 @@ static void hand_over(struct waiting *w, const struct dicom_associate *request)
     struct front_door *door = w->door;
     struct sctd_error err = {.code = SCTD_OK};
     struct receive_serve serve = door->options.serve;
+    const struct allow_rule *rule = find_rule(w, request->calling_ae);
     const int fd = w->fd;
+    serve.all_syntaxes = serve.all_syntaxes || (rule != NULL && rule->compressed);
     memcpy(serve.peer, w->peer, sizeof serve.peer);
     memcpy(serve.calling_ae, request->calling_ae, sizeof serve.calling_ae);
     memcpy(serve.called_ae, request->called_ae, sizeof serve.called_ae);
@@ -542,6 +549,12 @@ int front_door_open(struct front_door **ret_door, struct uv_loop_s *loop,
     (void)uv_poll_start(&door->listener, UV_READABLE, on_listener);
     *ret_door = door;
     return 0;
+}
+
+void front_door_set_allow(struct front_door *door, const struct allow_rule *allow, size_t n)
+{
+    door->options.allow = allow;
+    door->options.n_allow = n;
 }
 
 int front_door_get_port(const struct front_door *door)

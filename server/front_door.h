@@ -50,9 +50,11 @@ struct front_door_options {
     const struct allow_rule *allow; /* n_allow 0: anybody */
     size_t n_allow;
     int max_associations, max_of_peer;
-    int request_ms;             /* for the whole request */
-    int64_t room_for_series;    /* bytes that must be free above the reserve to let a peer in */
-    struct receive_serve serve; /* for every association; who it is comes from the request */
+    int request_ms;          /* for the whole request */
+    int64_t room_for_series; /* bytes that must be free above the reserve to let a peer in */
+    struct receive_serve
+        serve; /* for every association; who it is comes from the request, and whether it
+                                   may send compressed syntaxes also from the rule that lets it in */
     const char *program;
     int spares;
 };
@@ -70,6 +72,9 @@ struct front_door_hooks {
 SCTD_NODISCARD int front_door_open(struct front_door **ret_door, struct uv_loop_s *loop,
                                    const struct front_door_options *options,
                                    const struct front_door_hooks *hooks, struct sctd_error *err);
+
+/* Other peers from now on; the array must outlive the door.  Associations that are open stay so. */
+void front_door_set_allow(struct front_door *door, const struct allow_rule *allow, size_t n);
 
 int front_door_get_port(const struct front_door *door); /* that it listens on */
 struct receivers *front_door_get_receivers(const struct front_door *door);

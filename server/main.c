@@ -11,6 +11,7 @@ static const struct cmd commands[] = {
     {"phantom", cmd_phantom, "make a series of a made-up patient"},
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
+    {"serve", cmd_serve, "run the daemon: receive, convert, deliver"},
     {"receive", cmd_receive, NULL},
     {"worker", cmd_worker, NULL},
     {NULL, NULL, NULL},

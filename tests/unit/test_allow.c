@@ -20,10 +20,10 @@ static bool allowed(const char *rule_text, const char *ae, const char *address)
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
     assert(allow_parse(&rule, rule_text, &err) == 0);
     if (inet_pton(AF_INET, address, &in.sin_addr) == 1) {
-        return allow_is_allowed(&rule, 1, ae, (struct sockaddr *)&in);
+        return allow_find(&rule, 1, ae, (struct sockaddr *)&in) != NULL;
     }
     assert(inet_pton(AF_INET6, address, &in6.sin6_addr) == 1);
-    return allow_is_allowed(&rule, 1, ae, (struct sockaddr *)&in6);
+    return allow_find(&rule, 1, ae, (struct sockaddr *)&in6) != NULL;
 }
 
 static void patterns_match_as_a_shell_does(void)
@@ -81,9 +81,9 @@ static void no_rule_allows_nobody_and_any_rule_suffices(void)
     struct allow_rule rules[2];
     struct sockaddr_in in = {.sin_family = AF_INET};
     assert(allow_parse(&rules[0], "A", &err) == 0 && allow_parse(&rules[1], "B", &err) == 0);
-    assert(!allow_is_allowed(rules, 0, "A", (struct sockaddr *)&in));
-    assert(allow_is_allowed(rules, 2, "B", (struct sockaddr *)&in));
-    assert(!allow_is_allowed(rules, 2, "C", (struct sockaddr *)&in));
+    assert(allow_find(rules, 0, "A", (struct sockaddr *)&in) == NULL);
+    assert(allow_find(rules, 2, "B", (struct sockaddr *)&in) == &rules[1]);
+    assert(allow_find(rules, 2, "C", (struct sockaddr *)&in) == NULL);
 }
 
 static void what_is_no_rule_is_refused(void)

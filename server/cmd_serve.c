@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sctd serve: the daemon. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "server/cmd.h"
+#include "server/config.h"
+#include "server/options.h"
+#include "server/serve.h"
+
+static const char command[] = "sctd serve";
+
+/* Children are the same program, wherever it was started from. */
+static int find_program(char path[SCTD_PATH_MAX], struct sctd_error *err)
+{
+    const ssize_t n = readlink("/proc/self/exe", path, SCTD_PATH_MAX - 1);
+    if (n <= 0) {
+        return sctd_error(err, SCTD_EIO, "/proc/self/exe: %s", sctd_errno_text());
+    }
+    path[n] = '\0';
+    return 0;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    char program[SCTD_PATH_MAX];
+    struct sctd_error err = {.code = SCTD_OK};
+    struct serve_options serve = {.config = CONFIG_DEFAULT_PATH, .program = program};
+    const struct option table[] = {
+        {.name = "config",
+         .kind = OPTION_TEXT,
+         .target = (void *)&serve.config,
+         .argument = "FILE",
+         .help = "the configuration; default " CONFIG_DEFAULT_PATH},
+        {.name = "print-port",
+         .kind = OPTION_FLAG,
+         .target = &serve.print_port,
+         .help = "print \"port N\" on standard output when peers may come"},
+    };
+    const struct options options = {
+        .command = command,
+        .summary = "Receive series, convert them and send the synthetic CT on, until SIGTERM.\n"
+                   "SIGHUP reads the configuration again; a mistake in it changes nothing.",
+        .option = table,
+        .n = sizeof table / sizeof table[0],
+    };
+    char **operands = NULL;
+    int r = options_parse(&options, argc, argv, &operands, &err);
+    if (r == OPTIONS_HELP) {
+        return CMD_OK;
+    }
+    r = r < 0 ? r : find_program(program, &err);
+    r = r < 0 ? r : serve_run(&serve, &err);
+    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/removal.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "db/retention.h"
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "server/config.h"
+
+enum { BATCH = 512, BATCHES_MAX = 8, PRESSURE_PERCENT = 5 };
+#define DAY_MS INT64_C(86400000)
+
+struct removal removal_of(struct db *db, const char *spool, const char *results,
+                          const struct config_retention *retention, int64_t wall_ms)
+{
+    struct removal removal = {
+        .db = db,
+        .spool = spool,
+        .results = results,
+        .received_before_ms = wall_ms - retention->received_days * DAY_MS,
+        .produced_before_ms = wall_ms - retention->produced_days * DAY_MS,
+    };
+    struct statvfs disk;
+    if (statvfs(spool, &disk) == 0 && disk.f_blocks > 0) {
+        const double free_percent = 100.0 * (double)disk.f_bavail / (double)disk.f_blocks;
+        if (free_percent < retention->min_free_percent + PRESSURE_PERCENT) {
+            removal.received_before_ms = removal.produced_before_ms = INT64_MAX;
+        }
+    }
+    return removal;
+}
+
+/* The folder of a series goes with its last file.  It is synced once by the caller's last file of it, or is gone. */
+static int remove_file(const char *root, const char *file, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    int r = sctd_path_join(path, root, file, err);
+    if (r < 0) {
+        return r;
+    }
+    if (unlink(path) != 0 && errno != ENOENT) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
+    }
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    if (rmdir(path) == 0) {
+        slash = strrchr(path, '/');
+        *slash = '\0';
+    }
+    return access(path, F_OK) == 0 ? sctd_dir_sync(path, err) : 0;
+}
+
+static int remove_list(const struct removal *removal, enum db_file_kind kind,
+                       const struct db_removal_list *list, struct sctd_error *err)
+{
+    const char *root = kind == DB_FILE_RECEIVED ? removal->spool : removal->results;
+    int64_t *ids = calloc(list->n + 1, sizeof *ids);
+    if (ids == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "%zu files", list->n);
+    }
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < list->n; i++) {
+        ids[i] = list->removal[i].id;
+        r = remove_file(root, list->removal[i].file, err);
+    }
+    if (r == 0) {
+        r = db_retention_done(removal->db, kind, ids, list->n, err);
+    }
+    free(ids);
+    return r;
+}
+
+static int run_kind(const struct removal *removal, enum db_file_kind kind, int64_t before_ms,
+                    int64_t *n, struct sctd_error *err)
+{
+    for (int i = 0; i < BATCHES_MAX; i++) {
+        sctd_auto(db_removal_list_fini) struct db_removal_list list = {.n = 0};
+        int r = db_retention_taken(removal->db, kind, BATCH, &list, err);
+        if (r == 0 && list.n == 0) {
+            r = db_retention_take(removal->db, kind, before_ms, BATCH, &list, err);
+        }
+        if (r < 0 || list.n == 0) {
+            return r;
+        }
+        r = remove_list(removal, kind, &list, err);
+        if (r < 0) {
+            return r;
+        }
+        *n += (int64_t)list.n;
+    }
+    return 0;
+}
+
+int removal_run(const struct removal *removal, int64_t *ret_n, struct sctd_error *err)
+{
+    int64_t n = 0;
+    int r = run_kind(removal, DB_FILE_PRODUCED, removal->produced_before_ms, &n, err);
+    r = r < 0 ? r : run_kind(removal, DB_FILE_RECEIVED, removal->received_before_ms, &n, err);
+    *ret_n = n;
+    return r;
+}

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/serve.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <systemd/sd-daemon.h>
+#include <uv.h>
+
+#include "db/db.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "server/allow.h"
+#include "server/front_door.h"
+#include "server/intake.h"
+#include "server/log.h"
+#include "server/policy.h"
+#include "server/removal.h"
+#include "server/serve.h"
+#include "server/spool.h"
+#include "server/workers.h"
+
+enum {
+    GRACE_MS = 60000, /* for what is on its way when the daemon ends */
+    UPKEEP_MS = 600000,
+    FIRST_UPKEEP_MS = 5000,
+    REQUEST_MS = 10000, /* of the front door and the receivers: docs/architecture.md */
+    IDLE_MS = 60000,
+    WINDOW_MS = 30000,
+    MIN_WINDOW_BYTES = 30000,
+    SPARES = 2,
+    INTERRUPTIONS_MAX = 5,
+    BOOT_ID_SIZE = 64,
+};
+#define INSTANCE_MAX_BYTES  (INT64_C(2) << 30)
+#define SERIES_ROOM_BYTES   (INT64_C(1) << 30) /* for the largest study, where the disk is large */
+#define SERIES_ROOM_PERCENT 5                  /* of a small one */
+
+static const char node[] = "serve";
+
+struct serve {
+    const struct serve_options *options;
+    uv_loop_t loop;
+    uv_signal_t terminate, interrupt, hangup;
+    uv_timer_t upkeep, watchdog;
+    struct policy *policy;
+    struct allow_rule *allow; /* [peers of the policy] */
+    struct db *db;
+    char spool[SCTD_PATH_MAX], results[SCTD_PATH_MAX];
+    struct intake *intake;
+    struct workers *workers;
+    struct front_door *door;
+    int to_drain; /* parts that have not ended yet */
+    bool is_draining, has_failed;
+    struct sctd_error failure;
+};
+
+static struct db_now now(void)
+{
+    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
+    return now;
+}
+
+/* The end */
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (handle->type != UV_UNKNOWN_HANDLE && uv_is_closing(handle) == 0) {
+        uv_close(handle, NULL);
+    }
+}
+
+static void close_handles(struct serve *s)
+{
+    uv_handle_t *const handles[] = {(uv_handle_t *)&s->terminate, (uv_handle_t *)&s->interrupt,
+                                    (uv_handle_t *)&s->hangup, (uv_handle_t *)&s->upkeep,
+                                    (uv_handle_t *)&s->watchdog};
+    for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
+        close_handle(handles[i]);
+    }
+}
+
+/* What was opened, in the opposite order; the loop must still run once more. */
+static void close_parts(struct serve *s)
+{
+    front_door_free(s->door);
+    workers_free(s->workers);
+    intake_free(s->intake);
+    s->door = NULL;
+    s->workers = NULL;
+    s->intake = NULL;
+    close_handles(s);
+}
+
+static void on_drained(void *arg)
+{
+    struct serve *s = arg;
+    if (--s->to_drain == 0) {
+        close_parts(s);
+    }
+}
+
+static void drain(struct serve *s, int grace_ms)
+{
+    if (s->is_draining) {
+        return;
+    }
+    s->is_draining = true;
+    (void)sd_notify(0, "STOPPING=1");
+    intake_stop(s->intake);
+    s->to_drain = 2;
+    front_door_drain(s->door, grace_ms);
+    workers_drain(s->workers, grace_ms);
+}
+
+static void on_failed(void *arg, const char *reason)
+{
+    struct serve *s = arg;
+    if (!s->has_failed) {
+        s->has_failed = true;
+        LOG_ERROR("failed", log_text("reason", reason));
+        (void)sctd_error(&s->failure, SCTD_EIO, "%s", reason);
+    }
+    drain(s, 0);
+}
+
+static void on_terminate(uv_signal_t *handle, int number)
+{
+    LOG_INFO("stopping", log_number("signal", number));
+    drain(handle->data, GRACE_MS);
+}
+
+/* Configuration */
+
+/* Peers as the front door wants them: "AE@ADDRESS". */
+static int make_allow(struct allow_rule **ret_allow, const struct config *config,
+                      struct sctd_error *err)
+{
+    struct allow_rule *allow = calloc(config->peers_count + 1, sizeof *allow);
+    if (allow == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "peers");
+    }
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < config->peers_count; i++) {
+        const struct config_peer *peer = &config->peers[i];
+        char text[128];
+        (void)snprintf(text, sizeof text, "%s@%s", peer->ae_title == NULL ? "*" : peer->ae_title,
+                       peer->address == NULL ? "*" : peer->address);
+        r = allow_parse(&allow[i], text, err);
+        allow[i].compressed = peer->compressed;
+    }
+    if (r < 0) {
+        free(allow);
+        return r;
+    }
+    *ret_allow = allow;
+    return 0;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+/* Whether what only a start can change is as it was. */
+static bool can_reload(const struct config *old, const struct config *new)
+{
+    return same_text(old->ae_title, new->ae_title) && same_text(old->state_dir, new->state_dir) &&
+           same_text(old->models_dir, new->models_dir) &&
+           same_text(old->listen.address, new->listen.address) &&
+           old->listen.port == new->listen.port &&
+           old->listen.associations == new->listen.associations &&
+           old->listen.per_peer == new->listen.per_peer &&
+           old->workers.slots == new->workers.slots &&
+           old->workers.threads == new->workers.threads &&
+           old->workers.batch == new->workers.batch &&
+           old->workers.timeout_s == new->workers.timeout_s &&
+           old->workers.memory_mib == new->workers.memory_mib;
+}
+
+static void adopt_policy(struct serve *s, struct policy *policy, struct allow_rule *allow)
+{
+    if (!can_reload(s->policy->config, policy->config)) {
+        LOG_WARNING("reload-partial",
+                    log_text("reason", "ae_title, state_dir, models_dir, listen and workers (but "
+                                       "for precision) change with the next start only"));
+    }
+    log_open(policy->config->log_format);
+    intake_set_policy(s->intake, policy);
+    front_door_set_allow(s->door, allow, policy->config->peers_count);
+    policy_free(s->policy);
+    free(s->allow);
+    s->policy = policy;
+    s->allow = allow;
+    LOG_INFO("reloaded", log_text("config", s->options->config),
+             log_number("rules", policy->config->rules_count),
+             log_number("destinations", policy->config->destinations_count));
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct serve *s = handle->data;
+    struct sctd_error err = {.code = SCTD_OK};
+    struct policy *policy = NULL;
+    struct allow_rule *allow = NULL;
+    (void)number;
+    if (s->is_draining) {
+        return;
+    }
+    int r = policy_load(&policy, s->options->config, &err);
+    r = r < 0 ? r : make_allow(&allow, policy->config, &err);
+    if (r < 0) {
+        policy_free(policy);
+        LOG_ERROR("reload-refused", log_text("reason", err.text),
+                  log_text("effect", "the configuration stays as it was"));
+        return;
+    }
+    adopt_policy(s, policy, allow);
+}
+
+/* Upkeep */
+
+static void on_upkeep(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    struct sctd_error err = {.code = SCTD_OK};
+    int64_t n = 0;
+    int64_t wal_bytes = 0;
+    const struct removal removal =
+        removal_of(s->db, s->spool, s->results, &s->policy->config->retention, sctd_wall_ms());
+    int r = removal_run(&removal, &n, &err);
+    r = r < 0 ? r : db_checkpoint(s->db, &wal_bytes, &err);
+    if (n > 0) {
+        LOG_INFO("removed", log_number("files", n));
+    }
+    if (r < 0) {
+        LOG_ERROR("upkeep", log_text("reason", err.text));
+        if (db_is_failed(s->db)) {
+            on_failed(s, err.text);
+        }
+    }
+}
+
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    (void)sd_notify(0, "WATCHDOG=1");
+}
+
+/* Jobs */
+
+static void on_job_made(void *arg, int64_t job_id)
+{
+    struct serve *s = arg;
+    (void)job_id;
+    workers_kick(s->workers);
+}
+
+static void on_finished(void *arg, int64_t job_id)
+{
+    (void)arg;
+    (void)job_id;
+}
+
+static void on_rejected(void *arg, enum front_door_reason reason, const char *peer,
+                        const char *calling_ae, const char *text)
+{
+    (void)arg;
+    LOG_WARNING("association-rejected", log_text("peer", peer), log_text("calling_ae", calling_ae),
+                log_text("why", front_door_reason_name(reason)), log_text("reason", text));
+}
+
+/* The beginning */
+
+static int open_folders(struct serve *s, struct sctd_error *err)
+{
+    const char *state = s->policy->config->state_dir;
+    const struct spool_reserve none = {0, 0};
+    struct spool spool;
+    int n = 0;
+    int r = sctd_dir_make(state, err);
+    r = r < 0 ? r : sctd_path_join(s->spool, state, "spool", err);
+    r = r < 0 ? r : sctd_path_join(s->results, state, "results", err);
+    r = r < 0 ? r : sctd_dir_make(s->results, err);
+    if (r < 0) {
+        return r;
+    }
+    r = spool_open(&spool, s->spool, &none, err);
+    if (r == 0) {
+        r = spool_clean(&spool, &n, err);
+        spool_close(&spool);
+    }
+    if (r == 0 && n > 0) {
+        LOG_INFO("spool-cleaned", log_number("files", n));
+    }
+    return r;
+}
+
+static void read_boot_id(char text[BOOT_ID_SIZE])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+    text[0] = '\0';
+    if (file != NULL) {
+        if (fgets(text, BOOT_ID_SIZE, file) == NULL) {
+            text[0] = '\0';
+        }
+        text[strcspn(text, "\n")] = '\0';
+        (void)fclose(file);
+    }
+}
+
+static int open_store(struct serve *s, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    char boot_id[BOOT_ID_SIZE];
+    const struct db_options options = {.create = true, .check = DB_CHECK_QUICK};
+    const struct db_now at = now();
+    struct db_recovered recovered = {.jobs = 0};
+    read_boot_id(boot_id);
+    const struct db_recovery recovery = {
+        .boot_id = boot_id, .node = node, .interruptions_max = INTERRUPTIONS_MAX};
+    int r = sctd_path_join(path, s->policy->config->state_dir, "jobs.db", err);
+    r = r < 0 ? r : db_open(&s->db, path, &options, err);
+    r = r < 0 ? r : db_recover(s->db, &at, &recovery, &recovered, err);
+    if (r == 0 && (recovered.jobs > 0 || recovered.deliveries > 0)) {
+        LOG_WARNING("recovered", log_number("jobs", recovered.jobs),
+                    log_number("deliveries", recovered.deliveries));
+    }
+    return r;
+}
+
+static int open_workers(struct serve *s, struct sctd_error *err)
+{
+    const struct config *config = s->policy->config;
+    const struct workers_options options = {
+        .loop = &s->loop,
+        .program = s->options->program,
+        .db = s->db,
+        .node = node,
+        .spool = s->spool,
+        .results = s->results,
+        .models_dir = config->models_dir,
+        .workers = config->workers,
+    };
+    const struct workers_hooks hooks = {
+        .arg = s, .finished = on_finished, .failed = on_failed, .drained = on_drained};
+    return workers_new(&s->workers, &options, &hooks, err);
+}
+
+static int open_intake(struct serve *s, struct sctd_error *err)
+{
+    const struct intake_options options = {.loop = &s->loop, .db = s->db, .policy = s->policy};
+    const struct intake_hooks hooks = {.arg = s, .job_made = on_job_made, .failed = on_failed};
+    return intake_new(&s->intake, &options, &hooks, err);
+}
+
+/* Receivers speak with the intake; its failures and their end are the daemon's. */
+static int keep(void *arg, const struct receivers_keep *instances, size_t n,
+                struct receive_kept *ret_kept, struct sctd_error *err)
+{
+    struct serve *s = arg;
+    return intake_keep(s->intake, instances, n, ret_kept, err);
+}
+
+static void opened(void *arg, const struct receivers_association *association)
+{
+    struct serve *s = arg;
+    intake_opened(s->intake, association);
+}
+
+static void ended(void *arg, const struct receivers_association *association,
+                  const struct receive_end *end, int status)
+{
+    struct serve *s = arg;
+    intake_ended(s->intake, association, end, status);
+}
+
+static int64_t disk_bytes(const char *path, int64_t *ret_files)
+{
+    struct statvfs disk;
+    if (statvfs(path, &disk) != 0) {
+        *ret_files = 0;
+        return 0;
+    }
+    *ret_files = (int64_t)disk.f_files;
+    return (int64_t)disk.f_blocks * (int64_t)disk.f_frsize;
+}
+
+static int open_door(struct serve *s, struct sctd_error *err)
+{
+    const struct config *config = s->policy->config;
+    const char *const called_ae[] = {config->ae_title};
+    int64_t files = 0;
+    const int64_t bytes = disk_bytes(s->spool, &files);
+    const int64_t room = bytes / 100 * SERIES_ROOM_PERCENT;
+    struct front_door_options options = {
+        .address = config->listen.address,
+        .port = config->listen.port,
+        .called_ae = called_ae,
+        .n_called_ae = 1,
+        .allow = s->allow,
+        .n_allow = config->peers_count,
+        .max_associations = config->listen.associations,
+        .max_of_peer = config->listen.per_peer,
+        .request_ms = REQUEST_MS,
+        .room_for_series = room < SERIES_ROOM_BYTES ? room : SERIES_ROOM_BYTES,
+        .program = s->options->program,
+        .spares = SPARES,
+        .serve = {.reserve_bytes = bytes / 100 * config->retention.min_free_percent,
+                  .reserve_files = files / 100 * config->retention.min_free_percent,
+                  .max_instance_bytes = INSTANCE_MAX_BYTES,
+                  .idle_ms = IDLE_MS,
+                  .window_ms = WINDOW_MS,
+                  .min_window_bytes = MIN_WINDOW_BYTES},
+    };
+    (void)snprintf(options.serve.spool, sizeof options.serve.spool, "%s", s->spool);
+    const struct front_door_hooks hooks = {.receivers = {.arg = s,
+                                                         .keep = keep,
+                                                         .opened = opened,
+                                                         .ended = ended,
+                                                         .failed = on_failed,
+                                                         .drained = on_drained},
+                                           .rejected = on_rejected};
+    return front_door_open(&s->door, &s->loop, &options, &hooks, err);
+}
+
+static void start_handles(struct serve *s)
+{
+    uint64_t watchdog_us = 0;
+    const struct {
+        uv_signal_t *handle;
+        uv_signal_cb callback;
+        int number;
+    } signals[] = {{&s->terminate, on_terminate, SIGTERM},
+                   {&s->interrupt, on_terminate, SIGINT},
+                   {&s->hangup, on_hangup, SIGHUP}};
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        (void)uv_signal_init(&s->loop, signals[i].handle);
+        signals[i].handle->data = s;
+        (void)uv_signal_start(signals[i].handle, signals[i].callback, signals[i].number);
+    }
+    (void)uv_timer_init(&s->loop, &s->upkeep);
+    (void)uv_timer_init(&s->loop, &s->watchdog);
+    s->upkeep.data = s->watchdog.data = s;
+    (void)uv_timer_start(&s->upkeep, on_upkeep, FIRST_UPKEEP_MS, UPKEEP_MS);
+    if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
+        (void)uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_us / 2000);
+    }
+}
+
+static int open_parts(struct serve *s, struct sctd_error *err)
+{
+    int r = policy_load(&s->policy, s->options->config, err);
+    if (r < 0) {
+        return r;
+    }
+    log_open(s->policy->config->log_format);
+    r = make_allow(&s->allow, s->policy->config, err);
+    r = r < 0 ? r : open_folders(s, err);
+    r = r < 0 ? r : open_store(s, err);
+    r = r < 0 ? r : open_workers(s, err);
+    r = r < 0 ? r : open_intake(s, err);
+    return r < 0 ? r : open_door(s, err);
+}
+
+static void announce(const struct serve *s)
+{
+    const int port = front_door_get_port(s->door);
+    LOG_INFO("ready", log_text("version", SCTD_VERSION),
+             log_text("ae_title", s->policy->config->ae_title), log_number("port", port),
+             log_number("rules", s->policy->config->rules_count));
+    (void)sd_notifyf(0, "READY=1\nSTATUS=listening on port %d", port);
+    if (s->options->print_port) {
+        (void)fprintf(stdout, "port %d\n", port);
+        (void)fflush(stdout);
+    }
+}
+
+int serve_run(const struct serve_options *options, struct sctd_error *err)
+{
+    struct serve s = {.options = options};
+    if (uv_loop_init(&s.loop) != 0) {
+        return sctd_error(err, SCTD_ENOMEM, "an event loop");
+    }
+    (void)umask(S_IWGRP | S_IRWXO); /* what is kept names patients */
+    int r = open_parts(&s, err);
+    if (r == 0) {
+        start_handles(&s);
+        announce(&s);
+        workers_kick(s.workers);
+    } else {
+        close_parts(&s);
+    }
+    (void)uv_run(&s.loop, UV_RUN_DEFAULT);
+    (void)uv_loop_close(&s.loop);
+    if (r == 0) {
+        LOG_INFO("stopped", log_text("version", SCTD_VERSION));
+    }
+    db_close(s.db);
+    free(s.allow);
+    policy_free(s.policy);
+    if (r == 0 && s.has_failed) {
+        *err = s.failure;
+        r = SCTD_EIO;
+    }
+    return r;
+}
