@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -21,7 +22,10 @@
 enum {
     EXIT_MS = 5000, /* from its last word to its exit */
     NAME_SIZE = 32,
+    FILES_MAX = 64,
 };
+#define STACK_MAX  ((rlim_t)1 << 20)
+#define MEMORY_MAX ((rlim_t)1 << 30)
 
 struct child {
     struct child_hooks hooks;
@@ -195,4 +199,25 @@ void child_end_with_parent(void)
 {
     /* The parent may be gone before this is said: its end of the socket is closed then. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+void child_limit(void)
+{
+    const struct {
+        int resource;
+        rlim_t value;
+    } limits[] = {
+        {RLIMIT_CORE, 0},
+        {RLIMIT_STACK, STACK_MAX},
+        {RLIMIT_NOFILE, FILES_MAX},
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        {RLIMIT_AS, MEMORY_MAX}, /* sanitizers reserve terabytes */
+#endif
+    };
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        const struct rlimit r = {limits[i].value, limits[i].value};
+        (void)setrlimit((__rlimit_resource_t)limits[i].resource, &r);
+    }
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

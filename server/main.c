@@ -13,6 +13,7 @@ static const struct cmd commands[] = {
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
     {"serve", cmd_serve, "run the daemon: receive, convert, deliver"},
     {"receive", cmd_receive, NULL},
+    {"send", cmd_send, NULL},
     {"worker", cmd_worker, NULL},
     {NULL, NULL, NULL},
 };

@@ -21,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/allow.h"
+#include "server/deliver.h"
 #include "server/front_door.h"
 #include "server/intake.h"
 #include "server/log.h"
@@ -54,11 +55,15 @@ struct serve {
     uv_signal_t terminate, interrupt, hangup;
     uv_timer_t upkeep, watchdog;
     struct policy *policy;
+    char ae_title[CONFIG_AE_TITLE_MAX + 1]; /* that it was started with */
+    const char *called_ae[1];
+    char models_dir[SCTD_PATH_MAX];
     struct allow_rule *allow; /* [peers of the policy] */
     struct db *db;
     char spool[SCTD_PATH_MAX], results[SCTD_PATH_MAX];
     struct intake *intake;
     struct workers *workers;
+    struct deliver *deliver;
     struct front_door *door;
     int to_drain; /* parts that have not ended yet */
     bool is_draining, has_failed;
@@ -94,9 +99,11 @@ static void close_handles(struct serve *s)
 static void close_parts(struct serve *s)
 {
     front_door_free(s->door);
+    deliver_free(s->deliver);
     workers_free(s->workers);
     intake_free(s->intake);
     s->door = NULL;
+    s->deliver = NULL;
     s->workers = NULL;
     s->intake = NULL;
     close_handles(s);
@@ -118,9 +125,10 @@ static void drain(struct serve *s, int grace_ms)
     s->is_draining = true;
     (void)sd_notify(0, "STOPPING=1");
     intake_stop(s->intake);
-    s->to_drain = 2;
+    s->to_drain = 3;
     front_door_drain(s->door, grace_ms);
     workers_drain(s->workers, grace_ms);
+    deliver_drain(s->deliver, grace_ms);
 }
 
 static void on_failed(void *arg, const char *reason)
@@ -195,6 +203,10 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
                     log_text("reason", "ae_title, state_dir, models_dir, listen and workers (but "
                                        "for precision) change with the next start only"));
     }
+    struct sctd_error err = {.code = SCTD_OK};
+    if (deliver_set_config(s->deliver, policy->config, &err) < 0) {
+        LOG_ERROR("reload", log_text("reason", err.text));
+    }
     log_open(policy->config->log_format);
     intake_set_policy(s->intake, policy);
     front_door_set_allow(s->door, allow, policy->config->peers_count);
@@ -202,6 +214,7 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
     free(s->allow);
     s->policy = policy;
     s->allow = allow;
+    deliver_kick(s->deliver);
     LOG_INFO("reloaded", log_text("config", s->options->config),
              log_number("rules", policy->config->rules_count),
              log_number("destinations", policy->config->destinations_count));
@@ -268,8 +281,11 @@ static void on_job_made(void *arg, int64_t job_id)
 
 static void on_finished(void *arg, int64_t job_id)
 {
-    (void)arg;
+    struct serve *s = arg;
     (void)job_id;
+    if (!s->is_draining) {
+        deliver_kick(s->deliver);
+    }
 }
 
 static void on_rejected(void *arg, enum front_door_reason reason, const char *peer,
@@ -349,12 +365,27 @@ static int open_workers(struct serve *s, struct sctd_error *err)
         .node = node,
         .spool = s->spool,
         .results = s->results,
-        .models_dir = config->models_dir,
+        .models_dir = s->models_dir,
         .workers = config->workers,
     };
     const struct workers_hooks hooks = {
         .arg = s, .finished = on_finished, .failed = on_failed, .drained = on_drained};
     return workers_new(&s->workers, &options, &hooks, err);
+}
+
+static int open_deliver(struct serve *s, struct sctd_error *err)
+{
+    const struct config *config = s->policy->config;
+    const struct deliver_options options = {
+        .loop = &s->loop,
+        .program = s->options->program,
+        .db = s->db,
+        .node = node,
+        .ae_title = s->ae_title,
+        .results = s->results,
+    };
+    const struct deliver_hooks hooks = {.arg = s, .failed = on_failed, .drained = on_drained};
+    return deliver_new(&s->deliver, &options, config, &hooks, err);
 }
 
 static int open_intake(struct serve *s, struct sctd_error *err)
@@ -399,14 +430,14 @@ static int64_t disk_bytes(const char *path, int64_t *ret_files)
 static int open_door(struct serve *s, struct sctd_error *err)
 {
     const struct config *config = s->policy->config;
-    const char *const called_ae[] = {config->ae_title};
+    s->called_ae[0] = s->ae_title;
     int64_t files = 0;
     const int64_t bytes = disk_bytes(s->spool, &files);
     const int64_t room = bytes / 100 * SERIES_ROOM_PERCENT;
     struct front_door_options options = {
         .address = config->listen.address,
         .port = config->listen.port,
-        .called_ae = called_ae,
+        .called_ae = s->called_ae,
         .n_called_ae = 1,
         .allow = s->allow,
         .n_allow = config->peers_count,
@@ -465,10 +496,13 @@ static int open_parts(struct serve *s, struct sctd_error *err)
         return r;
     }
     log_open(s->policy->config->log_format);
+    (void)snprintf(s->ae_title, sizeof s->ae_title, "%s", s->policy->config->ae_title);
+    (void)snprintf(s->models_dir, sizeof s->models_dir, "%s", s->policy->config->models_dir);
     r = make_allow(&s->allow, s->policy->config, err);
     r = r < 0 ? r : open_folders(s, err);
     r = r < 0 ? r : open_store(s, err);
     r = r < 0 ? r : open_workers(s, err);
+    r = r < 0 ? r : open_deliver(s, err);
     r = r < 0 ? r : open_intake(s, err);
     return r < 0 ? r : open_door(s, err);
 }
@@ -498,6 +532,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
         start_handles(&s);
         announce(&s);
         workers_kick(s.workers);
+        deliver_kick(s.deliver);
     } else {
         close_parts(&s);
     }

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/worker_list.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "server/memory_file.h"
 #include "server/spool.h"
 
 enum { BYTES_MAX = 32 << 20, LINES_MAX = 1 << 18 };
@@ -26,19 +23,6 @@ void worker_list_fini(struct worker_list *list)
     free((void *)list->file);
     free(list->uid);
     *list = (struct worker_list){.n_uids = 0};
-}
-
-static int write_all(int fd, const char *bytes, size_t size, struct sctd_error *err)
-{
-    while (size > 0) {
-        const ssize_t n = write(fd, bytes, size);
-        if (n <= 0) {
-            return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
-        }
-        bytes += n;
-        size -= (size_t)n;
-    }
-    return 0;
 }
 
 int worker_list_write(int *ret_fd, const struct worker_list *list, struct sctd_error *err)
@@ -54,37 +38,7 @@ int worker_list_write(int *ret_fd, const struct worker_list *list, struct sctd_e
     if (r < 0) {
         return r;
     }
-    const int fd = memfd_create("sctd-job", MFD_CLOEXEC);
-    if (fd < 0) {
-        return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
-    }
-    r = write_all(fd, sctd_buf_get_text(&text), text.size, err);
-    if (r < 0) {
-        (void)close(fd);
-        return r;
-    }
-    *ret_fd = fd;
-    return 0;
-}
-
-static int read_all(struct sctd_buf *buf, int fd, struct sctd_error *err)
-{
-    char piece[1 << 14];
-    off_t at = 0;
-    for (;;) {
-        const ssize_t n = pread(fd, piece, sizeof piece, at);
-        if (n < 0) {
-            return sctd_error(err, SCTD_EIO, "a job's list: %s", sctd_errno_text());
-        }
-        if (n == 0) {
-            return 0;
-        }
-        int r = sctd_buf_append(buf, piece, (size_t)n, err);
-        if (r < 0) {
-            return r;
-        }
-        at += n;
-    }
+    return memory_file_write(ret_fd, &text, err);
 }
 
 static int add_line(struct worker_list *list, const char *line, struct sctd_error *err)
@@ -126,7 +80,7 @@ int worker_list_read(struct worker_list *ret_list, int fd, struct sctd_error *er
 {
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(BYTES_MAX);
     sctd_auto(worker_list_fini) struct worker_list list = {.n_uids = 0};
-    int r = read_all(&text, fd, err);
+    int r = memory_file_read(&text, fd, err);
     if (r < 0) {
         return r;
     }

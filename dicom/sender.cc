@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dicom/sender.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmnet/assoc.h>
+#include <dcmtk/dcmnet/dimse.h>
+
+#include "dicom/guard.hh"
+#include "dicom/peer_connection.hh"
+#include "engine/base/attr.h"
+
+namespace
+{
+
+constexpr std::size_t references_max = 65536;
+constexpr int64_t least_bytes = 1; /* in each window of waiting */
+constexpr int commitment_action = 1;
+/* PS3.4 J.3.5: the one instance of the service's class. */
+constexpr const char *commitment_instance = UID_StorageCommitmentPushModelSOPInstance;
+
+struct sender {
+    const dicom_sender_options &options;
+    const dicom_sender_work &work;
+    const dicom_sender_sink &sink;
+    dicom_sender_result &result;
+    peer_layer layer;
+    T_ASC_Association *assoc;
+    DIC_US message_id;
+};
+
+struct network {
+    T_ASC_Network *net = nullptr;
+    T_ASC_Association *assoc = nullptr;
+    T_ASC_Parameters *params = nullptr; /* the association's, once there is one */
+    network() = default;
+    network(const network &) = delete;
+    network &operator=(const network &) = delete;
+    ~network()
+    {
+        if (assoc != nullptr) {
+            (void)ASC_destroyAssociation(&assoc);
+        } else if (params != nullptr) {
+            (void)ASC_destroyAssociationParameters(&params);
+        }
+        if (net != nullptr) {
+            (void)ASC_dropNetwork(&net);
+        }
+    }
+};
+
+SCTD_PRINTF(3, 4) void conclude(sender &s, dicom_sender_end end, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    s.result.end = end;
+    (void)std::vsnprintf(s.result.reason, sizeof s.result.reason, format, args);
+    va_end(args);
+}
+
+/* What the connection says, which knows better than DCMTK. */
+const char *describe(const sender &s, const OFCondition &condition)
+{
+    switch (s.layer.state()) {
+    case peer_state::LOST:
+        return "the peer closed the connection";
+    case peer_state::IDLE:
+    case peer_state::SLOW:
+        return "the peer did not answer in time";
+    case peer_state::STOPPED:
+        return "stopped";
+    case peer_state::OPEN:
+        break;
+    }
+    return condition == DUL_PEERABORTEDASSOCIATION ? "the peer aborted the association"
+                                                   : condition.text();
+}
+
+/* Association */
+
+bool add_context(T_ASC_Parameters *params, unsigned &id, const char *abstract)
+{
+    std::array<const char *, 2> syntaxes = {UID_LittleEndianExplicitTransferSyntax,
+                                            UID_LittleEndianImplicitTransferSyntax};
+    id += 2;
+    return ASC_addPresentationContext(params, static_cast<T_ASC_PresentationContextID>(id - 2),
+                                      abstract, syntaxes.data(), static_cast<int>(syntaxes.size()))
+        .good();
+}
+
+bool propose(const sender &s, T_ASC_Parameters *params)
+{
+    unsigned id = 1;
+    std::vector<std::string> classes;
+    bool good = true;
+    for (std::size_t i = 0; good && i < s.work.n; i++) {
+        const std::string uid = s.work.file[i].sop_class_uid;
+        if (std::find(classes.begin(), classes.end(), uid) == classes.end()) {
+            classes.push_back(uid);
+            good = add_context(params, id, uid.c_str());
+        }
+    }
+    if (good && s.work.n == 0) {
+        good = add_context(params, id, UID_VerificationSOPClass);
+    }
+    if (good && s.work.transaction_uid != nullptr) {
+        good = add_context(params, id, UID_StorageCommitmentPushModelSOPClass);
+    }
+    return good;
+}
+
+void conclude_request(sender &s, network &n, const OFCondition &condition)
+{
+    T_ASC_RejectParameters rejection = {};
+    if (condition == DUL_ASSOCIATIONREJECTED) {
+        OFString text;
+        ASC_getRejectParameters(n.params, &rejection);
+        ASC_printRejectParameters(text, &rejection);
+        std::replace(text.begin(), text.end(), '\n', ' ');
+        const bool passes = rejection.result == ASC_RESULT_REJECTEDTRANSIENT;
+        /* A title that is unknown today may be configured tomorrow: it is tried again, but seldom. */
+        conclude(s, DICOM_SENDER_UNREACHABLE, "%s rejects the association%s: %.120s",
+                 s.options.called_ae, passes ? " for now" : "", text.c_str());
+    } else {
+        conclude(s, DICOM_SENDER_UNREACHABLE, "no association with %s at %.60s:%d: %.80s",
+                 s.options.called_ae, s.options.host, s.options.port, describe(s, condition));
+    }
+}
+
+/* Whether there is an association. */
+bool open_association(sender &s, network &n)
+{
+    const std::string peer = std::string(s.options.host) + ":" + std::to_string(s.options.port);
+    const int connect_s = std::max(1, (s.options.connect_ms + 999) / 1000);
+    dcmConnectionTimeout.set(connect_s);
+    OFCondition condition = ASC_initializeNetwork(NET_REQUESTOR, 0, connect_s, &n.net);
+    if (condition.good()) {
+        condition = ASC_setTransportLayer(n.net, &s.layer, 0);
+    }
+    if (condition.good()) {
+        condition = ASC_createAssociationParameters(&n.params, ASC_MAXIMUMPDUSIZE);
+    }
+    if (condition.good()) {
+        condition = ASC_setAPTitles(n.params, s.options.calling_ae, s.options.called_ae, nullptr);
+    }
+    if (condition.good()) {
+        condition = ASC_setPresentationAddresses(n.params, "localhost", peer.c_str());
+    }
+    if (condition.good() && !propose(s, n.params)) {
+        conclude(s, DICOM_SENDER_REFUSED, "more SOP classes than an association can have");
+        return false;
+    }
+    if (condition.good()) {
+        condition = ASC_requestAssociation(n.net, n.params, &n.assoc);
+    }
+    if (condition.bad()) {
+        conclude_request(s, n, condition);
+        return false;
+    }
+    s.assoc = n.assoc;
+    return true;
+}
+
+T_ASC_PresentationContextID find_context(const sender &s, const char *abstract)
+{
+    return ASC_findAcceptedPresentationContextID(s.assoc, abstract);
+}
+
+/* Storage */
+
+void fill_store(sender &s, const dicom_sender_file &file, T_DIMSE_C_StoreRQ &rq)
+{
+    std::memset(&rq, 0, sizeof rq);
+    rq.MessageID = s.message_id++;
+    rq.DataSetType = DIMSE_DATASET_PRESENT;
+    rq.Priority = DIMSE_PRIORITY_MEDIUM;
+    (void)std::snprintf(rq.AffectedSOPClassUID, sizeof rq.AffectedSOPClassUID, "%s",
+                        file.sop_class_uid);
+    (void)std::snprintf(rq.AffectedSOPInstanceUID, sizeof rq.AffectedSOPInstanceUID, "%s",
+                        file.sop_instance_uid);
+}
+
+bool is_stored(DIC_US status)
+{
+    return status == STATUS_Success || DICOM_WARNING_STATUS(status);
+}
+
+/* Out of resources (A7xx), and what a busy peer says; anything else will be said again next time. */
+bool may_pass(DIC_US status)
+{
+    return (status & 0xff00) == 0xa700 || status == 0x0110 || status == 0x0122 || status == 0x0124;
+}
+
+/* Returns 0, or an error with the file; `go_on`: the association may be used further. */
+int store_one(sender &s, std::size_t i, bool &go_on, struct sctd_error *err)
+{
+    const dicom_sender_file &file = s.work.file[i];
+    const T_ASC_PresentationContextID id = find_context(s, file.sop_class_uid);
+    if (id == 0) {
+        conclude(s, DICOM_SENDER_REFUSED, "%s does not accept SOP class %s", s.options.called_ae,
+                 file.sop_class_uid);
+        go_on = false;
+        return 0;
+    }
+    DcmFileFormat part10;
+    OFCondition condition = part10.loadFile(file.path);
+    if (condition.bad()) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", file.path, condition.text());
+    }
+    T_DIMSE_C_StoreRQ rq;
+    T_DIMSE_C_StoreRSP rsp;
+    DcmDataset *detail = nullptr;
+    fill_store(s, file, rq);
+    std::memset(&rsp, 0, sizeof rsp);
+    s.layer.settle();
+    condition = DIMSE_storeUser(s.assoc, id, &rq, nullptr, part10.getDataset(), nullptr, nullptr,
+                                DIMSE_BLOCKING, 0, &rsp, &detail);
+    const std::unique_ptr<DcmDataset> owned(detail);
+    if (condition.bad()) {
+        conclude(s, DICOM_SENDER_FAILED, "instance %zu of %zu: %s", i + 1, s.work.n,
+                 describe(s, condition));
+        go_on = false;
+    } else if (is_stored(rsp.DimseStatus)) {
+        s.sink.stored(s.sink.arg, i, rsp.DimseStatus);
+    } else {
+        const bool passes = may_pass(rsp.DimseStatus);
+        conclude(s, passes ? DICOM_SENDER_FAILED : DICOM_SENDER_REFUSED,
+                 "%s refuses instance %zu of %zu with status 0x%04X", s.options.called_ae, i + 1,
+                 s.work.n, static_cast<unsigned>(rsp.DimseStatus));
+        go_on = !passes; /* the others may be taken; a peer without room takes none */
+    }
+    return 0;
+}
+
+/* *ret_all: all of them are stored now. */
+int store_all(sender &s, bool *ret_all, struct sctd_error *err)
+{
+    bool go_on = true;
+    s.result.end = DICOM_SENDER_STORED;
+    int r = 0;
+    for (std::size_t i = 0; r == 0 && go_on && i < s.work.n; i++) {
+        if (s.options.stop != nullptr && *s.options.stop != 0) {
+            conclude(s, DICOM_SENDER_FAILED, "stopped");
+            break;
+        }
+        if (!s.work.file[i].is_stored) {
+            r = store_one(s, i, go_on, err);
+        }
+    }
+    *ret_all = r == 0 && s.result.end == DICOM_SENDER_STORED;
+    return r;
+}
+
+void echo(sender &s)
+{
+    DIC_US status = 0;
+    DcmDataset *detail = nullptr;
+    s.layer.settle();
+    if (find_context(s, UID_VerificationSOPClass) == 0) {
+        conclude(s, DICOM_SENDER_REFUSED, "%s does not accept verification", s.options.called_ae);
+        return;
+    }
+    const OFCondition condition =
+        DIMSE_echoUser(s.assoc, s.message_id++, DIMSE_BLOCKING, 0, &status, &detail);
+    const std::unique_ptr<DcmDataset> owned(detail);
+    if (condition.bad()) {
+        conclude(s, DICOM_SENDER_FAILED, "echo: %s", describe(s, condition));
+    } else if (status != STATUS_Success) {
+        conclude(s, DICOM_SENDER_FAILED, "echo: status 0x%04X", static_cast<unsigned>(status));
+    } else {
+        conclude(s, DICOM_SENDER_STORED, "%s", "");
+    }
+}
+
+/* Storage commitment */
+
+bool fill_action(const sender &s, DcmDataset &set)
+{
+    bool good = set.putAndInsertString(DCM_TransactionUID, s.work.transaction_uid).good();
+    for (std::size_t i = 0; good && i < s.work.n; i++) {
+        DcmItem *item = nullptr;
+        good =
+            set.findOrCreateSequenceItem(DCM_ReferencedSOPSequence, item, -2).good() &&
+            item->putAndInsertString(DCM_ReferencedSOPClassUID, s.work.file[i].sop_class_uid)
+                .good() &&
+            item->putAndInsertString(DCM_ReferencedSOPInstanceUID, s.work.file[i].sop_instance_uid)
+                .good();
+    }
+    return good;
+}
+
+OFCondition send_action(sender &s, T_ASC_PresentationContextID id, DcmDataset &set)
+{
+    T_DIMSE_Message message;
+    std::memset(&message, 0, sizeof message);
+    message.CommandField = DIMSE_N_ACTION_RQ;
+    T_DIMSE_N_ActionRQ &rq = message.msg.NActionRQ;
+    rq.MessageID = s.message_id++;
+    rq.ActionTypeID = commitment_action;
+    rq.DataSetType = DIMSE_DATASET_PRESENT;
+    (void)std::snprintf(rq.RequestedSOPClassUID, sizeof rq.RequestedSOPClassUID, "%s",
+                        UID_StorageCommitmentPushModelSOPClass);
+    (void)std::snprintf(rq.RequestedSOPInstanceUID, sizeof rq.RequestedSOPInstanceUID, "%s",
+                        commitment_instance);
+    return DIMSE_sendMessageUsingMemoryData(s.assoc, id, &message, nullptr, &set, nullptr, nullptr);
+}
+
+/* The status of the answer. */
+OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
+{
+    T_DIMSE_Message message;
+    T_ASC_PresentationContextID id = 0;
+    DcmDataset *detail = nullptr;
+    std::memset(&message, 0, sizeof message);
+    s.layer.settle();
+    OFCondition condition =
+        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, &id, &message, &detail);
+    const std::unique_ptr<DcmDataset> owned(detail);
+    if (condition.bad()) {
+        return condition;
+    }
+    if (message.CommandField != DIMSE_N_ACTION_RSP) {
+        return DIMSE_BADCOMMANDTYPE;
+    }
+    *ret_status = message.msg.NActionRSP.DimseStatus;
+    if (message.msg.NActionRSP.DataSetType != DIMSE_DATASET_NULL) {
+        DcmDataset *data = nullptr;
+        condition =
+            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &data, nullptr, nullptr);
+        delete data;
+    }
+    return condition;
+}
+
+void read_references(DcmDataset &set, const DcmTagKey &sequence, bool failed,
+                     std::vector<OFString> &uids, std::vector<uint16_t> &failures)
+{
+    DcmItem *item = nullptr;
+    for (long i = 0;
+         uids.size() < references_max && set.findAndGetSequenceItem(sequence, item, i).good();
+         i++) {
+        OFString uid;
+        Uint16 failure = 0;
+        if (item->findAndGetOFString(DCM_ReferencedSOPInstanceUID, uid).bad()) {
+            continue;
+        }
+        if (failed) {
+            (void)item->findAndGetUint16(DCM_FailureReason, failure);
+            failure = failure == 0 ? Uint16{0x0110} : failure;
+        }
+        uids.push_back(uid);
+        failures.push_back(failure);
+    }
+}
+
+void hand_on(sender &s, DcmDataset &set)
+{
+    std::vector<OFString> uids;
+    std::vector<uint16_t> failures;
+    OFString transaction;
+    (void)set.findAndGetOFString(DCM_TransactionUID, transaction);
+    read_references(set, DCM_ReferencedSOPSequence, false, uids, failures);
+    read_references(set, DCM_FailedSOPSequence, true, uids, failures);
+    std::vector<dicom_sender_committed> committed(uids.size());
+    for (std::size_t i = 0; i < uids.size(); i++) {
+        committed[i] = {uids[i].c_str(), failures[i]};
+    }
+    s.sink.reported(s.sink.arg, transaction.c_str(), committed.data(), committed.size());
+    s.result.end = DICOM_SENDER_REPORTED;
+}
+
+OFCondition answer_report(sender &s, T_ASC_PresentationContextID id,
+                          const T_DIMSE_N_EventReportRQ &rq)
+{
+    T_DIMSE_Message message;
+    std::memset(&message, 0, sizeof message);
+    message.CommandField = DIMSE_N_EVENT_REPORT_RSP;
+    T_DIMSE_N_EventReportRSP &rsp = message.msg.NEventReportRSP;
+    rsp.MessageIDBeingRespondedTo = rq.MessageID;
+    rsp.DimseStatus = STATUS_Success;
+    rsp.DataSetType = DIMSE_DATASET_NULL;
+    rsp.EventTypeID = rq.EventTypeID;
+    rsp.opts = O_NEVENTREPORT_AFFECTEDSOPCLASSUID | O_NEVENTREPORT_AFFECTEDSOPINSTANCEUID |
+               O_NEVENTREPORT_EVENTTYPEID;
+    (void)std::snprintf(rsp.AffectedSOPClassUID, sizeof rsp.AffectedSOPClassUID, "%s",
+                        rq.AffectedSOPClassUID);
+    (void)std::snprintf(rsp.AffectedSOPInstanceUID, sizeof rsp.AffectedSOPInstanceUID, "%s",
+                        rq.AffectedSOPInstanceUID);
+    return DIMSE_sendMessageUsingMemoryData(s.assoc, id, &message, nullptr, nullptr, nullptr,
+                                            nullptr);
+}
+
+/* Some peers report on the association that asked; most open one of their own later. */
+OFCondition wait_for_report(sender &s)
+{
+    T_DIMSE_Message message;
+    T_ASC_PresentationContextID id = 0;
+    std::memset(&message, 0, sizeof message);
+    if (!ASC_dataWaiting(s.assoc, std::max(1, s.options.report_ms / 1000))) {
+        return EC_Normal;
+    }
+    s.layer.settle();
+    OFCondition condition =
+        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, &id, &message, nullptr);
+    if (condition.bad() || message.CommandField != DIMSE_N_EVENT_REPORT_RQ) {
+        return condition.bad() ? condition : OFCondition(DIMSE_BADCOMMANDTYPE);
+    }
+    const T_DIMSE_N_EventReportRQ &rq = message.msg.NEventReportRQ;
+    DcmDataset *set = nullptr;
+    if (rq.DataSetType != DIMSE_DATASET_NULL) {
+        condition =
+            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &set, nullptr, nullptr);
+    }
+    const std::unique_ptr<DcmDataset> owned(set);
+    if (condition.good() && set != nullptr) {
+        hand_on(s, *set);
+        condition = answer_report(s, id, rq);
+    }
+    return condition;
+}
+
+void commit(sender &s)
+{
+    const T_ASC_PresentationContextID id = find_context(s, UID_StorageCommitmentPushModelSOPClass);
+    DcmDataset set;
+    DIC_US status = 0;
+    if (id == 0) {
+        conclude(s, DICOM_SENDER_REFUSED,
+                 "%s does no storage commitment: set no_storage_commitment for it",
+                 s.options.called_ae);
+        return;
+    }
+    if (!s.sink.may_ask(s.sink.arg)) {
+        conclude(s, DICOM_SENDER_FAILED, "the request for storage commitment was withdrawn");
+        return;
+    }
+    OFCondition condition = fill_action(s, set) ? send_action(s, id, set) : EC_MemoryExhausted;
+    if (condition.good()) {
+        condition = receive_action_answer(s, &status);
+    }
+    if (condition.bad()) {
+        conclude(s, DICOM_SENDER_FAILED, "storage commitment: %s", describe(s, condition));
+    } else if (status != STATUS_Success) {
+        conclude(s, DICOM_SENDER_FAILED, "storage commitment was refused with status 0x%04X",
+                 static_cast<unsigned>(status));
+    } else {
+        conclude(s, DICOM_SENDER_ASKED, "%s", "");
+        (void)wait_for_report(s); /* what is not heard here is heard later, or asked for again */
+    }
+}
+
+int run(sender &s, struct sctd_error *err)
+{
+    network n;
+    bool all = false;
+    if (!open_association(s, n)) {
+        return 0;
+    }
+    int r = 0;
+    if (s.work.n == 0) {
+        echo(s);
+    } else {
+        r = store_all(s, &all, err);
+    }
+    if (r == 0 && all && s.work.transaction_uid != nullptr) {
+        commit(s);
+    }
+    s.layer.settle();
+    if (r == 0 && s.layer.state() == peer_state::OPEN) {
+        (void)ASC_releaseAssociation(n.assoc);
+    } else {
+        (void)ASC_abortAssociation(n.assoc);
+    }
+    return r;
+}
+
+} // namespace
+
+int dicom_sender_run(const struct dicom_sender_options *options,
+                     const struct dicom_sender_work *work, const struct dicom_sender_sink *sink,
+                     struct dicom_sender_result *ret_result, struct sctd_error *err)
+{
+    struct dicom_sender_result result = {DICOM_SENDER_FAILED, ""};
+    const struct dicom_receiver_options waits = {
+        -1, options->answer_ms, options->answer_ms, least_bytes, false, options->stop};
+    const int r = dicom_guard(err, [&] {
+        sender s = {*options, *work, *sink, result, peer_layer(waits), nullptr, 1};
+        return run(s, err);
+    });
+    if (r == 0) {
+        *ret_result = result;
+    }
+    return r;
+}
