@@ -377,6 +377,34 @@ static int put_known(struct db *db, const struct db_now *now, const struct db_in
     return note_event(db, now, "conflict", i, err);
 }
 
+static int name_source(struct db *db, const struct db_instance *i, int64_t series_id,
+                       struct sctd_error *err)
+{
+    int64_t unknown_id = 0;
+    int64_t source_id = 0;
+    int r = find_id(db, "SELECT id FROM source WHERE ae = ?1", DB_AE_UNKNOWN, &unknown_id, err);
+    if (r < 0 || unknown_id == 0 || strcmp(i->calling_ae, DB_AE_UNKNOWN) == 0) {
+        return r < 0 ? r : 0;
+    }
+    r = find_source(db, i->calling_ae, &source_id, err);
+    struct sql_statement *s = NULL;
+    r = r < 0
+            ? r
+            : sql_prepare(&s, db->sql,
+                          "UPDATE series SET source_id = ?1, called_ae = ?2, peer = ?3 WHERE id = "
+                          "?4 AND source_id = ?5",
+                          err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_int(s, source_id);
+    sql_bind_text(s, i->called_ae);
+    sql_bind_text(s, i->peer);
+    sql_bind_int(s, series_id);
+    sql_bind_int(s, unknown_id);
+    return sql_finish(s, err);
+}
+
 static int find_or_add_series(struct db *db, const struct db_now *now, const struct db_instance *i,
                               struct place *ret_place, struct sctd_error *err)
 {
@@ -390,7 +418,7 @@ static int find_or_add_series(struct db *db, const struct db_now *now, const str
     if (r == 0 && study_id != ret_place->study_id) {
         r = note_event(db, now, "mixed-study", i, err);
     }
-    return r;
+    return r < 0 ? r : name_source(db, i, ret_place->series_id, err);
 }
 
 static int put_new(struct db *db, const struct db_now *now, const struct db_instance *i,

@@ -35,6 +35,9 @@ struct db_series_facts {
     int32_t series_number; /* INT32_MIN: absent */
 };
 
+/* The calling AE title of what was found in the spool; the next sender of the series takes its place. */
+#define DB_AE_UNKNOWN "?"
+
 /* An instance whose file is on the disk, synced, under its final name. */
 struct db_instance {
     const char *study_uid, *series_uid, *sop_uid, *sop_class_uid, *transfer_syntax_uid;

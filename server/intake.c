@@ -250,7 +250,9 @@ void intake_ended(void *arg, const struct receivers_association *association,
                   const struct receive_end *end, int status)
 {
     struct intake *intake = arg;
-    const bool is_released = end != NULL && end->end == DICOM_END_RELEASED;
+    /* What was found in the spool may have been cut off. */
+    const bool is_released =
+        end != NULL && end->end == DICOM_END_RELEASED && !association->serve->adopt;
     struct sending **at = &intake->sending;
     LOG(end == NULL ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "association-end",
         log_number("association", association->id), log_text("peer", association->serve->peer),

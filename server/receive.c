@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "dicom/associate.h"
 #include "dicom/file_meta.h"
@@ -23,6 +24,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "server/adopt.h"
 #include "server/frame.h"
 #include "server/receive_messages.h"
 #include "server/spool.h"
@@ -149,8 +151,7 @@ static bool check_data_set(struct receive *r)
     return r->is_wanted;
 }
 
-/* Ask the parent.  False: there is no parent any more. */
-static bool ask(struct receive *r, struct receive_kept *ret_kept)
+bool receive_ask(struct receive *r, struct receive_kept *ret_kept)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct receive_message question = {.type = RECEIVE_KEEP, .keep = r->keep};
@@ -202,7 +203,7 @@ static void keep(struct receive *r)
         refuse_spool(r);
         return;
     }
-    if (!ask(r, &kept)) {
+    if (!receive_ask(r, &kept)) {
         r->answer.stop = true;
         return;
     }
@@ -300,6 +301,16 @@ static int serve_connection(struct frame_reader *parent, const struct receive_se
     return r < 0 ? r : sent;
 }
 
+static int adopt(struct frame_reader *parent, const struct receive_serve *serve,
+                 const volatile sig_atomic_t *stop, struct sctd_error *err)
+{
+    struct receive_message message = {.type = RECEIVE_END};
+    const int fd = frame_take_fd(parent);
+    int r = adopt_run(&message.end, parent, serve, fd, stop, err);
+    (void)close(fd);
+    return r < 0 ? r : receive_messages_send(parent->fd, &message, -1, SEND_TIMEOUT_MS, err);
+}
+
 int receive_run(int frame_fd, const volatile sig_atomic_t *stop, struct sctd_error *err)
 {
     const struct receive_message ready = {.type = RECEIVE_READY};
@@ -314,7 +325,9 @@ int receive_run(int frame_fd, const volatile sig_atomic_t *stop, struct sctd_err
     }
     frame_reader_init(&parent, frame_fd);
     r = wait_for_serve(&parent, &serve, err);
-    if (r == 0) {
+    if (r == 0 && serve.adopt) {
+        r = adopt(&parent, &serve, stop, err);
+    } else if (r == 0) {
         r = serve_connection(&parent, &serve, stop, err);
     }
     frame_reader_fini(&parent);

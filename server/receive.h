@@ -43,6 +43,9 @@ SCTD_NODISCARD int receive_open(struct receive *ret_receive, const struct receiv
                                 struct frame_reader *parent, struct sctd_error *err);
 void receive_close(struct receive *receive); /* what is on its way is removed */
 
+/* Ask the parent whether receive->keep is kept.  False: there is no parent any more. */
+bool receive_ask(struct receive *receive, struct receive_kept *ret_kept);
+
 /* What dicom_receiver_run calls; arg is the struct receive. */
 struct dicom_receiver_sink receive_sink(struct receive *receive);
 

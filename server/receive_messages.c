@@ -28,6 +28,7 @@ static const struct record_field serve_fields[] = {
     FIELD(I32, serve.window_ms),
     FIELD(I64, serve.min_window_bytes),
     FIELD(BOOL, serve.all_syntaxes),
+    FIELD(BOOL, serve.adopt),
 };
 
 static const struct record_field keep_fields[] = {

@@ -39,6 +39,7 @@ struct receive_serve {
     int32_t idle_ms, window_ms;
     int64_t min_window_bytes;
     bool all_syntaxes;
+    bool adopt; /* what comes along is no connection but a list of files: adopt.h */
 };
 
 struct receive_keep {

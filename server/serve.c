@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/serve.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -16,6 +15,7 @@
 #include <uv.h>
 
 #include "db/db.h"
+#include "db/instances.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -26,15 +26,18 @@
 #include "server/intake.h"
 #include "server/log.h"
 #include "server/policy.h"
+#include "server/receivers.h"
 #include "server/removal.h"
-#include "server/serve.h"
 #include "server/spool.h"
+#include "server/sweep.h"
+#include "server/worker_list.h"
 #include "server/workers.h"
 
 enum {
     GRACE_MS = 60000, /* for what is on its way when the daemon ends */
     UPKEEP_MS = 600000,
     FIRST_UPKEEP_MS = 5000,
+    SWEEP_MS = 200,
     REQUEST_MS = 10000, /* of the front door and the receivers: docs/architecture.md */
     IDLE_MS = 60000,
     WINDOW_MS = 30000,
@@ -53,7 +56,7 @@ struct serve {
     const struct serve_options *options;
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
-    uv_timer_t upkeep, watchdog;
+    uv_timer_t upkeep, watchdog, sweep;
     struct policy *policy;
     char ae_title[CONFIG_AE_TITLE_MAX + 1]; /* that it was started with */
     const char *called_ae[1];
@@ -66,7 +69,7 @@ struct serve {
     struct deliver *deliver;
     struct front_door *door;
     int to_drain; /* parts that have not ended yet */
-    bool is_draining, has_failed;
+    bool is_draining, has_failed, must_sweep;
     struct sctd_error failure;
 };
 
@@ -395,6 +398,49 @@ static int open_intake(struct serve *s, struct sctd_error *err)
     return intake_new(&s->intake, &options, &hooks, err);
 }
 
+/* Files that nobody knows are taken in by a receiver. */
+static int sweep(struct serve *s, struct sctd_error *err)
+{
+    struct sweep found;
+    int r = sweep_spool(&found, s->db, s->spool, err);
+    if (r < 0) {
+        return r;
+    }
+    if (found.missing > 0) {
+        LOG_ERROR("spool-files-missing", log_number("files", found.missing),
+                  log_text("effect", "their series cannot be converted: send them again"));
+    }
+    if (found.n > 0) {
+        const struct worker_list list = {.file = found.file, .n_files = found.n};
+        struct receive_serve serve = {.adopt = true, .calling_ae = DB_AE_UNKNOWN, .peer = "-"};
+        int fd = -1;
+        (void)snprintf(serve.spool, sizeof serve.spool, "%s", s->spool);
+        (void)snprintf(serve.called_ae, sizeof serve.called_ae, "%s", s->ae_title);
+        r = worker_list_write(&fd, &list, err);
+        r = r < 0 ? r : receivers_serve(front_door_get_receivers(s->door), fd, &serve, err);
+    }
+    sweep_fini(&found);
+    return r;
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct serve *s = timer->data;
+    struct sctd_error err = {.code = SCTD_OK};
+    if (s->is_draining || receivers_count(front_door_get_receivers(s->door)) > 0) {
+        return; /* the end of the last one asks again */
+    }
+    s->must_sweep = false;
+    if (sweep(s, &err) < 0) {
+        LOG_ERROR("sweep", log_text("reason", err.text));
+    }
+}
+
+static void sweep_soon(struct serve *s)
+{
+    (void)uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, 0);
+}
+
 /* Receivers speak with the intake; its failures and their end are the daemon's. */
 static int keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
@@ -413,7 +459,19 @@ static void ended(void *arg, const struct receivers_association *association,
                   const struct receive_end *end, int status)
 {
     struct serve *s = arg;
+    if (association->serve->adopt) {
+        LOG(end == NULL || end->refused > 0 ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "spool-adopted",
+            log_number("files", end == NULL ? 0 : end->stored),
+            log_number("quarantined", end == NULL ? 0 : end->refused),
+            log_number("status", status));
+    }
     intake_ended(s->intake, association, end, status);
+    /* One that died may have left a file that nobody knows; to tell it from one on its way, wait for silence. */
+    s->must_sweep = s->must_sweep || (end == NULL && !association->serve->adopt);
+    if (s->must_sweep && !s->is_draining &&
+        receivers_count(front_door_get_receivers(s->door)) == 0) {
+        sweep_soon(s);
+    }
 }
 
 static int64_t disk_bytes(const char *path, int64_t *ret_files)
@@ -482,7 +540,8 @@ static void start_handles(struct serve *s)
     }
     (void)uv_timer_init(&s->loop, &s->upkeep);
     (void)uv_timer_init(&s->loop, &s->watchdog);
-    s->upkeep.data = s->watchdog.data = s;
+    (void)uv_timer_init(&s->loop, &s->sweep);
+    s->upkeep.data = s->watchdog.data = s->sweep.data = s;
     (void)uv_timer_start(&s->upkeep, on_upkeep, FIRST_UPKEEP_MS, UPKEEP_MS);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
         (void)uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_us / 2000);
@@ -530,6 +589,9 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
     int r = open_parts(&s, err);
     if (r == 0) {
         start_handles(&s);
+        r = sweep(&s, err);
+    }
+    if (r == 0) {
         announce(&s);
         workers_kick(s.workers);
         deliver_kick(s.deliver);

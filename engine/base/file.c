@@ -287,6 +287,15 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
     return sync_parent(to, err);
 }
 
+int sctd_file_move(const char *from, const char *to, struct sctd_error *err)
+{
+    if (rename(from, to) != 0) { // NOLINT: synced on both sides below
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", to, sctd_errno_text());
+    }
+    int r = sync_parent(to, err);
+    return r < 0 ? r : sync_parent(from, err);
+}
+
 int sctd_dir_count(int32_t *ret_n, bool *ret_exists, const char *path, struct sctd_error *err)
 {
     int32_t n = 0;

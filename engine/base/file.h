@@ -65,6 +65,8 @@ SCTD_NODISCARD int sctd_dir_count(int32_t *ret_n, bool *ret_exists, const char *
 /* Rename a folder that must not replace anything and sync the folder above it. Errors: SCTD_EINVAL
  * (`to` exists), SCTD_EIO. */
 SCTD_NODISCARD int sctd_dir_install(const char *from, const char *to, struct sctd_error *err);
+/* Rename a file durably: both folders are synced.  What stood under the new name is replaced.  Errors: SCTD_EIO. */
+SCTD_NODISCARD int sctd_file_move(const char *from, const char *to, struct sctd_error *err);
 /* Remove a folder and the files in it (one level, links not followed, `path` included); best effort. */
 void sctd_dir_remove(const char *path);
 
