@@ -289,7 +289,7 @@ int sctd_dir_install(const char *from, const char *to, struct sctd_error *err)
 
 int sctd_file_move(const char *from, const char *to, struct sctd_error *err)
 {
-    if (rename(from, to) != 0) { // NOLINT: synced on both sides below
+    if (renameat(AT_FDCWD, from, AT_FDCWD, to) != 0) {
         return sctd_error(err, SCTD_EIO, "%.160s: %s", to, sctd_errno_text());
     }
     int r = sync_parent(to, err);

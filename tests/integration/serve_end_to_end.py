@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon from the scanner to the PACS: pynetdicom sends, pynetdicom or Orthanc receives.
+usage: serve_end_to_end.py /path/to/sctd [unittest options]"""
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+from kit import venv
+
+venv.enter()
+# pylint: disable=wrong-import-position
+import pydicom  # noqa: E402
+from pynetdicom import AE, StoragePresentationContexts, build_context, evt  # noqa: E402
+from pynetdicom.sop_class import StorageCommitmentPushModel  # noqa: E402
+
+from kit import daemon as kit  # noqa: E402
+
+SCTD = None
+MR_RULE = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small', 'destinations': ['pacs']}
+
+
+def send(port, paths, calling='SCANNER', abort_after=None):
+    """The statuses of a scanner's C-STOREs over one association."""
+    ae = AE(ae_title=calling)
+    sets = [pydicom.dcmread(p) for p in paths]
+    for sop_class in sorted({d.SOPClassUID for d in sets}):
+        ae.add_requested_context(sop_class, '1.2.840.10008.1.2.1')
+    association = ae.associate('127.0.0.1', port, ae_title='SCTD')
+    assert association.is_established, 'the daemon takes no association'
+    statuses = []
+    for k, dataset in enumerate(sets):
+        if k == abort_after:
+            association.abort()
+            return statuses
+        statuses.append(association.send_c_store(dataset).Status)
+    association.release()
+    return statuses
+
+
+class Pacs:
+    """A storage SCP; `answer` gives the status of the nth instance."""
+
+    def __init__(self, answer=lambda n: 0x0000, port=0):
+        self.stored, self.answer, self.n, self.associations = [], answer, 0, 0
+        self.lock = threading.Lock()
+        ae = AE(ae_title='PACS')
+        ae.supported_contexts = StoragePresentationContexts
+        self.port = port or kit.free_port()
+        self.server = ae.start_server(('127.0.0.1', self.port), block=False, evt_handlers=[
+            (evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)])
+
+    def _accepted(self, _event):
+        self.associations += 1
+
+    def _store(self, event):
+        with self.lock:
+            status = self.answer(self.n)
+            self.n += 1
+            if status == 0x0000:
+                dataset = event.dataset
+                dataset.file_meta = event.file_meta
+                self.stored.append(dataset)
+        return status
+
+    def wait_for(self, n, timeout=60):
+        end = time.monotonic() + timeout
+        while len(self.stored) < n and time.monotonic() < end:
+            time.sleep(0.02)
+        assert len(self.stored) >= n, f'{len(self.stored)} of {n} instances came'
+        return self.stored
+
+    def stop(self):
+        self.server.shutdown()
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.work = pathlib.Path(folder.name)
+        self.models = self.work / 'state' / 'models'
+        kit.make_model(SCTD, self.models)
+
+    def pacs(self, *args, **words):
+        pacs = Pacs(*args, **words)
+        self.addCleanup(pacs.stop)
+        return pacs
+
+    def destination(self, port, **more):
+        return {'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': port,
+                'no_storage_commitment': True} | more
+
+    def daemon(self, rules=(MR_RULE,), destinations=(), **more):
+        daemon = kit.Daemon(SCTD, self.work, rules=rules, destinations=destinations, **more)
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        return daemon.start()
+
+    def series(self, name='source', **more):
+        return kit.make_series(SCTD, self.work / name, **more)
+
+    def converted(self, paths):
+        """What `sctd convert` makes of the same files, by position."""
+        output = self.work / 'converted'
+        words = [w for p in paths for w in ('--input', p)]
+        subprocess.run([SCTD, 'convert', '--model', 'small', '--models-dir', self.models, '--output', output, *words],
+                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        sets = [pydicom.dcmread(p) for p in output.rglob('*.dcm')]
+        return {tuple(d.ImagePositionPatient): d for d in sets}
+
+    def assert_is_converted(self, got, paths):
+        want = self.converted(paths)
+        self.assertEqual(len(got), len(paths))
+        self.assertEqual({tuple(d.ImagePositionPatient) for d in got}, set(want))
+        for dataset in got:
+            other = want[tuple(dataset.ImagePositionPatient)]
+            self.assertEqual(dataset.PixelData, other.PixelData)
+            for keyword in ('PatientID', 'PatientName', 'StudyInstanceUID', 'FrameOfReferenceUID', 'RescaleIntercept',
+                            'ImageOrientationPatient', 'PixelSpacing', 'SeriesDescription', 'SourceImageSequence'):
+                self.assertEqual(dataset[keyword].value, other[keyword].value, keyword)
+
+
+class Delivered(Case):
+    def test_a_series_becomes_the_sct_that_convert_writes(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        self.assertEqual(set(send(daemon.port, paths)), {0})
+        complete = daemon.wait_for('series-complete')
+        self.assertEqual(complete['evidence'], 'geometry')
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+        daemon.wait_for('delivery', result='stored')
+        self.assertEqual(pacs.associations, 1)
+        positions = [float(d.ImagePositionPatient[2]) for d in pacs.stored]
+        self.assertIn(positions, (sorted(positions), sorted(positions, reverse=True)))
+        self.assertEqual(daemon.stop(), 0)
+
+    @unittest.skipUnless(kit.Orthanc.PROGRAM, 'Orthanc is not installed')
+    def test_orthanc_has_it_with_storage_commitment(self):
+        port = kit.free_port()
+        orthanc = kit.Orthanc(self.work / 'orthanc', port)
+        self.addCleanup(orthanc.stop)
+        destination = self.destination(orthanc.dicom_port, no_storage_commitment=False)
+        daemon = self.daemon(destinations=[destination], port=port)
+        paths = self.series()
+        self.assertEqual(set(send(daemon.port, paths)), {0})
+        report = daemon.wait_for('storage-commitment')
+        self.assertEqual((report['committed'], report['failed']), (len(paths), 0))
+        self.assertEqual(len(orthanc.get('series')), 1)
+        got = [pydicom.dcmread(io.BytesIO(orthanc.get_bytes(f'instances/{i}/file'))) for i in orthanc.get('instances')]
+        self.assert_is_converted(got, paths)
+
+    def test_a_destination_that_is_down_gets_it_when_it_is_up_and_holds_up_nobody(self):
+        good, port = self.pacs(), kit.free_port()
+        down = self.destination(port, name='down')
+        rule = MR_RULE | {'destinations': ['down', 'pacs']}
+        daemon = self.daemon([rule], [self.destination(good.port), down])
+        paths = self.series()
+        send(daemon.port, paths)
+        good.wait_for(len(paths))
+        daemon.wait_for('delivery', destination='down', result='unreachable')
+        late = self.pacs(port=port)
+        late.wait_for(len(paths))
+        self.assertEqual({d.SOPInstanceUID for d in late.stored}, {d.SOPInstanceUID for d in good.stored})
+
+    def test_a_broken_transfer_goes_on_where_it_stopped(self):
+        pacs = self.pacs(lambda n: 0xA700 if n == 5 else 0)
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        daemon.wait_for('delivery', result='failed')
+        daemon.wait_for('delivery', result='stored')
+        self.assertEqual(len(pacs.stored), len(paths))
+        self.assertEqual(pacs.n, len(paths) + 1)
+
+    def test_what_the_pacs_refuses_for_good_is_said_and_ends(self):
+        pacs = self.pacs(lambda n: 0xA900 if n == 3 else 0)
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        refused = daemon.wait_for('delivery', result='refused')
+        self.assertIn('0xA900', refused['reason'])
+        self.assertEqual(len(pacs.stored), len(paths) - 1)
+
+
+class Completion(Case):
+    def test_half_a_series_waits_and_the_rest_makes_it_whole(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths, abort_after=7)
+        time.sleep(2)
+        self.assertEqual(daemon.find('series-complete'), [])
+        self.assertEqual(set(send(daemon.port, paths)), {0})
+        self.assertEqual(daemon.wait_for('series-complete')['instances'], len(paths))
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+
+    def test_a_missing_slice_is_refused_with_the_reason(self):
+        daemon = self.daemon(destinations=[self.destination(kit.free_port())])
+        paths = self.series()
+        send(daemon.port, paths[:5] + paths[6:])
+        complete = daemon.wait_for('series-complete')
+        self.assertEqual(complete['evidence'], 'quiet')
+        refused = daemon.wait_for('job-attempt', result='refused')
+        self.assertIn('missing-slice', refused['reason'])
+
+    def test_a_late_instance_makes_a_revision_that_supersedes(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths[:-1])
+        pacs.wait_for(len(paths) - 1)
+        send(daemon.port, paths[-1:])
+        daemon.wait_for('series-complete', revision=2)
+        pacs.wait_for(2 * len(paths) - 1)
+        first, second = pacs.stored[:len(paths) - 1], pacs.stored[len(paths) - 1:]
+        self.assertEqual(len({d.SeriesInstanceUID for d in pacs.stored}), 2)
+        self.assertFalse({d.SOPInstanceUID for d in first} & {d.SOPInstanceUID for d in second})
+        self.assert_is_converted(second, paths)
+
+    def test_our_own_sct_is_never_a_source(self):
+        pacs = self.pacs()
+        rule = MR_RULE | {'match': {}}
+        daemon = self.daemon([rule], [self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        pacs.wait_for(len(paths))
+        back = self.work / 'back'
+        back.mkdir()
+        for k, dataset in enumerate(list(pacs.stored)):
+            dataset.save_as(back / f'{k}.dcm', enforce_file_format=True)
+        send(daemon.port, sorted(back.iterdir()), calling='PACS')
+        discarded = daemon.wait_for('series-discarded')
+        self.assertIn('never a source', discarded['reason'])
+        self.assertEqual(len(daemon.find('series-complete')), 1)
+
+    def test_a_series_that_no_rule_wants_is_kept_and_left(self):
+        daemon = self.daemon(destinations=[self.destination(kit.free_port())])
+        paths = self.series(kind='cbct')
+        send(daemon.port, paths)
+        self.assertIn('no rule holds', daemon.wait_for('series-discarded')['reason'])
+        self.assertEqual(len(daemon.files('spool/series')), len(paths))
+
+
+class Ends(Case):
+    def test_a_restart_goes_on_with_everything(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        daemon.wait_for('job-start')
+        daemon.stop(signal.SIGKILL)
+        daemon.start()
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+        self.assertEqual(daemon.files('spool/tmp'), [])
+
+    def test_what_lies_in_the_spool_unknown_is_taken_in(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        daemon.stop(signal.SIGKILL)
+        for path in self.work.glob('state/jobs.db*'):
+            path.unlink()
+        stranger = next((self.work / 'state/spool/series').iterdir()) / ('ab' * 32 + '.dcm')
+        stranger.write_bytes(b'no DICOM')
+        daemon.start()
+        adopted = daemon.wait_for('spool-adopted')
+        self.assertEqual((adopted['files'], adopted['quarantined']), (len(paths), 1))
+        self.assertEqual([p.name for p in daemon.files('spool/quarantine')], [stranger.name])
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+
+    def test_a_bad_configuration_changes_nothing_and_a_good_one_is_taken(self):
+        pacs = self.pacs()
+        daemon = self.daemon(rules=[], destinations=[self.destination(pacs.port)])
+        good = daemon.config.read_text()
+        daemon.config.write_text(good.replace('ae_title', 'ae_titel', 1))
+        daemon.process.send_signal(signal.SIGHUP)
+        self.assertIn('ae_titel', daemon.wait_for('reload-refused')['reason'])
+        daemon.configure([MR_RULE], [self.destination(pacs.port)])
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for('reloaded', rules=1)
+        paths = self.series()
+        send(daemon.port, paths)
+        pacs.wait_for(len(paths))
+
+    def test_a_second_daemon_is_refused(self):
+        daemon = self.daemon(rules=[])
+        settings = json.loads(daemon.config.read_text())
+        settings['listen']['port'] = kit.free_port()
+        other = self.work / 'other.yaml'
+        other.write_text(json.dumps(settings))
+        done = subprocess.run([SCTD, 'serve', '--config', other], capture_output=True, text=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(str(daemon.process.pid), done.stderr)
+
+    def test_a_model_that_is_not_there_is_refused_at_the_start(self):
+        config = self.work / 'bad.yaml'
+        config.write_text(json.dumps({'state_dir': str(self.work / 'state'),
+                                      'rules': [MR_RULE | {'model': 'absent', 'destinations': []}]}))
+        done = subprocess.run([SCTD, 'serve', '--config', config], capture_output=True, text=True, timeout=20,
+                              check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, 'rule "mr".*absent')
+
+    def test_the_log_names_no_patient(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        source = pydicom.dcmread(paths[0])
+        send(daemon.port, paths)
+        pacs.wait_for(len(paths))
+        daemon.stop()
+        text = json.dumps(daemon.events)
+        self.assertNotIn(str(source.PatientName), text)
+        self.assertNotIn(source.PatientID, text)
+
+
+if __name__ == '__main__':
+    SCTD = os.path.abspath(sys.argv.pop(1))
+    unittest.main()
