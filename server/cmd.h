@@ -32,6 +32,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_phantom(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_receive(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_serve(int argc, char **argv);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "server/config.h"
 #include "server/options.h" // IWYU pragma: export
 
 /* target: a const char *. */
@@ -12,6 +13,12 @@
      .argument = "NAME[@VERSION]|DIR",                                                             \
      .help = "a model of the models folder, or a model's directory (with a '/')",                  \
      .required = true}
+#define CMD_CONFIG_OPTION(variable)                                                                \
+    {.name = "config",                                                                             \
+     .kind = OPTION_TEXT,                                                                          \
+     .target = (void *)&(variable),                                                                \
+     .argument = "FILE",                                                                           \
+     .help = "the configuration; default " CONFIG_DEFAULT_PATH}
 #define CMD_MODELS_DIR_OPTION(variable)                                                            \
     {.name = "models-dir",                                                                         \
      .kind = OPTION_TEXT,                                                                          \

@@ -25,13 +25,6 @@ struct rules_args {
     bool json;
 };
 
-#define CONFIG_OPTION(variable)                                                                    \
-    {.name = "config",                                                                             \
-     .kind = OPTION_TEXT,                                                                          \
-     .target = (void *)&(variable),                                                                \
-     .argument = "FILE",                                                                           \
-     .help = "the configuration; default " CONFIG_DEFAULT_PATH}
-
 static struct rules_subject subject_of(const struct dicom_series_facts *facts,
                                        const struct rules_args *args)
 {
@@ -158,7 +151,7 @@ static int rules_test(int argc, char **argv)
          .target = (void *)&args.calling_ae_title,
          .argument = "AE",
          .help = "who would send them; files do not tell"},
-        CONFIG_OPTION(args.config),
+        CMD_CONFIG_OPTION(args.config),
         CMD_JSON_OPTION(args.json),
     };
     const struct options options = {
@@ -181,7 +174,7 @@ static int rules_check(int argc, char **argv)
 {
     struct sctd_error err = {.code = SCTD_OK};
     struct rules_args args = {.config = CONFIG_DEFAULT_PATH};
-    const struct option table[] = {CONFIG_OPTION(args.config)};
+    const struct option table[] = {CMD_CONFIG_OPTION(args.config)};
     const struct options options = {
         .command = "sctd rules check",
         .summary = "Read the configuration and say whether it is good.",

@@ -7,8 +7,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/cmd.h"
-#include "server/config.h"
-#include "server/options.h"
+#include "server/cmd_options.h"
 #include "server/serve.h"
 
 static const char command[] = "sctd serve";
@@ -30,11 +29,7 @@ int cmd_serve(int argc, char **argv)
     struct sctd_error err = {.code = SCTD_OK};
     struct serve_options serve = {.config = CONFIG_DEFAULT_PATH, .program = program};
     const struct option table[] = {
-        {.name = "config",
-         .kind = OPTION_TEXT,
-         .target = (void *)&serve.config,
-         .argument = "FILE",
-         .help = "the configuration; default " CONFIG_DEFAULT_PATH},
+        CMD_CONFIG_OPTION(serve.config),
         {.name = "print-port",
          .kind = OPTION_FLAG,
          .target = &serve.print_port,

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/doctor.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "dicom/sender.h"
+#include "engine/base/attr.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/engine.h"
+#include "server/config.h"
+#include "server/policy.h"
+
+enum { CONNECT_MS = 5000, ANSWER_MS = 10000 };
+
+struct doctor {
+    doctor_fn on_finding;
+    void *arg;
+    enum doctor_outcome worst;
+};
+
+const char *doctor_outcome_name(enum doctor_outcome outcome)
+{
+    static const char *const names[] = {"ok", "warning", "failed"};
+    return names[outcome];
+}
+
+SCTD_PRINTF(4, 5) static void find(struct doctor *d, enum doctor_outcome outcome,
+                                   const char *subject, const char *format, ...)
+{
+    struct doctor_finding finding = {.outcome = outcome};
+    va_list args;
+    (void)snprintf(finding.subject, sizeof finding.subject, "%s", subject);
+    va_start(args, format);
+    (void)vsnprintf(finding.text, sizeof finding.text, format, args);
+    va_end(args);
+    d->worst = outcome > d->worst ? outcome : d->worst;
+    d->on_finding(d->arg, &finding);
+}
+
+static void look_at_folder(struct doctor *d, const struct config *config)
+{
+    struct statvfs disk;
+    if (access(config->state_dir, F_OK) != 0) {
+        find(d, DOCTOR_WARNING, "state folder", "%.150s is not there: the daemon makes it",
+             config->state_dir);
+        return;
+    }
+    if (access(config->state_dir, R_OK | W_OK | X_OK) != 0 ||
+        statvfs(config->state_dir, &disk) != 0) {
+        find(d, DOCTOR_BAD, "state folder", "%.120s: %.80s: run as the daemon's user, or mend it",
+             config->state_dir, sctd_errno_text());
+        return;
+    }
+    const double percent = 100.0 * (double)disk.f_bavail / (double)disk.f_blocks;
+    const int32_t least = config->retention.min_free_percent;
+    find(d, percent < least ? DOCTOR_BAD : DOCTOR_GOOD, "state folder",
+         "%.150s: %.0f %% of the disk is free%s", config->state_dir, percent,
+         percent < least ? ": nothing is accepted (retention: min_free_percent)" : "");
+}
+
+static void look_at_store(struct doctor *d, const struct config *config)
+{
+    char path[SCTD_PATH_MAX];
+    struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(db_closep) struct db *db = NULL;
+    int r = sctd_path_join(path, config->state_dir, "jobs.db", &err);
+    if (r == 0 && access(path, F_OK) != 0) {
+        find(d, DOCTOR_WARNING, "job store", "%.150s is not there: the daemon makes it", path);
+        return;
+    }
+    r = r < 0 ? r : db_open_reader(&db, path, &err);
+    r = r < 0 ? r : db_verify(db, DB_CHECK_FULL, &err);
+    find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "job store", "%.240s", r < 0 ? err.text : path);
+}
+
+/* The model makes something of a ramp: all of it finite, and not all the same. */
+static int try_engine(struct engine *engine, struct sctd_error *err)
+{
+    int32_t height = 0;
+    int32_t width = 0;
+    engine_get_size(engine, &height, &width);
+    const size_t n = (size_t)height * (size_t)width;
+    float *x = malloc(2 * n * sizeof *x);
+    if (x == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a slice");
+    }
+    for (size_t i = 0; i < n; i++) {
+        x[i] = (float)(2.0 * (double)i / (double)n - 1.0);
+    }
+    const struct engine_slices slices = {.n = 1, .x_cnn = x, .x_dino = x, .y = x + n};
+    int r = engine_run(engine, &slices, err);
+    bool varies = false;
+    for (size_t i = 1; r == 0 && i < n; i++) {
+        varies = varies || fabsf(x[n + i] - x[n]) > 0.0F;
+    }
+    free(x);
+    return r == 0 && !varies ? sctd_error(err, SCTD_EDATA, "every voxel gets the same value") : r;
+}
+
+static void look_at_model(struct doctor *d, const struct config *config,
+                          const struct policy_model *model)
+{
+    char subject[96];
+    struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(engine_closep) struct engine *engine = NULL;
+    const struct engine_options options = {
+        .precision = config->workers.precision, .threads = config->workers.threads, .batch = 1};
+    (void)snprintf(subject, sizeof subject, "model %.40s@%.40s", model->manifest.name,
+                   model->manifest.version);
+    int r = engine_open(&engine, model->dir, &options, &err);
+    r = r < 0 ? r : try_engine(engine, &err);
+    if (r < 0) {
+        find(d, DOCTOR_BAD, subject, "%.240s", err.text);
+        return;
+    }
+    struct engine_stats stats;
+    engine_take_stats(engine, &stats);
+    find(d, DOCTOR_GOOD, subject, "weights %.12s..., runs on %s (%s), loaded in %.0f ms",
+         model->manifest.weights_sha256, engine_get_backend(engine), stats.arithmetic,
+         stats.load_ms);
+}
+
+static bool is_first_use(const struct policy *policy, uint32_t rule)
+{
+    for (uint32_t i = 0; i < rule; i++) {
+        if (strcmp(policy->model[i].dir, policy->model[rule].dir) == 0) {
+            return false;
+        }
+    }
+    return policy->model[rule].dir[0] != '\0';
+}
+
+static void look_at_destination(struct doctor *d, const struct config *config,
+                                const struct config_destination *destination)
+{
+    char subject[96];
+    struct sctd_error err = {.code = SCTD_OK};
+    struct dicom_sender_result result;
+    const struct dicom_sender_options options = {
+        .host = destination->host,
+        .port = destination->port,
+        .calling_ae = config->ae_title,
+        .called_ae = destination->ae_title,
+        .connect_ms = CONNECT_MS,
+        .answer_ms = ANSWER_MS,
+    };
+    const struct dicom_sender_work echo = {.n = 0};
+    const struct dicom_sender_sink sink = {.arg = NULL};
+    (void)snprintf(subject, sizeof subject, "destination %.64s", destination->name);
+    int r = dicom_sender_run(&options, &echo, &sink, &result, &err);
+    if (r < 0) {
+        find(d, DOCTOR_BAD, subject, "%.240s", err.text);
+    } else if (result.end != DICOM_SENDER_STORED) {
+        find(d, DOCTOR_BAD, subject, "%s", result.reason);
+    } else {
+        find(d, DOCTOR_GOOD, subject, "%s at %.100s:%d answers the echo", destination->ae_title,
+             destination->host, destination->port);
+    }
+}
+
+enum doctor_outcome doctor_run(const char *config_path, doctor_fn on_finding, void *arg)
+{
+    struct doctor d = {.on_finding = on_finding, .arg = arg};
+    struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(policy_freep) struct policy *policy = NULL;
+    if (policy_load(&policy, config_path, &err) < 0) {
+        find(&d, DOCTOR_BAD, "configuration", "%.240s", err.text);
+        return d.worst;
+    }
+    const struct config *config = policy->config;
+    find(&d, config->rules_count == 0 ? DOCTOR_WARNING : DOCTOR_GOOD, "configuration",
+         "%.150s: %u peers, %u destinations, %u rules", config_path, config->peers_count,
+         config->destinations_count, config->rules_count);
+    look_at_folder(&d, config);
+    look_at_store(&d, config);
+    for (uint32_t i = 0; i < config->rules_count; i++) {
+        if (is_first_use(policy, i)) {
+            look_at_model(&d, config, &policy->model[i]);
+        }
+    }
+    for (uint32_t i = 0; i < config->destinations_count; i++) {
+        look_at_destination(&d, config, &config->destinations[i]);
+    }
+    return d.worst;
+}
