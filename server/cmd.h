@@ -33,6 +33,8 @@ int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_phantom(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
+int cmd_job(int argc, char **argv);
+int cmd_series(int argc, char **argv);
 int cmd_receive(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_serve(int argc, char **argv);

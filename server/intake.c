@@ -415,6 +415,19 @@ static void on_timer(uv_timer_t *timer)
     schedule(intake);
 }
 
+void intake_watch(struct intake *intake, int64_t series_id)
+{
+    struct db_series series;
+    struct sctd_error err = {.code = SCTD_OK};
+    if (db_series_get(intake->options.db, series_id, &series, &err) == 0) {
+        struct watched *w = watch(intake, series_id, series.study_id);
+        if (w != NULL) {
+            w->was_broken = true; /* nobody knows how its associations ended */
+        }
+        schedule(intake);
+    }
+}
+
 void intake_touch(struct intake *intake, int64_t series_id)
 {
     struct watched *w = find(intake, series_id);

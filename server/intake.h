@@ -46,6 +46,9 @@ void intake_opened(void *arg, const struct receivers_association *association);
 void intake_ended(void *arg, const struct receivers_association *association,
                   const struct receive_end *end, int status);
 
+/* A series was opened again: watch it. */
+void intake_watch(struct intake *intake, int64_t series_id);
+
 /* Something outside changed what is known of a series: look at it soon. */
 void intake_touch(struct intake *intake, int64_t series_id);
 

@@ -12,6 +12,8 @@ static const struct cmd commands[] = {
     {"bench", cmd_bench, "measure the engine's speed"},
     {"rules", cmd_rules, "check the configuration, and try its rules on files"},
     {"serve", cmd_serve, "run the daemon: receive, convert, deliver"},
+    {"job", cmd_job, "list, show, cancel and retry jobs of the daemon"},
+    {"series", cmd_series, "list the series that came in, complete or discard them"},
     {"doctor", cmd_doctor, "check all that the daemon needs"},
     {"receive", cmd_receive, NULL},
     {"send", cmd_send, NULL},

@@ -21,10 +21,12 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/allow.h"
+#include "server/control.h"
 #include "server/deliver.h"
 #include "server/front_door.h"
 #include "server/intake.h"
 #include "server/log.h"
+#include "server/operate.h"
 #include "server/policy.h"
 #include "server/receivers.h"
 #include "server/removal.h"
@@ -68,6 +70,7 @@ struct serve {
     struct workers *workers;
     struct deliver *deliver;
     struct front_door *door;
+    struct control *control;
     int to_drain; /* parts that have not ended yet */
     bool is_draining, has_failed, must_sweep;
     struct sctd_error failure;
@@ -101,10 +104,12 @@ static void close_handles(struct serve *s)
 /* What was opened, in the opposite order; the loop must still run once more. */
 static void close_parts(struct serve *s)
 {
+    control_close(s->control);
     front_door_free(s->door);
     deliver_free(s->deliver);
     workers_free(s->workers);
     intake_free(s->intake);
+    s->control = NULL;
     s->door = NULL;
     s->deliver = NULL;
     s->workers = NULL;
@@ -287,6 +292,18 @@ static void on_finished(void *arg, int64_t job_id)
     struct serve *s = arg;
     (void)job_id;
     if (!s->is_draining) {
+        deliver_kick(s->deliver);
+    }
+}
+
+/* A job that was cancelled while it runs is noticed at its worker's next word. */
+static void on_control(void *arg, const struct control_request *request,
+                       struct control_answer *ret_answer)
+{
+    struct serve *s = arg;
+    const struct operate operate = {.db = s->db, .intake = s->intake};
+    if (operate_do(&operate, request, ret_answer) && !s->is_draining) {
+        workers_kick(s->workers);
         deliver_kick(s->deliver);
     }
 }
@@ -485,6 +502,13 @@ static int64_t disk_bytes(const char *path, int64_t *ret_files)
     return (int64_t)disk.f_blocks * (int64_t)disk.f_frsize;
 }
 
+static int open_control(struct serve *s, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    int r = sctd_path_join(path, s->policy->config->state_dir, CONTROL_SOCKET, err);
+    return r < 0 ? r : control_open(&s->control, &s->loop, path, on_control, s, err);
+}
+
 static int open_door(struct serve *s, struct sctd_error *err)
 {
     const struct config *config = s->policy->config;
@@ -563,6 +587,7 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     r = r < 0 ? r : open_workers(s, err);
     r = r < 0 ? r : open_deliver(s, err);
     r = r < 0 ? r : open_intake(s, err);
+    r = r < 0 ? r : open_control(s, err);
     return r < 0 ? r : open_door(s, err);
 }
 

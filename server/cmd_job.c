@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sctd job: what the daemon does and did, and a hand on it. */
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "db/deliveries.h"
+#include "db/jobs.h"
+#include "engine/base/attr.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "engine/base/parse.h"
+#include "server/cmd.h"
+#include "server/cmd_options.h"
+#include "server/cmd_store.h"
+#include "server/config.h"
+
+enum { JSON_MAX = 16 << 20, LIMIT = 50 };
+
+struct job_args {
+    const char *config, *state;
+    int64_t limit;
+    bool json;
+};
+
+/* What is shown of one job, whole. */
+struct job_view {
+    struct db_job job;
+    struct db_delivery_page deliveries;
+    struct db_history history;
+};
+
+static void job_view_fini(struct job_view *view)
+{
+    db_delivery_page_fini(&view->deliveries);
+    db_history_fini(&view->history);
+}
+
+static void write_job(struct json_writer *w, const char *key, const struct db_job *job)
+{
+    json_write_object_begin(w, key);
+    json_write_int(w, "id", job->id);
+    json_write_string(w, "state", db_job_state_name(job->state));
+    json_write_string(w, "stage", job->stage);
+    json_write_string(w, "reason", job->reason);
+    json_write_int(w, "series", job->series_id);
+    json_write_int(w, "revision", job->revision);
+    json_write_string(w, "evidence", db_evidence_name(job->evidence));
+    json_write_string(w, "source_ae", job->source_ae);
+    json_write_string(w, "rule", job->rule);
+    json_write_string(w, "model", job->model);
+    json_write_string(w, "model_sha256", job->model_sha256);
+    json_write_string(w, "series_uid", job->series_uid);
+    json_write_string(w, "output_series_uid", job->output_series_uid);
+    json_write_int(w, "outputs", job->outputs);
+    json_write_int(w, "priority", job->priority);
+    json_write_int(w, "attempt", job->attempt);
+    json_write_int(w, "superseded_by", job->superseded_by);
+    json_write_int(w, "created_ms", job->created_ms);
+    json_write_int(w, "changed_ms", job->changed_ms);
+    json_write_int(w, "ended_ms", job->ended_ms);
+}
+
+/* The list */
+
+static int find_state(const char *name, int *ret_state, struct sctd_error *err)
+{
+    for (int i = 0; i < DB_JOB_STATES; i++) {
+        if (strcmp(db_job_state_name((enum db_job_state)i), name) == 0) {
+            *ret_state = i;
+            return 0;
+        }
+    }
+    return sctd_error(err, SCTD_EINVAL,
+                      "--state %.20s: there are queued, retry, running, delivering, done, failed, "
+                      "poison and cancelled",
+                      name);
+}
+
+static int print_list_json(const struct db_job_page *page, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(JSON_MAX);
+    struct json_writer w = json_writer_make(&buf, true, err);
+    json_write_object_begin(&w, NULL);
+    json_write_array_begin(&w, "jobs");
+    for (size_t i = 0; i < page->n; i++) {
+        write_job(&w, NULL, &page->job[i]);
+        json_write_object_end(&w);
+    }
+    json_write_array_end(&w);
+    json_write_object_end(&w);
+    return cmd_print_json(&w);
+}
+
+static void print_list(const struct db_job_page *page)
+{
+    (void)fprintf(stdout, "%6s %-10s %-19s %-16s %-16s %-16s %s\n", "job", "state", "changed",
+                  "source", "rule", "model", "reason");
+    for (size_t i = 0; i < page->n; i++) {
+        const struct db_job *job = &page->job[i];
+        char changed[CMD_TIME_SIZE];
+        cmd_store_print_time(changed, job->changed_ms);
+        (void)fprintf(stdout, "%6" PRId64 " %-10s %-19s %-16s %-16s %-16s %s\n", job->id,
+                      db_job_state_name(job->state), changed, job->source_ae, job->rule, job->model,
+                      job->state == DB_JOB_RUNNING ? job->stage : job->reason);
+    }
+}
+
+static int list(const struct job_args *args, struct sctd_error *err)
+{
+    sctd_auto(config_freep) struct config *config = NULL;
+    sctd_auto(db_closep) struct db *db = NULL;
+    sctd_auto(db_job_page_fini) struct db_job_page page = {.n = 0};
+    struct db_job_filter filter = {.state = -1, .limit = (size_t)args->limit};
+    int r = args->state == NULL ? 0 : find_state(args->state, &filter.state, err);
+    r = r < 0 ? r : cmd_store_open(&config, &db, args->config, err);
+    r = r < 0 ? r : db_job_list(db, &filter, &page, err);
+    if (r == 0 && args->json) {
+        return print_list_json(&page, err);
+    }
+    if (r == 0) {
+        print_list(&page);
+    }
+    return r;
+}
+
+static int job_list(int argc, char **argv)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct job_args args = {.config = CONFIG_DEFAULT_PATH, .limit = LIMIT};
+    const struct option table[] = {
+        CMD_CONFIG_OPTION(args.config),
+        {.name = "state",
+         .kind = OPTION_TEXT,
+         .target = (void *)&args.state,
+         .argument = "STATE",
+         .help = "only those in this state"},
+        {.name = "limit",
+         .kind = OPTION_NUMBER,
+         .target = &args.limit,
+         .argument = "N",
+         .help = "how many, the newest first; default 50",
+         .min = 1,
+         .max = DB_PAGE_MAX},
+        CMD_JSON_OPTION(args.json),
+    };
+    const struct options options = {.command = "sctd job list",
+                                    .summary = "List jobs, the newest first.",
+                                    .option = table,
+                                    .n = sizeof table / sizeof table[0]};
+    char **operands = NULL;
+    int r = options_parse(&options, argc, argv, &operands, &err);
+    if (r == OPTIONS_HELP) {
+        return CMD_OK;
+    }
+    r = r < 0 ? r : list(&args, &err);
+    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+}
+
+/* One job */
+
+static void write_delivery(struct json_writer *w, const struct db_delivery *d)
+{
+    json_write_object_begin(w, NULL);
+    json_write_int(w, "id", d->id);
+    json_write_string(w, "destination", d->destination);
+    json_write_string(w, "state", db_delivery_state_name(d->state));
+    json_write_int(w, "instances", d->instances);
+    json_write_int(w, "stored", d->stored);
+    json_write_int(w, "committed", d->committed);
+    json_write_int(w, "attempt", d->attempt);
+    json_write_string(w, "reason", d->reason);
+    json_write_object_end(w);
+}
+
+static void write_transition(struct json_writer *w, const struct db_transition *t)
+{
+    json_write_object_begin(w, NULL);
+    json_write_int(w, "at_ms", t->at_ms);
+    json_write_int(w, "attempt", t->attempt);
+    json_write_string(w, "destination", t->destination);
+    json_write_string(w, "from", t->from);
+    json_write_string(w, "to", t->to);
+    json_write_string(w, "reason", t->reason);
+    json_write_string(w, "detail", t->detail);
+    json_write_object_end(w);
+}
+
+static int print_job_json(const struct job_view *view, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(JSON_MAX);
+    struct json_writer w = json_writer_make(&buf, true, err);
+    write_job(&w, NULL, &view->job);
+    json_write_array_begin(&w, "deliveries");
+    for (size_t i = 0; i < view->deliveries.n; i++) {
+        write_delivery(&w, &view->deliveries.delivery[i]);
+    }
+    json_write_array_end(&w);
+    json_write_array_begin(&w, "history");
+    for (size_t i = 0; i < view->history.n; i++) {
+        write_transition(&w, &view->history.transition[i]);
+    }
+    json_write_array_end(&w);
+    json_write_object_end(&w);
+    return cmd_print_json(&w);
+}
+
+static void print_job(const struct job_view *view)
+{
+    const struct db_job *job = &view->job;
+    (void)fprintf(stdout,
+                  "job %" PRId64 ": %s, attempt %d\n"
+                  "  source    series %" PRId64 " revision %d (%s), from %s\n"
+                  "            %s\n"
+                  "  made by   rule %s, model %s (%.12s...)\n"
+                  "  makes     %s\n",
+                  job->id, db_job_state_name(job->state), job->attempt, job->series_id,
+                  job->revision, db_evidence_name(job->evidence), job->source_ae, job->series_uid,
+                  job->rule, job->model, job->model_sha256, job->output_series_uid);
+    for (size_t i = 0; i < view->deliveries.n; i++) {
+        const struct db_delivery *d = &view->deliveries.delivery[i];
+        (void)fprintf(stdout, "  to        %s: %s, %d of %d stored, %d committed%s%s\n",
+                      d->destination, db_delivery_state_name(d->state), d->stored, d->instances,
+                      d->committed, d->reason[0] == '\0' ? "" : ": ", d->reason);
+    }
+    for (size_t i = 0; i < view->history.n; i++) {
+        const struct db_transition *t = &view->history.transition[i];
+        char at[CMD_TIME_SIZE];
+        cmd_store_print_time(at, t->at_ms);
+        (void)fprintf(stdout, "  %s  %s%s%-10s %s%s%s\n", at, t->destination,
+                      t->destination[0] == '\0' ? "" : ": ", t->to, t->reason,
+                      t->detail[0] == '\0' ? "" : "; ", t->detail);
+    }
+}
+
+static int show(const struct job_args *args, const char *id_text, struct sctd_error *err)
+{
+    sctd_auto(config_freep) struct config *config = NULL;
+    sctd_auto(db_closep) struct db *db = NULL;
+    sctd_auto(job_view_fini) struct job_view view = {.job = {.id = 0}};
+    int64_t id = 0;
+    int r = sctd_parse_i64(&id, id_text, 1, INT64_MAX, err);
+    r = r < 0 ? r : cmd_store_open(&config, &db, args->config, err);
+    r = r < 0 ? r : db_job_get(db, id, &view.job, err);
+    if (r == DB_NONE) {
+        return sctd_error(err, SCTD_EINVAL, "there is no job %" PRId64, id);
+    }
+    const struct db_delivery_filter filter = {.job_id = id, .state = -1, .limit = DB_PAGE_MAX};
+    r = r < 0 ? r : db_delivery_list(db, &filter, &view.deliveries, err);
+    r = r < 0 ? r : db_job_history(db, id, DB_PAGE_MAX, &view.history, err);
+    if (r == 0 && args->json) {
+        return print_job_json(&view, err);
+    }
+    if (r == 0) {
+        print_job(&view);
+    }
+    return r;
+}
+
+static int job_show(int argc, char **argv)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct job_args args = {.config = CONFIG_DEFAULT_PATH};
+    const struct option table[] = {CMD_CONFIG_OPTION(args.config), CMD_JSON_OPTION(args.json)};
+    const struct options options = {.command = "sctd job show",
+                                    .operands = "ID",
+                                    .summary = "Show one job with its deliveries and its history.",
+                                    .option = table,
+                                    .n = sizeof table / sizeof table[0],
+                                    .min_operands = 1,
+                                    .max_operands = 1};
+    char **operands = NULL;
+    int r = options_parse(&options, argc, argv, &operands, &err);
+    if (r == OPTIONS_HELP) {
+        return CMD_OK;
+    }
+    r = r < 0 ? r : show(&args, operands[0], &err);
+    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+}
+
+/* The hand */
+
+static int job_cancel(int argc, char **argv)
+{
+    static const struct cmd_action action = {
+        "sctd job cancel", "job-cancel",
+        "Cancel a job and those of its deliveries that are not done.  What was delivered stays.",
+        NULL};
+    return cmd_store_ask(&action, argc, argv);
+}
+
+static int job_retry(int argc, char **argv)
+{
+    static const struct cmd_action action = {
+        "sctd job retry", "job-retry",
+        "Try a failed, parked or cancelled job again; what it has written is only delivered.",
+        NULL};
+    return cmd_store_ask(&action, argc, argv);
+}
+
+static int job_prioritise(int argc, char **argv)
+{
+    static const struct cmd_action action = {
+        "sctd job prioritise", "job-prioritise",
+        "Move a job and its deliveries in the queues: priority 0 goes first, 9 last.",
+        "ID PRIORITY"};
+    return cmd_store_ask(&action, argc, argv);
+}
+
+int cmd_job(int argc, char **argv)
+{
+    static const struct cmd table[] = {
+        {"list", job_list, "the jobs, the newest first"},
+        {"show", job_show, "one job, its deliveries and its history"},
+        {"cancel", job_cancel, "make nothing of it"},
+        {"retry", job_retry, "try a failed, parked or cancelled one again"},
+        {"prioritise", job_prioritise, "move it in the queues"},
+        {NULL, NULL, NULL},
+    };
+    return cmd_dispatch("sctd job", table, argc, argv);
+}

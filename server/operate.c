@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/operate.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/events.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "server/log.h"
+
+struct request {
+    const struct operate *operate;
+    const struct control_request *control;
+    struct db_now now;
+    const char *reason;
+};
+
+static int job_cancel(const struct request *q, struct sctd_error *err)
+{
+    return db_job_cancel(q->operate->db, &q->now, q->control->id, q->reason, err);
+}
+
+static int job_retry(const struct request *q, struct sctd_error *err)
+{
+    return db_job_retry(q->operate->db, &q->now, q->control->id, q->reason, err);
+}
+
+static int job_prioritise(const struct request *q, struct sctd_error *err)
+{
+    return db_job_prioritise(q->operate->db, &q->now, q->control->id, q->control->value, q->reason,
+                             err);
+}
+
+static int series_complete(const struct request *q, struct sctd_error *err)
+{
+    return intake_complete_now(q->operate->intake, q->control->id, q->reason, err);
+}
+
+static int series_discard(const struct request *q, struct sctd_error *err)
+{
+    return db_series_discard(q->operate->db, &q->now, q->control->id, q->reason, err);
+}
+
+static int series_reopen(const struct request *q, struct sctd_error *err)
+{
+    const int r = db_series_reopen(q->operate->db, &q->now, q->control->id, q->reason, err);
+    if (r == 0) {
+        intake_watch(q->operate->intake, q->control->id);
+    }
+    return r;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(const struct request *q, struct sctd_error *err);
+    const char *refused; /* what it means that the state does not allow it */
+} actions[] = {
+    {"job-cancel", job_cancel, "it is done or cancelled already"},
+    {"job-retry", job_retry,
+     "only failed, poison and cancelled jobs whose files are there can be tried again"},
+    {"job-prioritise", job_prioritise, "it has ended"},
+    {"series-complete", series_complete, "it is not open"},
+    {"series-discard", series_discard, "it is not open"},
+    {"series-reopen", series_reopen, "it is not discarded"},
+};
+
+static void note(const struct request *q)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_event event = {.id = 0};
+    (void)snprintf(event.kind, sizeof event.kind, "%s", q->control->action);
+    (void)snprintf(event.actor, sizeof event.actor, "operator");
+    (void)snprintf(event.subject, sizeof event.subject, "%" PRId64, q->control->id);
+    (void)snprintf(event.text, sizeof event.text, "%s", q->reason);
+    if (db_event_add(q->operate->db, &q->now, &event, &err) < 0) {
+        LOG_ERROR("job-store", log_text("reason", err.text));
+    }
+    LOG_INFO("operator", log_text("action", q->control->action), log_number("id", q->control->id),
+             log_text("reason", q->reason));
+}
+
+bool operate_do(const struct operate *operate, const struct control_request *request,
+                struct control_answer *ret_answer)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    const struct request q = {
+        .operate = operate,
+        .control = request,
+        .now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()},
+        .reason = request->reason[0] == '\0' ? "asked for by an operator" : request->reason,
+    };
+    *ret_answer = (struct control_answer){.done = false};
+    char *text = ret_answer->text;
+    const size_t size = sizeof ret_answer->text;
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        if (strcmp(actions[i].name, request->action) != 0) {
+            continue;
+        }
+        const int r = actions[i].run(&q, &err);
+        ret_answer->done = r == 0;
+        if (r < 0) {
+            (void)snprintf(text, size, "%s", err.text);
+        } else if (r == DB_NONE) {
+            (void)snprintf(text, size, "there is no such thing, or it is not open: %" PRId64,
+                           request->id);
+        } else if (r > 0) {
+            (void)snprintf(text, size, "%s", actions[i].refused);
+        } else {
+            note(&q);
+        }
+        return r == 0;
+    }
+    (void)snprintf(text, size, "action \"%.32s\" is unknown: is the daemon older?",
+                   request->action);
+    return false;
+}
