@@ -245,10 +245,11 @@ static int step_over_value(struct walk *w, struct dicom_element *e, size_t heade
         return fault(w, "a value of undefined length");
     }
     const size_t left = limit_of(w) - w->at - header;
-    if (length > left && !(is_pixels && w->depth == 0)) {
+    const bool is_sequence = strcmp(e->vr, "SQ") == 0;
+    if (length > left && (is_sequence || !is_pixels || w->depth > 0)) {
         return fault(w, "a value is longer than what is left");
     }
-    if (strcmp(e->vr, "SQ") == 0 || looks_like_sequence(w, e, header, length)) {
+    if (is_sequence || looks_like_sequence(w, e, header, length)) {
         return open_sequence(w, e, header, length);
     }
     e->is_truncated = length > left;

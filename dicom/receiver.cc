@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include <dcmtk/config/osconfig.h>
-#include <dcmtk/dcmdata/dcostrma.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
@@ -17,8 +16,10 @@
 #include <dcmtk/oflog/oflog.h>
 
 #include "dicom/accept.h"
+#include "dicom/data_set.hh"
 #include "dicom/guard.hh"
 #include "dicom/peer_connection.hh"
+#include "dicom/services.hh"
 #include "dicom/uid.h"
 #include "engine/base/error.h"
 
@@ -29,49 +30,21 @@ namespace
 constexpr int artim_s = 2;
 
 /* Hands each piece of a data set to the sink, and swallows what that does not want. */
-class sink_consumer : public DcmConsumer
+class sink_taker : public data_set_taker
 {
   public:
-    explicit sink_consumer(const struct dicom_receiver_sink &sink, bool wanted)
+    explicit sink_taker(const struct dicom_receiver_sink &sink, bool wanted)
         : sink_(sink), wanted_(wanted)
     {
     }
-    OFBool good() const override
+    void take(const void *bytes, std::size_t size) override
     {
-        return OFTrue;
-    }
-    OFCondition status() const override
-    {
-        return EC_Normal;
-    }
-    OFBool isFlushed() const override
-    {
-        return OFTrue;
-    }
-    offile_off_t avail() const override
-    {
-        return 1 << 30;
-    }
-    offile_off_t write(const void *buf, offile_off_t buflen) override
-    {
-        wanted_ = wanted_ && sink_.write(sink_.arg, buf, static_cast<std::size_t>(buflen));
-        return buflen;
-    }
-    void flush() override
-    {
+        wanted_ = wanted_ && sink_.write(sink_.arg, bytes, size);
     }
 
   private:
     const struct dicom_receiver_sink &sink_;
     bool wanted_;
-};
-
-class sink_stream : public DcmOutputStream
-{
-  public:
-    explicit sink_stream(DcmConsumer &consumer) : DcmOutputStream(&consumer)
-    {
-    }
 };
 
 /* The association, dropped on every way out. */
@@ -101,6 +74,7 @@ struct receiver {
     const struct dicom_receiver_sink &sink;
     struct dicom_receiver_result &result;
     peer_layer layer;
+    services service;
     T_ASC_Association *assoc; /* borrowed */
 };
 
@@ -139,31 +113,35 @@ const char *choose_syntax(const T_ASC_PresentationContext &context, bool all)
     return nullptr;
 }
 
-OFCondition answer_context(T_ASC_Parameters *params, int place, bool all)
+OFCondition answer_context(T_ASC_Parameters *params, int place,
+                           const struct dicom_receiver_options &options)
 {
     T_ASC_PresentationContext context;
     std::memset(&context, 0, sizeof context);
     /* More transfer syntaxes than DCMTK has room for are an error that leaves the identifier set. */
     const bool readable = ASC_getPresentationContext(params, place, &context).good();
-    const bool verification = std::strcmp(context.abstractSyntax, DICOM_VERIFICATION_CLASS) == 0;
-    if (!readable || (!verification && !is_accepted_class(context.abstractSyntax))) {
+    const bool storage = is_accepted_class(context.abstractSyntax);
+    const bool service = options.services != nullptr && services::has(context.abstractSyntax);
+    if (!readable || (!storage && !service &&
+                      std::strcmp(context.abstractSyntax, DICOM_VERIFICATION_CLASS) != 0)) {
         return ASC_refusePresentationContext(params, context.presentationContextID,
                                              ASC_P_ABSTRACTSYNTAXNOTSUPPORTED);
     }
-    const char *syntax = choose_syntax(context, all && !verification);
+    const char *syntax = choose_syntax(context, options.all_syntaxes && storage);
     if (syntax == nullptr) {
         return ASC_refusePresentationContext(params, context.presentationContextID,
                                              ASC_P_TRANSFERSYNTAXESNOTSUPPORTED);
     }
-    return ASC_acceptPresentationContext(params, context.presentationContextID, syntax);
+    return ASC_acceptPresentationContext(params, context.presentationContextID, syntax,
+                                         service ? services::role(context) : ASC_SC_ROLE_DEFAULT);
 }
 
-OFCondition negotiate(T_ASC_Association *assoc, bool all)
+OFCondition negotiate(T_ASC_Association *assoc, const struct dicom_receiver_options &options)
 {
     OFCondition condition = EC_Normal;
     const int n = ASC_countPresentationContexts(assoc->params);
     for (int i = 0; condition.good() && i < n; i++) {
-        condition = answer_context(assoc->params, i, all);
+        condition = answer_context(assoc->params, i, options);
     }
     return condition.good() ? ASC_acknowledgeAssociation(assoc) : condition;
 }
@@ -187,7 +165,8 @@ enum dicom_receiver_end end_of(const receiver &r, const OFCondition &condition)
 }
 
 OFCondition send_answer(receiver &r, T_ASC_PresentationContextID id,
-                        const T_DIMSE_C_StoreRQ &request, const struct dicom_store_answer &answer)
+                        const T_DIMSE_C_StoreRQ &request,
+                        const struct dicom_receiver_answer &answer)
 {
     T_DIMSE_C_StoreRSP response;
     std::memset(&response, 0, sizeof response);
@@ -208,7 +187,7 @@ OFCondition send_answer(receiver &r, T_ASC_PresentationContextID id,
 
 /* Fill in what begin is told; false with an answer if the request itself is no good. */
 bool check_request(const T_DIMSE_C_StoreRQ &rq, const T_ASC_PresentationContext &context,
-                   struct dicom_store_request *request, struct dicom_store_answer *answer)
+                   struct dicom_store_request *request, struct dicom_receiver_answer *answer)
 {
     const char *problem = nullptr;
     answer->status = DICOM_STORE_CANNOT_UNDERSTAND;
@@ -244,19 +223,13 @@ OFCondition store(receiver &r, T_ASC_PresentationContextID id, const T_DIMSE_C_S
     if (condition.bad()) {
         return condition;
     }
-    struct dicom_store_answer answer = {};
+    struct dicom_receiver_answer answer = {};
     struct dicom_store_request request = {};
     const bool sound = check_request(rq, context, &request, &answer);
     const bool begun = sound && r.sink.begin(r.sink.arg, &request, &answer);
     if (rq.DataSetType != DIMSE_DATASET_NULL) {
-        sink_consumer consumer(r.sink, begun);
-        sink_stream stream(consumer);
-        T_ASC_PresentationContextID data_id = 0;
-        condition = DIMSE_receiveDataSetInFile(r.assoc, DIMSE_BLOCKING, 0, &data_id, &stream,
-                                               nullptr, nullptr);
-        if (condition.good() && data_id != id) {
-            condition = DIMSE_BADCOMMANDTYPE; /* the data set is not of this command */
-        }
+        sink_taker taker(r.sink, begun);
+        condition = data_set_receive(r.assoc, id, taker);
     }
     if (condition.bad()) {
         if (begun) {
@@ -296,6 +269,10 @@ bool serve_one(receiver &r)
         condition = store(r, id, message.msg.CStoreRQ, &stop);
     } else if (condition.good() && message.CommandField == DIMSE_C_ECHO_RQ) {
         condition = echo(r, id, message.msg.CEchoRQ);
+    } else if (condition.good() && services::takes(message.CommandField)) {
+        condition = r.service.serve(r.assoc, id, message, &stop);
+        r.result.told +=
+            condition.good() && message.CommandField != DIMSE_N_EVENT_REPORT_RSP ? 1 : 0;
     } else if (condition.good()) {
         condition = DIMSE_BADCOMMANDTYPE;
     }
@@ -327,7 +304,7 @@ int open_network(association &a, receiver &r, struct sctd_error *err)
 int run(const struct dicom_receiver_options &options, const struct dicom_receiver_sink &sink,
         struct dicom_receiver_result &result, struct sctd_error *err)
 {
-    receiver r = {options, sink, result, peer_layer(options), nullptr};
+    receiver r = {options, sink, result, peer_layer(options), services(options.services), nullptr};
     association a; /* after r: it uses the layer until it is gone */
     int status = open_network(a, r, err);
     if (status < 0) {
@@ -335,7 +312,7 @@ int run(const struct dicom_receiver_options &options, const struct dicom_receive
     }
     OFCondition condition = ASC_receiveAssociation(a.net, &a.assoc, ASC_MAXIMUMPDUSIZE);
     if (condition.good()) {
-        condition = negotiate(a.assoc, options.all_syntaxes);
+        condition = negotiate(a.assoc, options);
     }
     r.assoc = a.assoc;
     if (condition.bad()) {

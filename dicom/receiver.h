@@ -1,5 +1,6 @@
 /*
- * receiver.h - one association as its acceptor: verification, and storage into whatever the caller gives.
+ * receiver.h - one association as its acceptor: verification, storage into whatever the caller gives, and what
+ * peers say about instances: storage commitment and performed procedure steps.
  *
  * DCMTK speaks the protocol on a socket whose association request is still to be read; it has been checked
  * (associate.h).  The data set of a C-STORE is handed on piece by piece as it came, never parsed here, and
@@ -16,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dicom/commitment.h"
+#include "dicom/mpps.h"
 #include "dicom/source.h"
 #include "engine/base/error.h"
 
@@ -40,10 +43,48 @@ struct dicom_store_request {
     uint16_t move_originator_id;
 };
 
-struct dicom_store_answer {
+struct dicom_receiver_answer {
     uint16_t status;
     char comment[DICOM_COMMENT_SIZE]; /* "" if there is nothing to say */
     bool stop;                        /* answer nothing: abort the association and return */
+};
+
+/* Status of the normalized services (PS3.7 C). */
+enum dicom_service_status {
+    DICOM_SERVICE_SUCCESS = 0x0000,
+    DICOM_SERVICE_FAILED = 0x0110,
+    DICOM_SERVICE_DUPLICATE = 0x0111,
+    DICOM_SERVICE_NO_SUCH_INSTANCE = 0x0112,
+    DICOM_SERVICE_NO_SUCH_EVENT = 0x0113,
+    DICOM_SERVICE_INVALID = 0x0115, /* argument */
+    DICOM_SERVICE_NO_SUCH_CLASS = 0x0118,
+    DICOM_SERVICE_NO_SUCH_ACTION = 0x0123,
+    DICOM_SERVICE_OUT_OF_ROLE = 0x0211,
+    DICOM_SERVICE_NO_ROOM = 0x0213,
+};
+
+/* A performed procedure step comes to be, or changes. */
+struct dicom_performed {
+    char sop_instance_uid[DICOM_UID_SIZE];
+    bool is_new; /* N-CREATE */
+    struct dicom_mpps step;
+};
+
+/*
+ * What becomes of what peers say about instances.  Each gives the status to be answered, and may say a comment
+ * or `stop`.  A request for commitment that succeeds is answered with the reasons that `commit` has put
+ * into its references; `reported` says that the peer has heard them, which may be never.
+ */
+struct dicom_receiver_services {
+    void *arg;
+    void (*report)(void *arg, const struct dicom_commitment *report,
+                   struct dicom_receiver_answer *ret_answer);
+    void (*commit)(void *arg, struct dicom_commitment *request,
+                   struct dicom_receiver_answer *ret_answer);
+    void (*reported)(void *arg, const char *transaction_uid,
+                     struct dicom_receiver_answer *ret_answer);
+    void (*perform)(void *arg, const struct dicom_performed *performed,
+                    struct dicom_receiver_answer *ret_answer);
 };
 
 /*
@@ -54,9 +95,9 @@ struct dicom_store_answer {
 struct dicom_receiver_sink {
     void *arg;
     bool (*begin)(void *arg, const struct dicom_store_request *request,
-                  struct dicom_store_answer *ret_answer);
+                  struct dicom_receiver_answer *ret_answer);
     bool (*write)(void *arg, const void *bytes, size_t size);
-    void (*end)(void *arg, struct dicom_store_answer *ret_answer);
+    void (*end)(void *arg, struct dicom_receiver_answer *ret_answer);
     void (*abandon)(void *arg); /* the peer broke off */
 };
 
@@ -65,8 +106,9 @@ struct dicom_receiver_options {
     int idle_ms;   /* longest silence between messages */
     int window_ms; /* within a message at least min_bytes come in each such time */
     int64_t min_bytes;
-    bool all_syntaxes;                 /* accept.h */
-    const volatile sig_atomic_t *stop; /* set by a signal: end at the next silence */
+    bool all_syntaxes;                              /* accept.h */
+    const volatile sig_atomic_t *stop;              /* set by a signal: end at the next silence */
+    const struct dicom_receiver_services *services; /* NULL: such contexts are refused */
 };
 
 /* How the association ended. */
@@ -84,6 +126,7 @@ const char *dicom_receiver_end_name(enum dicom_receiver_end end); /* "released";
 struct dicom_receiver_result {
     enum dicom_receiver_end end;
     int64_t stored, refused, echoed; /* answers given */
+    int64_t told;                    /* what peers said about instances, well or not */
 };
 
 /* What takes time and does not need the association: the dictionary.  Errors: SCTD_EIO. */

@@ -493,7 +493,7 @@ int dicom_sender_run(const struct dicom_sender_options *options,
 {
     struct dicom_sender_result result = {DICOM_SENDER_FAILED, ""};
     const struct dicom_receiver_options waits = {
-        -1, options->answer_ms, options->answer_ms, least_bytes, false, options->stop};
+        -1, options->answer_ms, options->answer_ms, least_bytes, false, options->stop, nullptr};
     const int r = dicom_guard(err, [&] {
         sender s = {*options, *work, *sink, result, peer_layer(waits), nullptr, 1};
         return run(s, err);

@@ -57,6 +57,11 @@ static void close_handles(struct child *child)
     uv_close((uv_handle_t *)&child->process, on_closed);
 }
 
+int child_take_passed(struct child *child)
+{
+    return frame_take_fd(&child->reader);
+}
+
 void child_kill(struct child *child)
 {
     (void)uv_poll_stop(&child->poll);

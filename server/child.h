@@ -46,6 +46,8 @@ SCTD_NODISCARD int child_start(struct child **ret_child, const struct child_opti
 
 int child_get_fd(const struct child *child); /* to send messages to */
 int child_get_pid(const struct child *child);
+/* Within `message`: the descriptor that came along (frame.h), the caller's from now on; -1: none. */
+int child_take_passed(struct child *child);
 /* Kill it unless it has ended, or this was called again, within so many milliseconds; -1: no limit. */
 void child_set_deadline(struct child *child, int ms);
 void child_terminate(struct child *child); /* ask it to end: SIGTERM */

@@ -26,6 +26,7 @@
 #include "engine/base/sha256.h"
 #include "server/adopt.h"
 #include "server/frame.h"
+#include "server/receive_ask.h"
 #include "server/receive_messages.h"
 #include "server/spool.h"
 
@@ -67,12 +68,12 @@ static int start_file(struct receive *r, const struct dicom_store_request *reque
 }
 
 static bool begin(void *arg, const struct dicom_store_request *request,
-                  struct dicom_store_answer *ret_answer)
+                  struct dicom_receiver_answer *ret_answer)
 {
     struct receive *r = arg;
     struct sctd_error err = {.code = SCTD_OK};
     r->keep = (struct receive_keep){.move_originator_id = request->move_originator_id};
-    r->answer = (struct dicom_store_answer){.status = DICOM_STORE_SUCCESS};
+    r->answer = (struct dicom_receiver_answer){.status = DICOM_STORE_SUCCESS};
     r->is_wanted = true;
     r->size = 0;
     sha256_init(&r->hash);
@@ -210,7 +211,7 @@ static void keep(struct receive *r)
     apply_kept(r, &kept);
 }
 
-static void end(void *arg, struct dicom_store_answer *ret_answer)
+static void end(void *arg, struct dicom_receiver_answer *ret_answer)
 {
     struct receive *r = arg;
     if (r->is_wanted && check_data_set(r)) {
@@ -282,12 +283,14 @@ static int serve_connection(struct frame_reader *parent, const struct receive_se
         return r;
     }
     const struct dicom_receiver_sink sink = receive_sink(&receive);
+    const struct dicom_receiver_services services = receive_ask_services(parent);
     const struct dicom_receiver_options options = {
         .fd = frame_take_fd(parent),
         .idle_ms = serve->idle_ms,
         .window_ms = serve->window_ms,
         .min_bytes = serve->min_window_bytes,
         .all_syntaxes = serve->all_syntaxes,
+        .services = &services,
         .stop = stop,
     };
     r = dicom_receiver_run(&options, &sink, &result, err);
@@ -295,6 +298,7 @@ static int serve_connection(struct frame_reader *parent, const struct receive_se
                                        .stored = result.stored,
                                        .refused = result.refused,
                                        .echoed = result.echoed,
+                                       .told = result.told,
                                        .spool_failed = receive.spool.is_failed};
     receive_close(&receive);
     const int sent = receive_messages_send(parent->fd, &message, -1, SEND_TIMEOUT_MS, err);

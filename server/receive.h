@@ -34,7 +34,7 @@ struct receive {
     struct receive_keep keep;
     struct sha256 hash;
     uint64_t size; /* of its data set */
-    struct dicom_store_answer answer;
+    struct dicom_receiver_answer answer;
     bool is_wanted; /* false: `answer` says why */
 };
 

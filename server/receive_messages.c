@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/receive_messages.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "dicom/mpps.h"
 #include "dicom/receiver.h"
+#include "dicom/references.h"
+#include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -68,9 +73,25 @@ static const struct record_field kept_fields[] = {
     FIELD(TEXT, kept.file),
 };
 
+static const struct record_field commitment_fields[] = {
+    FIELD(TEXT, commitment.transaction_uid),
+    FIELD(I32, commitment.n),
+};
+
+static const struct record_field performed_fields[] = {
+    FIELD(TEXT, performed.sop_instance_uid),
+    FIELD(BOOL, performed.is_new),
+    FIELD(I32, performed.status),
+    FIELD(I32, performed.n),
+};
+
+static const struct record_field answered_fields[] = {
+    FIELD(I32, answered.reply),
+};
+
 static const struct record_field end_fields[] = {
-    FIELD(I32, end.end),    FIELD(I64, end.stored),        FIELD(I64, end.refused),
-    FIELD(I64, end.echoed), FIELD(BOOL, end.spool_failed),
+    FIELD(I32, end.end),    FIELD(I64, end.stored), FIELD(I64, end.refused),
+    FIELD(I64, end.echoed), FIELD(I64, end.told),   FIELD(BOOL, end.spool_failed),
 };
 
 static const struct {
@@ -81,6 +102,11 @@ static const struct {
     [RECEIVE_SERVE] = {"serve", {serve_fields, COUNT(serve_fields)}},
     [RECEIVE_KEEP] = {"keep", {keep_fields, COUNT(keep_fields)}},
     [RECEIVE_KEPT] = {"kept", {kept_fields, COUNT(kept_fields)}},
+    [RECEIVE_REPORT] = {"report", {commitment_fields, COUNT(commitment_fields)}},
+    [RECEIVE_COMMITMENT] = {"commitment", {commitment_fields, COUNT(commitment_fields)}},
+    [RECEIVE_REPORTED] = {"reported", {commitment_fields, COUNT(commitment_fields)}},
+    [RECEIVE_PERFORMED] = {"performed", {performed_fields, COUNT(performed_fields)}},
+    [RECEIVE_ANSWERED] = {"answered", {answered_fields, COUNT(answered_fields)}},
     [RECEIVE_END] = {"end", {end_fields, COUNT(end_fields)}},
 };
 
@@ -97,20 +123,46 @@ int receive_messages_send(int fd, const struct receive_message *message, int pas
     return r < 0 ? r : frame_send(fd, &text, passed_fd, timeout_ms, err);
 }
 
+static bool is_within(int32_t value, int32_t first, int32_t last)
+{
+    return value >= first && value <= last;
+}
+
 static int check(const struct receive_message *m, struct sctd_error *err)
 {
-    if (m->type == RECEIVE_KEPT &&
-        (m->kept.outcome < RECEIVE_STORED || m->kept.outcome > RECEIVE_FAILED)) {
-        return sctd_error(err, SCTD_EDATA, "outcome %d", m->kept.outcome);
+    const char *what = NULL;
+    switch (m->type) {
+    case RECEIVE_KEPT:
+        what = is_within(m->kept.outcome, RECEIVE_STORED, RECEIVE_FAILED) ? NULL : "outcome";
+        break;
+    case RECEIVE_END:
+        what = is_within(m->end.end, DICOM_END_RELEASED, DICOM_END_STOPPED) ? NULL : "end";
+        break;
+    case RECEIVE_KEEP:
+        what = spool_is_name(m->keep.file) ? NULL : "file, which is not of the spool";
+        break;
+    case RECEIVE_REPORT:
+    case RECEIVE_COMMITMENT:
+    case RECEIVE_REPORTED:
+        what = !dicom_uid_is_valid(m->commitment.transaction_uid)     ? "transaction"
+               : !is_within(m->commitment.n, 0, DICOM_REFERENCES_MAX) ? "number of instances"
+                                                                      : NULL;
+        break;
+    case RECEIVE_PERFORMED:
+        what = !dicom_uid_is_valid(m->performed.sop_instance_uid)    ? "instance"
+               : !is_within(m->performed.n, 0, DICOM_REFERENCES_MAX) ? "number of instances"
+               : !is_within(m->performed.status, DICOM_MPPS_UNSAID, DICOM_MPPS_DISCONTINUED)
+                   ? "status"
+                   : NULL;
+        break;
+    case RECEIVE_ANSWERED:
+        what = is_within(m->answered.reply, RECEIVE_TAKEN, RECEIVE_BROKEN) ? NULL : "reply";
+        break;
+    case RECEIVE_READY:
+    case RECEIVE_SERVE:
+        break;
     }
-    if (m->type == RECEIVE_END &&
-        (m->end.end < DICOM_END_RELEASED || m->end.end > DICOM_END_STOPPED)) {
-        return sctd_error(err, SCTD_EDATA, "end %d", m->end.end);
-    }
-    if (m->type == RECEIVE_KEEP && !spool_is_name(m->keep.file)) {
-        return sctd_error(err, SCTD_EDATA, "a file that is not of the spool");
-    }
-    return 0;
+    return what == NULL ? 0 : sctd_error(err, SCTD_EDATA, "a message with an impossible %s", what);
 }
 
 int receive_messages_read(struct receive_message *ret_message, const struct json *json,

@@ -5,7 +5,14 @@
  *     parent:   serve, with the connection   who it is, and the limits
  *     receiver: keep                         one instance is durable: may it be acknowledged?
  *     parent:   kept                         yes, no, and which file stays
+ *     receiver: report, with its instances   a PACS reports what it has committed itself to
+ *               commitment, the same         a modality asks us to: the reasons are written into the list
+ *               reported                     it has heard our answer
+ *               performed, with instances    a modality tells what it has made
+ *     parent:   answered                     what the peer is told
  *     receiver: end                          how the association ended
+ *
+ * Lists of instances are in a file that goes along (instance_list.h).
  *
  * Thread safety: pure functions.
  */
@@ -67,9 +74,36 @@ struct receive_kept {
 };
 
 struct receive_end {
-    int32_t end; /* enum dicom_receiver_end */
-    int64_t stored, refused, echoed;
-    bool spool_failed; /* a sync failed: stop accepting and end */
+    int32_t end;                           /* enum dicom_receiver_end */
+    int64_t stored, refused, echoed, told; /* as in struct dicom_receiver_result */
+    bool spool_failed;                     /* a sync failed: stop accepting and end */
+};
+
+/* A report, a request for commitment, or that ours was heard (then without instances). */
+struct receive_commitment {
+    char transaction_uid[DICOM_UID_SIZE];
+    int32_t n; /* instances in the list */
+};
+
+struct receive_performed {
+    char sop_instance_uid[DICOM_UID_SIZE];
+    bool is_new;    /* N-CREATE, else N-SET */
+    int32_t status; /* enum dicom_mpps_status */
+    int32_t n;      /* instances in the list */
+};
+
+/* What the parent says to what a peer tells or asks. */
+enum receive_reply {
+    RECEIVE_TAKEN,     /* it is kept: success */
+    RECEIVE_UNKNOWN,   /* no such transaction or step */
+    RECEIVE_DUPLICATE, /* such a transaction or step is there already */
+    RECEIVE_FINAL,     /* the step has ended: it may not change any more */
+    RECEIVE_NO_ROOM,   /* not now */
+    RECEIVE_BROKEN,    /* the job store failed: nothing is answered any more */
+};
+
+struct receive_answered {
+    int32_t reply; /* enum receive_reply */
 };
 
 enum receive_type {
@@ -77,6 +111,11 @@ enum receive_type {
     RECEIVE_SERVE,
     RECEIVE_KEEP,
     RECEIVE_KEPT,
+    RECEIVE_REPORT,
+    RECEIVE_COMMITMENT,
+    RECEIVE_REPORTED,
+    RECEIVE_PERFORMED,
+    RECEIVE_ANSWERED,
     RECEIVE_END,
 };
 
@@ -86,6 +125,9 @@ struct receive_message {
         struct receive_serve serve;
         struct receive_keep keep;
         struct receive_kept kept;
+        struct receive_commitment commitment; /* REPORT, COMMITMENT, REPORTED */
+        struct receive_performed performed;
+        struct receive_answered answered;
         struct receive_end end;
     };
 };

@@ -14,6 +14,7 @@
 #include "engine/base/json.h"
 #include "server/child.h"
 #include "server/receive_messages.h"
+#include "server/receivers_answer.h"
 
 enum {
     BATCH_MAX = 256,
@@ -38,6 +39,7 @@ struct receiver {
     struct receive_serve serve;
     struct receive_keep keep;
     struct receive_end end;
+    struct receivers_promises promises;
 };
 
 struct receivers {
@@ -114,6 +116,22 @@ static void on_ready(struct receiver *r)
     }
 }
 
+/* What a peer says about instances.  False: nonsense. */
+static bool answer_peer(struct receiver *r, const struct receive_message *message)
+{
+    struct receivers *all = r->all;
+    struct sctd_error err = {.code = SCTD_OK};
+    struct sctd_error unsent = {.code = SCTD_OK};
+    struct receive_message reply = {.type = RECEIVE_ANSWERED};
+    const int status = receivers_answer(&r->promises, &r->association, message,
+                                        child_take_passed(r->child), &reply.answered, &err);
+    if (status < 0) {
+        fail(all, err.text);
+    }
+    return status != RECEIVERS_ANSWER_NONSENSE &&
+           receive_messages_send(child_get_fd(r->child), &reply, -1, 0, &unsent) == 0;
+}
+
 /* One that does not answer as it should is not to be trusted with anything. */
 static bool take_message(struct receiver *r, const struct receive_message *message)
 {
@@ -129,6 +147,9 @@ static bool take_message(struct receiver *r, const struct receive_message *messa
             fail(all, "a receiver could not sync the spool");
         }
         return true;
+    }
+    if (receivers_answer_takes(message->type) && r->state == SERVING && !r->waits && !r->has_end) {
+        return answer_peer(r, message);
     }
     if (message->type != RECEIVE_KEEP || r->state != SERVING || r->waits || r->has_end ||
         all->n_batch == BATCH_MAX) {
@@ -199,6 +220,7 @@ static void on_ended(void *arg, int status)
     }
     const bool is_sound =
         r->state != STARTING; /* else the next one would fail in the same way at once */
+    receivers_answer_end(&r->promises, &r->association);
     if (r->association.id > 0 && all->hooks.ended != NULL) {
         all->hooks.ended(all->hooks.arg, &r->association, r->has_end ? &r->end : NULL, status);
     }
@@ -223,6 +245,7 @@ static int new_receiver(struct receivers *all, struct receiver **ret_receiver,
     }
     r->all = all;
     r->connection = -1;
+    r->promises.hooks = &all->hooks;
     const struct child_options options = {
         .loop = all->options.loop, .program = all->options.program, .command = "receive"};
     const struct child_hooks hooks = {.arg = r, .message = on_message, .ended = on_ended};

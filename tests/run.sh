@@ -116,10 +116,10 @@ fuzz_one() {
 step 'lint, fast' fast_lint
 step 'python for tests' tests/venv.sh
 preset dev -L 'unit|lint' -j "$cores"
-preset release -E integration_receive -j "$cores"
+preset release -j "$cores"
 if [ "$quick" = no ]; then
     preset dev-clang -L 'unit|lint' -j "$cores" && step 'lint, slow' tests/lint/lint.sh build/dev-clang
-    preset asan -LE lint -E integration_receive -j "$cores"
+    preset asan -LE lint -j "$cores"
     preset tsan -L threads
     step 'engine alone' engine_alone
     if step 'fuzz build' build fuzz; then

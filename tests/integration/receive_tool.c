@@ -2,7 +2,7 @@
 /*
  * The front door and the receivers with a ledger in the place of the job store: a line for each instance, synced
  * before it is acknowledged.  usage: receive_tool --sctd PROGRAM --spool DIR --ledger FILE [OPTION]...
- * Prints its port on standard output, then what happens; SIGTERM drains it.
+ * Prints its port on standard output, then what happens, and "sync" at each SIGUSR1; SIGTERM drains it.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -16,7 +16,10 @@
 
 #include <uv.h>
 
+#include "dicom/commitment.h"
+#include "dicom/mpps.h"
 #include "dicom/receiver.h"
+#include "dicom/references.h"
 #include "dicom/source.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
@@ -27,22 +30,31 @@
 #include "server/receivers.h"
 #include "server/spool.h"
 
-enum { SLOTS = 1 << 16, LINE_SIZE = 320 };
+enum { SLOTS = 1 << 16, LINE_SIZE = 320, STEPS = 64 };
 
 struct entry {
     char sop_uid[DICOM_UID_SIZE]; /* "": free */
     char hex[SHA256_HEX_SIZE];
     char file[SPOOL_NAME_SIZE];
+    char sop_class_uid[DICOM_UID_SIZE]; /* "": from an earlier run */
+};
+
+/* A performed procedure step. */
+struct step {
+    char uid[DICOM_UID_SIZE];
+    enum dicom_mpps_status status;
 };
 
 struct tool {
     uv_loop_t loop;
-    uv_signal_t terminate;
+    uv_signal_t terminate, sync;
     struct front_door *door;
     int ledger;
     bool has_failed;
     struct entry *entry; /* [SLOTS] by hash */
     int64_t grace_ms;
+    struct option_list transactions; /* that we have asked for */
+    struct step step[STEPS];
 };
 
 static struct entry *find(struct tool *tool, const char *sop_uid)
@@ -85,6 +97,7 @@ static void put(struct tool *tool, const struct receive_keep *instance,
     if (e->sop_uid[0] == '\0') {
         (void)snprintf(e->sop_uid, sizeof e->sop_uid, "%s", instance->index.sop_instance_uid);
         memcpy(e->hex, hex, sizeof hex);
+        memcpy(e->sop_class_uid, instance->index.sop_class_uid, sizeof e->sop_class_uid);
         memcpy(e->file, instance->file, sizeof e->file);
         (void)snprintf(line, LINE_SIZE, "%s %s %s\n", e->sop_uid, e->hex, e->file);
         ret_kept->outcome = RECEIVE_STORED;
@@ -114,6 +127,102 @@ static int keep(void *arg, const struct receivers_keep *instances, size_t n,
     return 0;
 }
 
+static int report(void *arg, const struct receivers_report *report, enum receive_reply *ret_reply,
+                  struct sctd_error *err)
+{
+    const struct tool *tool = arg;
+    (void)err;
+    *ret_reply = RECEIVE_UNKNOWN;
+    for (size_t i = 0; i < tool->transactions.n; i++) {
+        if (strcmp(tool->transactions.item[i], report->transaction_uid) == 0) {
+            *ret_reply = RECEIVE_TAKEN;
+        }
+    }
+    (void)printf("report %s %s", report->association.serve->calling_ae, report->transaction_uid);
+    for (size_t i = 0; i < report->n_committed && i < 3; i++) {
+        (void)printf(" +%s", report->committed[i]);
+    }
+    for (size_t i = 0; i < report->n_failed && i < 3; i++) {
+        (void)printf(" -%s:%04x", report->failed[i], report->reason[i]);
+    }
+    (void)printf(" %zu %zu\n", report->n_committed, report->n_failed);
+    return 0;
+}
+
+static int commitment(void *arg, struct receivers_commitment *asked, enum receive_reply *ret_reply,
+                      struct sctd_error *err)
+{
+    struct tool *tool = arg;
+    (void)err;
+    for (size_t i = 0; i < asked->n; i++) {
+        struct dicom_reference *one = &asked->instance[i];
+        const struct entry *e = find(tool, one->sop_instance_uid);
+        if (e->sop_uid[0] == '\0') {
+            one->reason = DICOM_COMMITMENT_NO_SUCH_INSTANCE;
+        } else if (strcmp(e->sop_class_uid, one->sop_class_uid) != 0) {
+            one->reason = DICOM_COMMITMENT_CLASS_CONFLICT;
+        }
+    }
+    (void)printf("commitment %s %zu\n", asked->transaction_uid, asked->n);
+    *ret_reply = RECEIVE_TAKEN;
+    return 0;
+}
+
+static int reported(void *arg, const struct receivers_association *a, const char *transaction_uid,
+                    struct sctd_error *err)
+{
+    (void)arg;
+    (void)err;
+    (void)printf("reported %s %s\n", a->serve->calling_ae, transaction_uid);
+    return 0;
+}
+
+static void unreported(void *arg, const struct receivers_commitment *due)
+{
+    size_t kept = 0;
+    (void)arg;
+    for (size_t i = 0; i < due->n; i++) {
+        kept += due->instance[i].reason == DICOM_COMMITMENT_KEPT ? 1 : 0;
+    }
+    (void)printf("unreported %s %s %zu of %zu\n", due->association.serve->calling_ae,
+                 due->transaction_uid, kept, due->n);
+}
+
+static enum receive_reply change(struct step *step, const struct receivers_performed *performed)
+{
+    if (performed->is_new != (step->uid[0] == '\0')) {
+        return performed->is_new ? RECEIVE_DUPLICATE : RECEIVE_UNKNOWN;
+    }
+    if (!performed->is_new && step->status != DICOM_MPPS_IN_PROGRESS) {
+        return RECEIVE_FINAL;
+    }
+    (void)snprintf(step->uid, sizeof step->uid, "%s", performed->sop_instance_uid);
+    step->status = performed->status != DICOM_MPPS_UNSAID ? performed->status : step->status;
+    return RECEIVE_TAKEN;
+}
+
+static int performed(void *arg, const struct receivers_performed *performed,
+                     enum receive_reply *ret_reply, struct sctd_error *err)
+{
+    static const char *const names[] = {"unsaid", "in-progress", "completed", "discontinued"};
+    struct tool *tool = arg;
+    size_t k = 0;
+    (void)err;
+    while (k < STEPS && tool->step[k].uid[0] != '\0' &&
+           strcmp(tool->step[k].uid, performed->sop_instance_uid) != 0) {
+        k++;
+    }
+    *ret_reply = k < STEPS ? change(&tool->step[k], performed) : RECEIVE_NO_ROOM;
+    (void)printf("performed %s %s %s", performed->is_new ? "new" : "set",
+                 performed->sop_instance_uid, names[performed->status]);
+    for (size_t i = 0; i < performed->n && i < 4; i++) {
+        const struct receivers_performed_series *s = &performed->series[i];
+        (void)printf(" %s:%zu:%s", s->series_uid, s->n, s->sop_uids[s->n - 1]);
+    }
+    (void)printf(" %zu\n", performed->n);
+    return 0;
+}
+
 static void opened(void *arg, const struct receivers_association *a)
 {
     (void)arg;
@@ -128,9 +237,10 @@ static void ended(void *arg, const struct receivers_association *a, const struct
         (void)printf("ended %lld died %d\n", (long long)a->id, status);
         return;
     }
-    (void)printf("ended %lld %s stored %lld refused %lld\n", (long long)a->id,
+    (void)printf("ended %lld %s stored %lld refused %lld", (long long)a->id,
                  dicom_receiver_end_name((enum dicom_receiver_end)end->end), (long long)end->stored,
                  (long long)end->refused);
+    (void)(end->told > 0 ? printf(" told %lld\n", (long long)end->told) : printf("\n"));
 }
 
 static void rejected(void *arg, enum front_door_reason reason, const char *peer,
@@ -164,6 +274,14 @@ static void on_terminate(uv_signal_t *handle, int number)
     front_door_drain(tool->door, (int)tool->grace_ms);
 }
 
+/* Whoever reads this line has read all before it. */
+static void on_sync(uv_signal_t *handle, int number)
+{
+    (void)handle;
+    (void)number;
+    (void)puts("sync");
+}
+
 struct words {
     const char *ledger;
     struct option_list allow, called;
@@ -180,6 +298,7 @@ static int parse(struct words *w, struct tool *tool, int argc, char **argv, stru
         {.name = "sctd", .kind = OPTION_TEXT, .target = (void *)&w->door.program, .required = true},
         {.name = "spool", .kind = OPTION_TEXT, .target = (void *)&w->spool, .required = true},
         {.name = "ledger", .kind = OPTION_TEXT, .target = (void *)&w->ledger, .required = true},
+        {.name = "transaction", .kind = OPTION_LIST, .target = &tool->transactions},
         {.name = "address", .kind = OPTION_TEXT, .target = (void *)&w->door.address},
         {.name = "allow", .kind = OPTION_LIST, .target = &w->allow},
         {.name = "ae-title", .kind = OPTION_LIST, .target = &w->called},
@@ -236,6 +355,11 @@ static int open_door(struct tool *tool, struct words *w, struct sctd_error *err)
     (void)snprintf(o->serve.spool, sizeof o->serve.spool, "%s", w->spool);
     const struct front_door_hooks hooks = {.receivers = {.arg = tool,
                                                          .keep = keep,
+                                                         .report = report,
+                                                         .commitment = commitment,
+                                                         .performed = performed,
+                                                         .reported = reported,
+                                                         .unreported = unreported,
                                                          .opened = opened,
                                                          .ended = ended,
                                                          .failed = failed,
@@ -289,6 +413,9 @@ int main(int argc, char **argv)
     (void)uv_signal_init(&tool.loop, &tool.terminate);
     tool.terminate.data = &tool;
     (void)uv_signal_start(&tool.terminate, on_terminate, SIGTERM);
+    (void)uv_signal_init(&tool.loop, &tool.sync);
+    (void)uv_signal_start(&tool.sync, on_sync, SIGUSR1);
+    uv_unref((uv_handle_t *)&tool.sync); /* open to the end: the signal must never kill */
     (void)printf("port %d\n", front_door_get_port(tool.door));
     (void)uv_run(&tool.loop, UV_RUN_DEFAULT);
     (void)uv_loop_close(&tool.loop);

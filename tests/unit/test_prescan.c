@@ -188,6 +188,16 @@ static void pixels_that_end_too_early_are_marked(void)
     assert(seen.n == 1 && seen.element[0].is_truncated && seen.element[0].size == 4);
 }
 
+static void pixels_that_are_a_sequence_never_end_beyond_the_bytes(void)
+{
+    struct made m = {.encoding = {.implicit_vr = false}};
+    struct seen seen;
+    made_header(&m, DICOM_TAG_PIXEL_DATA, "SQ", 100);
+    assert(walk(&seen, &m, m.size) == SCTD_EDATA && seen.n == 0);
+    made_item(&m, 92);
+    assert(walk(&seen, &m, m.size) == SCTD_EDATA && seen.n == 0);
+}
+
 static void fragments_are_one_value(void)
 {
     struct made m = {.encoding = {.implicit_vr = false}};
@@ -291,6 +301,7 @@ int main(void)
     every_cut_is_told();
     lengths_beyond_the_bytes_are_not_believed();
     pixels_that_end_too_early_are_marked();
+    pixels_that_are_a_sequence_never_end_beyond_the_bytes();
     fragments_are_one_value();
     zeros_may_follow_pixels_and_nothing_else();
     delimiters_without_a_sequence_are_damage();

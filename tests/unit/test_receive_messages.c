@@ -8,7 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dicom/mpps.h"
 #include "dicom/receiver.h"
+#include "dicom/references.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
@@ -88,6 +90,51 @@ static void answers_and_ends_come_back_as_they_were(void)
     assert(again.end.spool_failed);
 }
 
+static void what_peers_say_comes_back_as_it_was(void)
+{
+    struct receive_message again;
+    static const enum receive_type types[] = {RECEIVE_REPORT, RECEIVE_COMMITMENT, RECEIVE_REPORTED};
+    for (size_t i = 0; i < 3; i++) {
+        const struct receive_message m = {
+            .type = types[i],
+            .commitment = {.transaction_uid = "2.25.1", .n = DICOM_REFERENCES_MAX}};
+        assert(pass(&m, &again) == 0 && again.type == types[i]);
+        assert(strcmp(again.commitment.transaction_uid, "2.25.1") == 0);
+        assert(again.commitment.n == DICOM_REFERENCES_MAX);
+    }
+    const struct receive_message performed = {.type = RECEIVE_PERFORMED,
+                                              .performed = {.sop_instance_uid = "2.25.2",
+                                                            .is_new = true,
+                                                            .status = DICOM_MPPS_IN_PROGRESS,
+                                                            .n = 3}};
+    assert(pass(&performed, &again) == 0 && again.type == RECEIVE_PERFORMED);
+    assert(strcmp(again.performed.sop_instance_uid, "2.25.2") == 0 && again.performed.is_new);
+    assert(again.performed.status == DICOM_MPPS_IN_PROGRESS && again.performed.n == 3);
+    const struct receive_message answered = {.type = RECEIVE_ANSWERED,
+                                             .answered = {.reply = RECEIVE_FINAL}};
+    assert(pass(&answered, &again) == 0 && again.answered.reply == RECEIVE_FINAL);
+}
+
+static void what_peers_cannot_have_said_is_refused(void)
+{
+    struct receive_message again = {.type = RECEIVE_READY};
+    static const struct receive_message bad[] = {
+        {.type = RECEIVE_REPORT, .commitment = {.transaction_uid = "../x"}},
+        {.type = RECEIVE_COMMITMENT,
+         .commitment = {.transaction_uid = "1.2", .n = DICOM_REFERENCES_MAX + 1}},
+        {.type = RECEIVE_REPORTED, .commitment = {.transaction_uid = "1.2", .n = -1}},
+        {.type = RECEIVE_PERFORMED, .performed = {.sop_instance_uid = ""}},
+        {.type = RECEIVE_PERFORMED, .performed = {.sop_instance_uid = "1.2", .n = -1}},
+        {.type = RECEIVE_PERFORMED,
+         .performed = {.sop_instance_uid = "1.2", .status = DICOM_MPPS_DISCONTINUED + 1}},
+        {.type = RECEIVE_ANSWERED, .answered = {.reply = RECEIVE_BROKEN + 1}},
+        {.type = RECEIVE_ANSWERED, .answered = {.reply = -1}},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert(pass(&bad[i], &again) == SCTD_EDATA && again.type == RECEIVE_READY);
+    }
+}
+
 static void what_makes_no_sense_is_refused(void)
 {
     struct receive_message again = {.type = RECEIVE_READY};
@@ -130,6 +177,8 @@ int main(void)
     a_connection_to_serve_comes_back_as_it_was();
     an_instance_to_keep_comes_back_as_it_was();
     answers_and_ends_come_back_as_they_were();
+    what_peers_say_comes_back_as_it_was();
+    what_peers_cannot_have_said_is_refused();
     what_makes_no_sense_is_refused();
     the_longest_instance_fits_a_frame();
     return 0;

@@ -28,6 +28,7 @@ class Door:
             for item in value if isinstance(value, (list, tuple)) else [value]:
                 words += ['--' + name.replace('_', '-')] + ([] if item is True else [item])
         self.lines = []
+        self.syncs = 0
         self.process = subprocess.Popen([*map(str, words)], stdout=subprocess.PIPE, text=True,
                                         env=os.environ | (env or {}))
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -36,9 +37,12 @@ class Door:
 
     def _read(self):
         for line in self.process.stdout:
-            self.lines.append(line.rstrip('\n'))
+            if line == 'sync\n':
+                self.syncs += 1
+            else:
+                self.lines.append(line.rstrip('\n'))
 
-    def wait_for(self, pattern, timeout=20):
+    def wait_for(self, pattern, timeout=60):
         """The match of the first line that fits."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -51,7 +55,17 @@ class Door:
             time.sleep(0.005)
         raise AssertionError(f'no line like {pattern!r} in {self.lines[-20:]}')
 
+    def sync(self):
+        """Read all that the tool has said up to now: a peer may hear its answer before we hear of it."""
+        before = self.syncs
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGUSR1)
+        end = time.monotonic() + 60
+        while self.syncs == before and self.reader.is_alive() and time.monotonic() < end:
+            time.sleep(0.001)
+
     def count(self, pattern):
+        self.sync()
         return sum(re.fullmatch(pattern, line) is not None for line in list(self.lines))
 
     def pid(self):
@@ -151,7 +165,7 @@ def pdata(payload, *, context=1, is_command=False, last=True):
 class Raw:
     """A peer that sends bytes."""
 
-    def __init__(self, door, timeout=20):
+    def __init__(self, door, timeout=60):
         self.socket = socket.create_connection(('127.0.0.1', door.port), timeout)
 
     def __enter__(self):
