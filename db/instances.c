@@ -508,13 +508,15 @@ int db_instances_put(struct db *db, const struct db_now *now, const struct db_in
 static int find_all(struct db *db, const char *const *sop_uids, size_t n, struct db_found *found,
                     struct sctd_error *err)
 {
-    static const struct sql_field field = SQL_FIELD(SQL_TEXT, db_found, sop_class_uid);
+    static const struct sql_field fields[] = {SQL_FIELD(SQL_TEXT, db_found, sop_class_uid),
+                                              SQL_FIELD(SQL_I64, db_found, series_id)};
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
     int r = 0;
     for (size_t i = 0; r >= 0 && i < n; i++) {
         found[i] = (struct db_found){0};
         r = sql_prepare(&s, db->sql,
-                        "SELECT sop_class_uid FROM instance WHERE sop_uid = ?1 AND file_state = 0",
+                        "SELECT sop_class_uid, series_id FROM instance WHERE sop_uid = ?1 AND "
+                        "file_state = 0",
                         err);
         if (r < 0) {
             return r;
@@ -522,7 +524,7 @@ static int find_all(struct db *db, const char *const *sop_uids, size_t n, struct
         sql_bind_text(s, sop_uids[i]);
         r = sql_step(s, err);
         found[i].found = r == SQL_ROW;
-        r = r == SQL_ROW ? sql_read(s, &field, 1, &found[i], err) : r;
+        r = r == SQL_ROW ? sql_read(s, fields, 2, &found[i], err) : r;
         sql_done(s);
     }
     return r;

@@ -89,6 +89,7 @@ SCTD_NODISCARD int db_instances_put(struct db *db, const struct db_now *now,
 
 struct db_found {
     bool found; /* known, and its file not removed */
+    int64_t series_id;
     char sop_class_uid[DB_UID_SIZE];
 };
 /* Which of sop_uids[n] are kept (storage commitment, MPPS).  ret_found[n].  Errors: SCTD_EIO. */

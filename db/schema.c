@@ -127,7 +127,11 @@ static const char deliveries[] =
     "  detail TEXT NOT NULL) STRICT;"
     "CREATE INDEX history_job ON history (job_id);";
 
-const char *const schema_steps[] = {received, jobs, deliveries};
+static const char performed[] =
+    "CREATE TABLE step (uid TEXT NOT NULL PRIMARY KEY, state INTEGER NOT NULL, calling_ae TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
+
+const char *const schema_steps[] = {received, jobs, deliveries, performed};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

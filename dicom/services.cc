@@ -79,7 +79,7 @@ void refuse(struct dicom_receiver_answer *answer, enum dicom_service_status stat
             const char *comment)
 {
     answer->status = static_cast<uint16_t>(status);
-    (void)std::snprintf(answer->comment, sizeof answer->comment, "%s", comment);
+    (void)std::snprintf(answer->comment, sizeof answer->comment, "%.64s", comment);
 }
 
 /* What a reader said that did not succeed. */

@@ -30,6 +30,7 @@
 #include "server/policy.h"
 #include "server/receivers.h"
 #include "server/removal.h"
+#include "server/services.h"
 #include "server/spool.h"
 #include "server/sweep.h"
 #include "server/worker_list.h"
@@ -491,6 +492,39 @@ static void ended(void *arg, const struct receivers_association *association,
     }
 }
 
+static struct services services_of(const struct serve *s)
+{
+    const struct services services = {.db = s->db, .deliver = s->deliver, .intake = s->intake};
+    return services;
+}
+
+static int report(void *arg, const struct receivers_report *said, enum receive_reply *ret_reply,
+                  struct sctd_error *err)
+{
+    const struct services services = services_of(arg);
+    return services_report(&services, said, ret_reply, err);
+}
+
+static int commitment(void *arg, struct receivers_commitment *asked, enum receive_reply *ret_reply,
+                      struct sctd_error *err)
+{
+    const struct services services = services_of(arg);
+    return services_commitment(&services, asked, ret_reply, err);
+}
+
+static int performed(void *arg, const struct receivers_performed *said,
+                     enum receive_reply *ret_reply, struct sctd_error *err)
+{
+    const struct services services = services_of(arg);
+    return services_performed(&services, said, ret_reply, err);
+}
+
+static void unreported(void *arg, const struct receivers_commitment *asked)
+{
+    (void)arg;
+    services_unreported(asked);
+}
+
 static int64_t disk_bytes(const char *path, int64_t *ret_files)
 {
     struct statvfs disk;
@@ -539,6 +573,10 @@ static int open_door(struct serve *s, struct sctd_error *err)
     (void)snprintf(options.serve.spool, sizeof options.serve.spool, "%s", s->spool);
     const struct front_door_hooks hooks = {.receivers = {.arg = s,
                                                          .keep = keep,
+                                                         .report = report,
+                                                         .commitment = commitment,
+                                                         .performed = performed,
+                                                         .unreported = unreported,
                                                          .opened = opened,
                                                          .ended = ended,
                                                          .failed = on_failed,

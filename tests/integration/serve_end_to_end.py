@@ -19,8 +19,8 @@ from kit import venv
 venv.enter()
 # pylint: disable=wrong-import-position
 import pydicom  # noqa: E402
-from pynetdicom import AE, StoragePresentationContexts, build_context, evt  # noqa: E402
-from pynetdicom.sop_class import StorageCommitmentPushModel  # noqa: E402
+from pynetdicom import AE, StoragePresentationContexts, evt  # noqa: E402
+from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel  # noqa: E402
 
 from kit import daemon as kit  # noqa: E402
 
@@ -248,6 +248,105 @@ class Completion(Case):
         send(daemon.port, paths)
         self.assertIn('no rule holds', daemon.wait_for('series-discarded')['reason'])
         self.assertEqual(len(daemon.files('spool/series')), len(paths))
+
+
+class Said(Case):
+    """What the modality says about its series is the strongest evidence."""
+
+    def modality(self, daemon, *contexts):
+        ae = AE(ae_title='SCANNER')
+        for sop_class in contexts:
+            ae.add_requested_context(sop_class, '1.2.840.10008.1.2.1')
+        reports = []
+
+        def on_report(event):
+            reports.append(event.event_information)
+            return 0x0000, None
+
+        association = ae.associate('127.0.0.1', daemon.port, ae_title='SCTD',
+                                   evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)])
+        self.assertTrue(association.is_established)
+        self.addCleanup(lambda: association.is_established and association.abort())
+        return association, reports
+
+    def references(self, paths):
+        items = []
+        for dataset in (pydicom.dcmread(p, stop_before_pixels=True) for p in paths):
+            item = pydicom.Dataset()
+            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
+            items.append(item)
+        return items
+
+    def slow_daemon(self):
+        """One that would wait for ten minutes by itself."""
+        pacs = self.pacs()
+        return pacs, self.daemon(destinations=[self.destination(pacs.port)],
+                                 completion={'quiet_s': 600, 'closed_quiet_s': 600})
+
+    def test_a_storage_commitment_request_closes_the_series(self):
+        pacs, daemon = self.slow_daemon()
+        paths = self.series()
+        send(daemon.port, paths)
+        association, reports = self.modality(daemon, StorageCommitmentPushModel)
+        request = pydicom.Dataset()
+        request.TransactionUID = '1.2.826.0.1.3680043.10.7'
+        request.ReferencedSOPSequence = self.references(paths)
+        status, _ = association.send_n_action(request, 1, StorageCommitmentPushModel, '1.2.840.10008.1.20.1.1')
+        self.assertEqual(status.Status, 0)
+        self.assertEqual(daemon.wait_for('series-complete')['evidence'], 'commitment')
+        end = time.monotonic() + 20
+        while not reports and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertEqual(len(reports[0].ReferencedSOPSequence), len(paths))
+        self.assertNotIn('FailedSOPSequence', reports[0])
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+
+    def test_what_is_not_there_is_not_committed_and_closes_nothing(self):
+        _, daemon = self.slow_daemon()
+        paths = self.series()
+        send(daemon.port, paths[:-1])
+        association, reports = self.modality(daemon, StorageCommitmentPushModel)
+        request = pydicom.Dataset()
+        request.TransactionUID = '1.2.826.0.1.3680043.10.8'
+        request.ReferencedSOPSequence = self.references(paths)
+        association.send_n_action(request, 1, StorageCommitmentPushModel, '1.2.840.10008.1.20.1.1')
+        end = time.monotonic() + 20
+        while not reports and time.monotonic() < end:
+            time.sleep(0.02)
+        failed = reports[0].FailedSOPSequence
+        self.assertEqual([f.ReferencedSOPInstanceUID for f in failed],
+                         [pydicom.dcmread(paths[-1]).SOPInstanceUID])
+        self.assertEqual(failed[0].FailureReason, 0x0112)
+        self.assertEqual(daemon.find('series-complete'), [])
+
+    def test_a_performed_step_says_what_a_series_will_hold(self):
+        pacs, daemon = self.slow_daemon()
+        paths = self.series()
+        send(daemon.port, paths[:-2])
+        association, _ = self.modality(daemon, ModalityPerformedProcedureStep)
+        step = '1.2.826.0.1.3680043.10.9'
+        begun = pydicom.Dataset()
+        begun.PerformedProcedureStepStatus = 'IN PROGRESS'
+        status, _ = association.send_n_create(begun, ModalityPerformedProcedureStep, step)
+        self.assertEqual(status.Status, 0)
+        status, _ = association.send_n_create(begun, ModalityPerformedProcedureStep, step)
+        self.assertEqual(status.Status, 0x0111)
+        series = pydicom.Dataset()
+        series.SeriesInstanceUID = pydicom.dcmread(paths[0]).SeriesInstanceUID
+        series.ReferencedImageSequence = self.references(paths)
+        ended = pydicom.Dataset()
+        ended.PerformedProcedureStepStatus = 'COMPLETED'
+        ended.PerformedSeriesSequence = [series]
+        status, _ = association.send_n_set(ended, ModalityPerformedProcedureStep, step)
+        self.assertEqual(status.Status, 0)
+        status, _ = association.send_n_set(ended, ModalityPerformedProcedureStep, step)
+        self.assertEqual(status.Status, 0x0110)
+        time.sleep(1)
+        self.assertEqual(daemon.find('series-complete'), [])
+        send(daemon.port, paths[-2:])
+        complete = daemon.wait_for('series-complete')
+        self.assertEqual((complete['evidence'], complete['instances']), ('mpps', len(paths)))
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
 
 
 class Ends(Case):
