@@ -45,23 +45,34 @@ class Sender(threading.Thread):
         super().__init__()
         self.number, self.numbers, self.port = number, numbers, port
         self.template = [pydicom.dcmread(p) for p in template]
-        self.refused = 0
+        self.again = 0
 
     def run(self):
         ae = AE(ae_title=f'SENDER{self.number}')
         ae.add_requested_context(self.template[0].SOPClassUID, '1.2.840.10008.1.2.1')
         for n in self.numbers:
-            association = ae.associate('127.0.0.1', self.port, ae_title='SCTD')
-            while not association.is_established:
+            while not self.send_series(ae, f'1.2.826.0.1.3680043.10.1.{n}'):
                 time.sleep(0.05)
-                association = ae.associate('127.0.0.1', self.port, ae_title='SCTD')
+
+    def send_series(self, ae, root):
+        """Whether all of it was acknowledged; as a scanner does, it is sent again where not."""
+        association = ae.associate('127.0.0.1', self.port, ae_title='SCTD')
+        if not association.is_established:
+            return False
+        try:
             for k, dataset in enumerate(self.template):
-                root = f'1.2.826.0.1.3680043.10.1.{n}'
                 dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f'{root}.1', f'{root}.2'
                 dataset.FrameOfReferenceUID, dataset.SOPInstanceUID = f'{root}.3', f'{root}.4.{k}'
                 dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-                self.refused += association.send_c_store(dataset).Status != 0
-            association.release()
+                if association.send_c_store(dataset).get('Status') != 0:
+                    self.again += 1
+                    association.abort()
+                    return False
+        except RuntimeError:  # the association broke
+            self.again += 1
+            return False
+        association.release()
+        return True
 
 
 def ended(store):
@@ -76,7 +87,7 @@ def run(sctd, n_series, n_senders, work):
     rule = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small', 'destinations': ['pacs']}
     daemon = kit.Daemon(sctd, work, rules=[rule], destinations=[
         {'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': port, 'no_storage_commitment': True}],
-        completion={'quiet_s': 20, 'closed_quiet_s': 1}, retention={'received_days': 0, 'produced_days': 0,
+        completion={'quiet_s': 300, 'closed_quiet_s': 1}, retention={'received_days': 0, 'produced_days': 0,
                                                                     'min_free_percent': 1}).start()
     template = kit.make_series(sctd, work / 'source', matrix=32, slices=SLICES)
     senders = [Sender(s, range(s, n_series, n_senders), template, daemon.port) for s in range(n_senders)]
@@ -100,11 +111,11 @@ def run(sctd, n_series, n_senders, work):
     states = ended(work / 'state' / 'jobs.db')
     status = daemon.stop()
     pacs.terminate()
-    facts = {'series': n_series, 'seconds': round(time.monotonic() - start), 'refused': sum(s.refused for s in senders),
+    facts = {'series': n_series, 'seconds': round(time.monotonic() - start), 'sent_again': sum(s.again for s in senders),
              'delivered': done, 'job_states': states, 'rss_kib_at_a_tenth': early and early[1], 'rss_kib_at_the_end': last[1],
              'files_at_a_tenth': early and early[2], 'files_at_the_end': last[2], 'exit_status': status}
     print(json.dumps(facts))
-    return (done == n_series and list(states) == [DONE] and status == 0 and facts['refused'] == 0 and
+    return (done == n_series and list(states) == [DONE] and status == 0 and
             last[1] - early[1] < GROWTH_KIB and last[2] <= early[2] + 4)
 
 
