@@ -87,8 +87,7 @@ def run(sctd, n_series, n_senders, work):
     rule = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small', 'destinations': ['pacs']}
     daemon = kit.Daemon(sctd, work, rules=[rule], destinations=[
         {'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': port, 'no_storage_commitment': True}],
-        completion={'quiet_s': 300, 'closed_quiet_s': 1}, retention={'received_days': 0, 'produced_days': 0,
-                                                                    'min_free_percent': 1}).start()
+        completion={'quiet_s': 300, 'closed_quiet_s': 1}, retention={'min_free_percent': 1}).start()
     template = kit.make_series(sctd, work / 'source', matrix=32, slices=SLICES)
     senders = [Sender(s, range(s, n_series, n_senders), template, daemon.port) for s in range(n_senders)]
     for sender in senders:

@@ -410,6 +410,27 @@ class Ends(Case):
         self.assertNotEqual(done.returncode, 0)
         self.assertRegex(done.stderr, 'rule "mr".*absent')
 
+    def test_what_was_delivered_goes_and_nothing_else(self):
+        pacs = self.pacs()
+        destinations = [self.destination(pacs.port), self.destination(kit.free_port(), name='down')]
+        rules = [MR_RULE, {'name': 'ct', 'match': {'modality': 'CT'}, 'model': 'cbct', 'destinations': ['down']}]
+        kit.make_model(SCTD, self.models, 'cbct', 'cbct')
+        disk = os.statvfs(self.work)
+        nearly_full = max(1, 100 * disk.f_bavail // disk.f_blocks - 1)
+        daemon = self.daemon(rules, destinations, retention={'min_free_percent': nearly_full})
+        send(daemon.port, self.series())
+        kept = self.series('other', kind='cbct')
+        send(daemon.port, kept)
+        daemon.wait_for('delivery', destination='pacs', result='stored')
+        daemon.wait_for('delivery', destination='down')
+        daemon.stop()
+        time.sleep(0.1)
+        daemon.start()  # the first look is soon after a start
+        self.assertEqual(daemon.wait_for('removed')['files'], 2 * len(pacs.stored))
+        self.assertEqual(len(daemon.files('spool/series')), len(kept))
+        self.assertEqual(len(daemon.files('results')), len(kept))
+        self.assertEqual(len(list((self.work / 'state/results').iterdir())), 1)
+
     def test_the_log_names_no_patient(self):
         pacs = self.pacs()
         daemon = self.daemon(destinations=[self.destination(pacs.port)])
