@@ -205,7 +205,8 @@ static double expected_sum(const struct sample *s, int32_t y, int32_t x, size_t 
     return sum;
 }
 
-/* Sums are f32, in any order; a pair's product leaves lo lo out, 2^-18 of the term at most. */
+/* Sums are f32, in any order; a pair's product leaves lo lo out, 2^-16 of a term at most and less than
+ * 2^-18 in the root mean square. */
 static double allowed_error(const struct sample *s, double size)
 {
     return size * (s->exact ? 0x1p-17 : 0x1p-19);
