@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "dicom/receiver.h"
+#include "engine/base/clock.h"
 
 namespace
 {
@@ -23,17 +24,10 @@ constexpr int linger_ms = 500;
 /* A-ABORT by the provider, no reason given (PS3.8 9.3.8). */
 constexpr std::array<unsigned char, 10> abort_pdu = {7, 0, 0, 0, 0, 4, 0, 0, 2, 0};
 
-int64_t now_ms()
-{
-    struct timespec t = {};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<int64_t>(t.tv_sec) * 1000 + t.tv_nsec / 1000000;
-}
-
 } // namespace
 
 peer_connection::peer_connection(DcmNativeSocketType fd, peer_layer &layer)
-    : DcmTransportConnection(fd), layer_(layer), options_(layer.options_), since_ms_(now_ms())
+    : DcmTransportConnection(fd), layer_(layer), options_(layer.options_), since_ms_(sctd_boot_ms())
 {
     const int on = 1;
     (void)setsockopt(fd, SOL_TCP, TCP_NODELAY, &on, sizeof on);
@@ -60,7 +54,7 @@ void peer_connection::acknowledge_at_once()
 void peer_connection::settle()
 {
     is_idle_ = begin_ == end_;
-    since_ms_ = now_ms();
+    since_ms_ = sctd_boot_ms();
     received_ = 0;
 }
 
@@ -100,7 +94,7 @@ bool peer_connection::wait(short events)
             layer_.state_ = peer_state::STOPPED;
             break;
         }
-        const int64_t now = now_ms();
+        const int64_t now = sctd_boot_ms();
         if (now >= deadline() && overdue(now)) {
             break;
         }
@@ -122,7 +116,7 @@ void peer_connection::count(std::size_t n)
 {
     if (is_idle_) {
         is_idle_ = false;
-        since_ms_ = now_ms();
+        since_ms_ = sctd_boot_ms();
         received_ = 0;
     }
     received_ += static_cast<int64_t>(n);
@@ -167,7 +161,7 @@ ssize_t peer_connection::read(void *buf, size_t nbyte)
 ssize_t peer_connection::write(void *buf, size_t nbyte)
 {
     const auto *p = static_cast<const unsigned char *>(buf);
-    const int64_t until = now_ms() + options_.window_ms;
+    const int64_t until = sctd_boot_ms() + options_.window_ms;
     std::size_t left = nbyte;
     while (left > 0) {
         const ssize_t n = send(getSocket(), p, left, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -180,7 +174,7 @@ ssize_t peer_connection::write(void *buf, size_t nbyte)
             return fail(peer_state::LOST);
         }
         struct pollfd out = {getSocket(), POLLOUT, 0};
-        const int64_t wait_ms = until - now_ms();
+        const int64_t wait_ms = until - sctd_boot_ms();
         if (wait_ms <= 0) {
             return fail(peer_state::SLOW);
         }
@@ -220,8 +214,8 @@ void peer_connection::hang_up()
         (void)send(fd, abort_pdu.data(), abort_pdu.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     (void)shutdown(fd, SHUT_WR);
-    const int64_t until = now_ms() + linger_ms;
-    for (int64_t left = linger_ms; left > 0; left = until - now_ms()) {
+    const int64_t until = sctd_boot_ms() + linger_ms;
+    for (int64_t left = linger_ms; left > 0; left = until - sctd_boot_ms()) {
         struct pollfd p = {fd, POLLIN, 0};
         if (poll(&p, 1, static_cast<int>(left)) <= 0 ||
             recv(fd, buffer_.data(), buffer_.size(), MSG_DONTWAIT) <= 0) {

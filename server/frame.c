@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 
@@ -161,19 +161,12 @@ int frame_next(struct frame_reader *reader, struct json **ret_json, struct sctd_
     }
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Returns 0 or FRAME_MORE. */
 static int wait_until(int fd, short events, int64_t until_ms, struct sctd_error *err)
 {
     for (;;) {
         struct pollfd p = {.fd = fd, .events = events};
-        const int64_t left = until_ms < 0 ? -1 : until_ms - now_ms();
+        const int64_t left = until_ms < 0 ? -1 : until_ms - sctd_boot_ms();
         if (until_ms >= 0 && left <= 0) {
             return FRAME_MORE;
         }
@@ -190,7 +183,7 @@ static int wait_until(int fd, short events, int64_t until_ms, struct sctd_error 
 int frame_wait(struct frame_reader *reader, int timeout_ms, struct json **ret_json,
                struct sctd_error *err)
 {
-    const int64_t until = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    const int64_t until = timeout_ms < 0 ? -1 : sctd_boot_ms() + timeout_ms;
     for (;;) {
         int r = frame_next(reader, ret_json, err);
         if (r != FRAME_MORE) {
@@ -270,7 +263,7 @@ int frame_send(int fd, const struct sctd_buf *text, int passed_fd, int timeout_m
     }
     struct sending s;
     prepare(&s, text, passed_fd);
-    const int64_t until = now_ms() + timeout_ms;
+    const int64_t until = sctd_boot_ms() + timeout_ms;
     int r = 0;
     while (r == 0 && s.part[0].iov_len + s.part[1].iov_len > 0) {
         r = send_some(fd, &s, until, err);

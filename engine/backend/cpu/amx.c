@@ -16,6 +16,7 @@
 
 #include "engine/backend/cpu/amx_weights.h"
 #include "engine/backend/cpu/bf16.h"
+#include "engine/backend/cpu/bf16_kernel.h"
 #include "engine/backend/cpu/pool.h"
 
 enum { ALIGNMENT = 64 };
@@ -43,7 +44,13 @@ struct packing {
     const struct amx_plain *plain;
 };
 
-/* `n` inputs, at most a step's, of a column and a tap, to where their pairs lie in a step's tiles. */
+/* Where input i of a step lies from the first of its column: a tile's row holds a pair of each. */
+static size_t place_of(size_t i)
+{
+    return i / 2 * AMX_DEPTH + i % 2;
+}
+
+/* `n` inputs, at most a step's, of a column and a tap. */
 static void pack_inputs(const struct packing *p, const float *from, double scale, size_t n,
                         uint16_t *to)
 {
@@ -51,7 +58,7 @@ static void pack_inputs(const struct packing *p, const float *from, double scale
     for (size_t i = 0; i < n; i++) {
         const float x = (float)((double)from[i * stride] * scale);
         const uint16_t hi = bf16_from(x);
-        uint16_t *at = to + i / 2 * AMX_DEPTH + i % 2;
+        uint16_t *at = to + place_of(i);
         if (p->weights->exact) {
             at[0] = bf16_from(x - bf16_to(hi));
             at[AMX_TILES] = hi;
@@ -61,7 +68,32 @@ static void pack_inputs(const struct packing *p, const float *from, double scale
     }
 }
 
-/* Block `item`: a tile's row holds values 2r and 2r + 1 of its 16 columns. */
+/* `n` inputs of a column and all taps, a step each. */
+static void pack_taps(const struct packing *p, const float *from, double scale, size_t n,
+                      uint16_t *to)
+{
+    const struct amx_plain *plain = p->plain;
+    const size_t taps = (size_t)plain->taps;
+    const size_t step = amx_step_values(p->weights);
+    if (p->weights->exact || taps != BF16_KERNEL) {
+        for (size_t t = 0; t < taps; t++) {
+            pack_inputs(p, from + t * plain->tap_stride, scale, n, to + t * step);
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float x[BF16_KERNEL];
+        uint16_t rounded[BF16_KERNEL];
+        for (size_t t = 0; t < BF16_KERNEL; t++) {
+            x[t] = (float)((double)from[i * plain->input_stride + t * plain->tap_stride] * scale);
+        }
+        bf16_kernel_round(rounded, x);
+        for (size_t t = 0; t < BF16_KERNEL; t++) {
+            to[t * step + place_of(i)] = rounded[t];
+        }
+    }
+}
+
 static void pack_block(void *arg, int32_t item, int32_t worker)
 {
     const struct packing *p = arg;
@@ -77,18 +109,17 @@ static void pack_block(void *arg, int32_t item, int32_t worker)
     if (plain->inputs % AMX_DEPTH != 0 || columns < AMX_COLUMNS) {
         memset(block, 0, amx_block_values(w) * sizeof *block);
     }
-    for (int32_t s = 0; s < w->steps; s++) {
-        const int32_t input0 = s / plain->taps * AMX_DEPTH;
-        const int32_t inputs = plain->inputs - input0;
+    for (int32_t i0 = 0; i0 < plain->inputs; i0 += AMX_DEPTH) {
+        const int32_t inputs = plain->inputs - i0;
         const size_t n = (size_t)(inputs < AMX_DEPTH ? inputs : AMX_DEPTH);
-        const float *first = group + (size_t)input0 * plain->input_stride +
-                             (size_t)(s % plain->taps) * plain->tap_stride;
+        const size_t step0 = (size_t)(i0 / AMX_DEPTH) * (size_t)plain->taps;
+        const float *first = group + (size_t)i0 * plain->input_stride;
         for (int32_t c = 0; c < columns; c++) {
             const size_t lane = (size_t)c;
-            pack_inputs(p, first + (size_t)(column0 + c) * plain->column_stride,
-                        plain->scale == NULL ? 1.0 : plain->scale[column0 + c], n,
-                        block + (size_t)s * amx_step_values(w) + lane / AMX_ROWS * AMX_TILE +
-                            lane % AMX_ROWS * 2);
+            pack_taps(p, first + (size_t)(column0 + c) * plain->column_stride,
+                      plain->scale == NULL ? 1.0 : plain->scale[column0 + c], n,
+                      block + step0 * amx_step_values(w) + lane / AMX_ROWS * AMX_TILE +
+                          lane % AMX_ROWS * 2);
         }
     }
 }

@@ -115,21 +115,20 @@ static const struct graph_op *upsample_before(const struct lowering *w, const st
 }
 
 /*
- * Products whose input's rounding shows most in the output for what they cost: those that are nearest
- * to it, the decoder's; the first of each encoder level, through whose input all of the level goes; and
- * the deepest level's, which the decoder starts from and spreads over the most pixels.  (Measured on the
- * golden models, docs/performance.md.)
+ * Products whose rounding shows most in the output for what they cost: the 3x3 convolutions that lead
+ * to a map of another number of channels, since no residual carries what they lose past them; and the
+ * fusion of the encoder's deepest level, which the decoder starts from and spreads over the most pixels
+ * (docs/performance.md has what was measured).
  */
 static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
 {
-    if (op->kind != GRAPH_CONV) {
+    if (op->kind != GRAPH_CONV || op->kernel != 3) {
         return false;
     }
-    const struct graph_op *before = producer_of(w, op->in[0]);
-    const bool deepest = (op->stage == GRAPH_ENCODER || op->stage == GRAPH_FUSION) &&
-                         w->graph->tensor[op->out].h == w->deepest;
-    return op->stage == GRAPH_DECODER || deepest ||
-           (before != NULL && before->kind == GRAPH_MAX_POOL);
+    const struct graph_tensor *in = &w->graph->tensor[op->in[0]];
+    const struct graph_tensor *out = &w->graph->tensor[op->out];
+    const bool deepest = op->stage == GRAPH_FUSION && out->h == w->deepest;
+    return in->c != out->c || deepest;
 }
 
 /* What an operation's product should work in. */

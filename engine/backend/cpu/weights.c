@@ -5,30 +5,52 @@
 #include <string.h>
 
 #include "engine/backend/cpu/bf16.h"
+#include "engine/backend/cpu/bf16_kernel.h"
 #include "engine/backend/cpu/steps.h"
 
 enum { ROWS = 16 /* of a piece of the work */ };
 
-/* One row of `n` scaled weights. */
-static void fill_row(unsigned char *to, const float *from, double scale, size_t n,
-                     enum format format)
+static float scaled(float weight, double scale)
 {
-    if (format == FORMAT_F32) {
-        for (size_t i = 0; i < n; i++) {
-            const float w = (float)((double)from[i] * scale);
-            memcpy(to + i * sizeof w, &w, sizeof w);
-        }
-        return;
-    }
+    return (float)((double)weight * scale);
+}
+
+/* One row of scaled weights, n in all. */
+
+static void fill_f32(unsigned char *to, const float *from, double scale, size_t n)
+{
     for (size_t i = 0; i < n; i++) {
-        const float w = (float)((double)from[i] * scale);
-        const uint16_t hi = bf16_from(w);
-        memcpy(to + i * sizeof hi, &hi, sizeof hi);
-        if (format == FORMAT_SPLIT) {
-            const uint16_t lo = bf16_from(w - bf16_to(hi));
-            memcpy(to + (n + i) * sizeof hi, &hi, sizeof hi);
-            memcpy(to + (2 * n + i) * sizeof lo, &lo, sizeof lo);
+        const float w = scaled(from[i], scale);
+        memcpy(to + i * sizeof w, &w, sizeof w);
+    }
+}
+
+static void fill_bf16(unsigned char *to, const float *from, double scale, size_t n, int32_t taps)
+{
+    const size_t together = taps == BF16_KERNEL ? BF16_KERNEL : 1;
+    for (size_t i = 0; i < n; i += together) {
+        float w[BF16_KERNEL];
+        uint16_t hi[BF16_KERNEL];
+        for (size_t t = 0; t < together; t++) {
+            w[t] = scaled(from[i + t], scale);
+            hi[t] = bf16_from(w[t]);
         }
+        if (together == BF16_KERNEL) {
+            bf16_kernel_round(hi, w);
+        }
+        memcpy(to + i * sizeof *hi, hi, together * sizeof *hi);
+    }
+}
+
+static void fill_split(unsigned char *to, const float *from, double scale, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float w = scaled(from[i], scale);
+        const uint16_t hi = bf16_from(w);
+        const uint16_t lo = bf16_from(w - bf16_to(hi));
+        memcpy(to + i * sizeof hi, &hi, sizeof hi);
+        memcpy(to + (n + i) * sizeof hi, &hi, sizeof hi);
+        memcpy(to + (2 * n + i) * sizeof lo, &lo, sizeof lo);
     }
 }
 
@@ -47,7 +69,15 @@ static void fill_rows(void *arg, int32_t item, int32_t worker)
     (void)worker;
     for (size_t row = (size_t)item * ROWS; row < (size_t)end; row++) {
         const double scale = f->op->scale == NULL ? 1.0 : f->op->scale[row];
-        fill_row(f->to + row * row_bytes, f->op->weight + row * n, scale, n, f->shape->format);
+        unsigned char *to = f->to + row * row_bytes;
+        const float *from = f->op->weight + row * n;
+        if (f->shape->format == FORMAT_F32) {
+            fill_f32(to, from, scale, n);
+        } else if (f->shape->format == FORMAT_SPLIT) {
+            fill_split(to, from, scale, n);
+        } else {
+            fill_bf16(to, from, scale, n, f->shape->taps);
+        }
     }
 }
 
