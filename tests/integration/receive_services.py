@@ -3,6 +3,7 @@
 """What peers say about instances: pynetdicom as a PACS that reports what it has committed itself to, and as a
 modality that asks for storage commitment and tells what it performs.
 usage: receive_services.py /path/to/sctd [unittest options]"""
+import json
 import os
 import pathlib
 import signal
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 from kit import venv
 
@@ -23,7 +25,7 @@ from pynetdicom import AE, build_context, build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (CTImageStorage, ModalityPerformedProcedureStep, MRImageStorage,  # noqa: E402
                                   ProceduralEventLogging, StorageCommitmentPushModel)
 
-from kit import receiving  # noqa: E402
+from kit import daemon, receiving  # noqa: E402
 
 SCTD = None
 pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE  # some are bad on purpose
@@ -410,6 +412,39 @@ def referring(transaction, items=None):
 def status_of(body):
     at = body.index(struct.pack('<HHI', 0, 0x0900, 2)) + 8
     return struct.unpack('<H', body[at:at + 2])[0]
+
+
+@unittest.skipIf(daemon.Orthanc.PROGRAM is None, 'no Orthanc')
+class Orthanc(Case):
+    """Debian's Orthanc on the other side, which opens an association for each of its reports."""
+
+    def test_orthanc_reports_on_an_association_of_its_own(self):
+        door = self.door(transaction=['2.25.1'])
+        orthanc = daemon.Orthanc(self.work / 'orthanc', door.port)
+        self.addCleanup(orthanc.stop)
+        ae = AE(ae_title='SCTD')
+        ae.requested_contexts = [build_context(c, ExplicitVRLittleEndian)
+                                 for c in (MRImageStorage, StorageCommitmentPushModel)]
+        peer = Peer.__new__(Peer)
+        peer.association = ae.associate('127.0.0.1', orthanc.dicom_port, ae_title='PACS')
+        with peer:
+            self.assertEqual(peer.store(1), SUCCESS)
+            self.assertEqual(peer.ask(commitment('2.25.1', [reference(1), reference(2)])), SUCCESS)
+            door.wait_for(r'report PACS 2\.25\.1 \+1\.2\.3\.1 -1\.2\.3\.2:0112 1 1')
+        door.wait_for('ended 1 released stored 0 refused 0 told 1')
+
+    def test_orthanc_asks(self):
+        door = self.door()
+        orthanc = daemon.Orthanc(self.work / 'orthanc', door.port)
+        self.addCleanup(orthanc.stop)
+        request = {'DicomInstances': [[MRImageStorage, '1.2.3.1']]}
+        url = f'http://127.0.0.1:{orthanc.http_port}/modalities/sctd/storage-commitment'
+        with urllib.request.urlopen(url, json.dumps(request).encode(), timeout=30) as answer:
+            transaction = json.loads(answer.read())['ID']
+        self.assertTrue(transaction.startswith('2.25.'))
+        door.wait_for(f'commitment {transaction} 1')
+        # it does not wait for the report
+        door.wait_for(f'unreported PACS {transaction} 0 of 1')
 
 
 class Hostile(Case):
