@@ -205,7 +205,7 @@ PYTHON
 say 'Pictures: source and sCT beside each other'
 for kind in mr cbct; do
     "$sctd" convert --model "phantom-demo-$kind" --models-dir deploy/models --input "$run/source/$kind" \
-        --output "$run/convert" --preview "$run/$kind.png" >/dev/null
+        --output "$run/convert" --preview "$run/$kind.png" >"$run/convert-$kind.log" 2>&1
     echo "$run/$kind.png"
 done
 
