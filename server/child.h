@@ -56,6 +56,8 @@ void child_kill(struct child *child);      /* nothing more is heard of it but `e
 /* In the child: end with the parent, whatever happens to it.  false: not started by child_start. */
 bool child_is_one(void);
 void child_end_with_parent(void);
+/* From now on this process and its threads open no sockets but local ones.  Errors: SCTD_EIO. */
+SCTD_NODISCARD int child_deny_network(struct sctd_error *err);
 /* What a hostile peer makes this process do ends with it: no cores, new privileges, big stacks or memory. */
 void child_limit(void);
 

@@ -42,9 +42,11 @@ int cmd_worker(int argc, char **argv)
     child_end_with_parent();
     const struct rlimit no_core = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &no_core);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     const struct sigaction action = {.sa_handler = ask_to_stop};
     (void)sigaction(SIGTERM, &action, NULL);
+    if (child_deny_network(&err) < 0) {
+        return cmd_fail(command, &err);
+    }
     return worker_run(CHILD_FRAME_FD, &stop, &err) < 0 ? cmd_fail(command, &err) : CMD_OK;
 }
