@@ -10,10 +10,12 @@
 #include "db/instances.h"
 #include "dicom/sct_writer.h"
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/engine.h"
 #include "server/config.h"
+#include "server/parameters.h"
 #include "server/rules.h"
 
 enum { PRIORITY_MIDDLE = 5, PRIORITY_LAST = 9, PRIORITY_STEP = 20 };
@@ -27,6 +29,25 @@ void policy_free(struct policy *policy)
     }
 }
 
+/* What a series would be refused for by the job store, when it has come. */
+static int check_job(const struct manifest *manifest, const struct config *config,
+                     const struct config_rule *rule, struct sctd_error *err)
+{
+    struct parameters parameters;
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(PARAMETERS_TEXT_MAX);
+    if (strlen(manifest->name) + strlen("@") + strlen(manifest->version) >= DB_NAME_SIZE) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "model %.64s@%.64s: name and version are longer than %d characters",
+                          manifest->name, manifest->version, DB_NAME_SIZE - 1);
+    }
+    if (rule->destinations_count > DB_DESTINATIONS_MAX) {
+        return sctd_error(err, SCTD_EINVAL, "%u destinations: at most %d", rule->destinations_count,
+                          DB_DESTINATIONS_MAX);
+    }
+    int r = parameters_make(&parameters, rule, config->workers.precision, manifest, err);
+    return r < 0 ? r : parameters_write(&text, &parameters, err);
+}
+
 static int load_model(struct policy_model *model, const struct config *config,
                       const struct config_rule *rule, struct sctd_error *err)
 {
@@ -37,6 +58,9 @@ static int load_model(struct policy_model *model, const struct config *config,
     }
     if (r == 0) {
         r = manifest_read(&model->manifest, path, err);
+    }
+    if (r == 0) {
+        r = check_job(&model->manifest, config, rule, err);
     }
     if (r < 0) {
         sctd_error_prefix(err, "rule \"%.64s\"", rule->name);
