@@ -152,16 +152,24 @@ static void send_to_journal(enum log_level level, const char *event, const char 
     }
 }
 
+static int make_line(struct sctd_buf *line, enum log_level level, const char *event,
+                     const struct log_field *fields, size_t n, struct sctd_error *err)
+{
+    return target == TO_JSON ? make_json(line, level, event, fields, n, err)
+                             : make_text(line, event, fields, n, err);
+}
+
 static void write_event(enum log_level level, const char *event, const struct log_field *fields,
                         size_t n)
 {
     struct sctd_error err = {.code = SCTD_OK};
     sctd_auto(sctd_buf_fini) struct sctd_buf line = sctd_buf_make(LINE_MAX_SIZE);
-    int r = target == TO_JSON ? make_json(&line, level, event, fields, n, &err)
-                              : make_text(&line, event, fields, n, &err);
-    if (r < 0 && n > 0) { /* better without its values than not at all */
-        write_event(level, event, NULL, 0);
-        return;
+    int r = make_line(&line, level, event, fields, n, &err);
+    if (r < 0) { /* better without its values than not at all */
+        sctd_buf_fini(&line);
+        line = sctd_buf_make(LINE_MAX_SIZE);
+        n = 0;
+        r = make_line(&line, level, event, fields, n, &err);
     }
     const char *text = r == 0 ? sctd_buf_get_text(&line) : event;
     if (target == TO_JOURNAL) {
