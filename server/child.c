@@ -2,6 +2,7 @@
 #include "server/child.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -29,6 +30,7 @@ enum {
     EXIT_MS = 5000, /* from its last word to its exit */
     NAME_SIZE = 32,
     FILES_MAX = 64,
+    MESSAGES_MAX = 64, /* at once: one that talks without end must not have the loop for itself */
 };
 #define STACK_MAX  ((rlim_t)1 << 20)
 #define MEMORY_MAX ((rlim_t)1 << 30)
@@ -39,6 +41,7 @@ struct child {
     uv_process_t process;
     uv_poll_t poll;
     uv_timer_t timer;
+    uv_idle_t more; /* runs while it may have said more than was read */
     struct frame_reader reader;
     int fd; /* our end of the socket */
     int open_handles;
@@ -58,8 +61,8 @@ static void on_closed(uv_handle_t *handle)
 
 static void close_handles(struct child *child)
 {
-    (void)uv_poll_stop(&child->poll);
     uv_close((uv_handle_t *)&child->poll, on_closed);
+    uv_close((uv_handle_t *)&child->more, on_closed);
     uv_close((uv_handle_t *)&child->timer, on_closed);
     uv_close((uv_handle_t *)&child->process, on_closed);
 }
@@ -72,6 +75,7 @@ int child_take_passed(struct child *child)
 void child_kill(struct child *child)
 {
     (void)uv_poll_stop(&child->poll);
+    (void)uv_idle_stop(&child->more);
     child->is_deaf = true;
     if (!child->has_exited) {
         (void)uv_process_kill(&child->process, SIGKILL);
@@ -98,10 +102,14 @@ void child_set_deadline(struct child *child, int ms)
     }
 }
 
-/* Read what has come.  Returns FRAME_MORE or FRAME_END; negative: one that is not to be trusted any more. */
-static int read_messages(struct child *child)
+/* Read what has come, at most n messages.  Returns 0 (there may be more), FRAME_MORE or FRAME_END; negative: one that
+ * is not to be trusted any more. */
+static int read_messages(struct child *child, int n)
 {
-    while (!child->is_deaf) {
+    for (int i = 0; i < n; i++) {
+        if (child->is_deaf) {
+            return FRAME_MORE;
+        }
         struct sctd_error err = {.code = SCTD_OK};
         sctd_auto(json_freep) struct json *json = NULL;
         const int status = frame_next(&child->reader, &json, &err);
@@ -112,19 +120,40 @@ static int read_messages(struct child *child)
             return SCTD_EDATA;
         }
     }
-    return FRAME_MORE;
+    return 0;
+}
+
+static void on_more(uv_idle_t *more);
+
+static void take(struct child *child)
+{
+    const int reading = read_messages(child, MESSAGES_MAX);
+    if (reading == 0) { /* it may lie in the reader, where the socket does not show it */
+        (void)uv_idle_start(&child->more, on_more);
+        return;
+    }
+    (void)uv_idle_stop(&child->more);
+    if (reading < 0) {
+        child_kill(child);
+    } else if (reading == FRAME_END) {
+        (void)uv_poll_stop(&child->poll);
+        child_set_deadline(child, EXIT_MS);
+    }
+}
+
+static void on_more(uv_idle_t *more)
+{
+    take(more->data);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct child *child = poll->data;
     (void)events;
-    const int reading = status < 0 ? SCTD_EIO : read_messages(child);
-    if (reading < 0) {
+    if (status < 0) {
         child_kill(child);
-    } else if (reading == FRAME_END) {
-        (void)uv_poll_stop(poll);
-        child_set_deadline(child, EXIT_MS);
+    } else {
+        take(child);
     }
 }
 
@@ -132,7 +161,7 @@ static void on_process_exit(uv_process_t *process, int64_t exit_status, int term
 {
     struct child *child = process->data;
     child->has_exited = true;
-    (void)read_messages(child);
+    (void)read_messages(child, INT_MAX); /* no more than its socket holds */
     child->hooks.ended(child->hooks.arg, term_signal != 0 ? term_signal : (int)(exit_status << 8));
     close_handles(child);
 }
@@ -176,10 +205,17 @@ int child_start(struct child **ret_child, const struct child_options *options,
     child->hooks = *hooks;
     child->fd = pair[0];
     frame_reader_init(&child->reader, child->fd);
+    const int status = uv_poll_init(options->loop, &child->poll, child->fd);
+    if (status != 0) {
+        (void)close(pair[0]);
+        (void)close(pair[1]);
+        free(child);
+        return sctd_error(err, SCTD_EIO, "%s: %s", options->command, uv_strerror(status));
+    }
     (void)uv_timer_init(options->loop, &child->timer);
-    (void)uv_poll_init(options->loop, &child->poll, child->fd);
-    child->process.data = child->poll.data = child->timer.data = child;
-    child->open_handles = 3;
+    (void)uv_idle_init(options->loop, &child->more);
+    child->process.data = child->poll.data = child->timer.data = child->more.data = child;
+    child->open_handles = 4;
     const int r = spawn(child, options, pair[1], err);
     (void)close(pair[1]);
     if (r < 0) {

@@ -14,7 +14,7 @@
 #include "db/instances.h"
 
 enum { SLICES_MIN = 4 };
-#define TOLERANCE 0.01 /* of the stack's median spacing */
+#define TOLERANCE 0.01 /* of the stack's mean spacing */
 
 static int compare_members(const void *a, const void *b)
 {
@@ -36,7 +36,7 @@ static bool is_uniform(const struct db_member *const *member, size_t n)
     const double mean = (member[n - 1]->slice_mm - member[0]->slice_mm) / (double)(n - 1);
     for (size_t i = 1; i < n; i++) {
         const double step = member[i]->slice_mm - member[i - 1]->slice_mm;
-        if (!(mean > 0.0) || fabs(step - mean) > TOLERANCE * mean) {
+        if (!isfinite(mean) || !(mean > 0.0) || fabs(step - mean) > TOLERANCE * mean) {
             return false;
         }
     }

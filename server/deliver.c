@@ -36,6 +36,7 @@ enum {
     ANSWER_MS = 60000,
     REPORT_MS = 2000,
     COMMITMENT_MS = 600000,
+    PAUSE_MS = 1000, /* before what could not be done is tried again */
 };
 
 /* What a report said so far. */
@@ -68,7 +69,7 @@ struct deliver {
     struct deliver_options options;
     struct deliver_hooks hooks;
     uv_timer_t timer, drain;
-    bool is_draining, is_freed;
+    bool is_draining, is_drained, is_freed;
     int open_handles;
     struct sctd_rng rng;
     struct lane *lane;
@@ -393,7 +394,8 @@ static void free_if_closed(struct deliver *all)
 
 static void tell_drained(struct deliver *all)
 {
-    if (all->is_draining && !all->is_freed && !is_any_active(all)) {
+    if (all->is_draining && !all->is_freed && !all->is_drained && !is_any_active(all)) {
+        all->is_drained = true;
         all->hooks.drained(all->hooks.arg);
     }
 }
@@ -478,7 +480,8 @@ static void begin(struct lane *lane)
     child_set_deadline(lane->child, START_MS);
 }
 
-static void claim(struct lane *lane)
+/* Whether it could not be done, and must be tried again. */
+static bool claim(struct lane *lane)
 {
     struct deliver *all = lane->all;
     char owner[DB_NAME_SIZE];
@@ -493,6 +496,7 @@ static void claim(struct lane *lane)
     } else if (r == 0) {
         begin(lane);
     }
+    return r < 0 || (r == 0 && lane->child == NULL);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -508,26 +512,30 @@ static void on_timer(uv_timer_t *timer)
     kick(all);
 }
 
-static void schedule(struct deliver *all)
+static void schedule(struct deliver *all, bool must_repeat)
 {
     int64_t next_ms = 0;
     struct sctd_error err = {.code = SCTD_OK};
-    if (all->is_draining || db_deliveries_next(all->options.db, &next_ms, &err) != 0) {
+    const bool has_next = db_deliveries_next(all->options.db, &next_ms, &err) == 0;
+    if (all->is_draining || !(has_next || must_repeat)) {
         (void)uv_timer_stop(&all->timer);
         return;
     }
-    const int64_t wait_ms = next_ms - sctd_boot_ms();
-    (void)uv_timer_start(&all->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
+    /* What is due and was not taken waits for its lane, or for one to be configured. */
+    int64_t wait_ms = has_next ? next_ms - sctd_boot_ms() : PAUSE_MS;
+    wait_ms = wait_ms <= 0 || (must_repeat && wait_ms > PAUSE_MS) ? PAUSE_MS : wait_ms;
+    (void)uv_timer_start(&all->timer, on_timer, (uint64_t)wait_ms, 0);
 }
 
 static void kick(struct deliver *all)
 {
+    bool must_repeat = false;
     for (struct lane *lane = all->lane; lane != NULL && !all->is_draining; lane = lane->next) {
         if (lane->child == NULL && !lane->is_gone) {
-            claim(lane);
+            must_repeat = claim(lane) || must_repeat;
         }
     }
-    schedule(all);
+    schedule(all, must_repeat);
 }
 
 /* Destinations */

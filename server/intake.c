@@ -92,13 +92,13 @@ static void forget(struct intake *intake, struct watched *gone)
     free(gone);
 }
 
+/* NULL: no memory. */
 static struct watched *watch(struct intake *intake, int64_t series_id, int64_t study_id)
 {
     struct watched *w = find(intake, series_id);
     if (w == NULL) {
         w = calloc(1, sizeof *w);
         if (w == NULL) {
-            intake->hooks.failed(intake->hooks.arg, "no memory to watch a series");
             return NULL;
         }
         w->series_id = series_id;
@@ -182,6 +182,32 @@ static void add_sending(struct intake *intake, int64_t association_id, int64_t s
     }
 }
 
+static void fail_to_watch(struct intake *intake)
+{
+    intake->hooks.failed(intake->hooks.arg, "no memory to watch a series");
+}
+
+/* A series that an instance came to and that is not watched yet. */
+static void watch_new(struct intake *intake, int64_t series_id)
+{
+    struct db_series series = {.state = DB_SERIES_OPEN};
+    struct sctd_error err = {.code = SCTD_OK};
+    const int r = db_series_get(intake->options.db, series_id, &series, &err);
+    if (r < 0) { /* the instance is kept, so the series must be looked at all the same */
+        LOG_ERROR("series-error", log_number("series", series_id), log_text("reason", err.text));
+        series.study_id = -series_id; /* a study of its own */
+    } else if (r > 0 || series.state != DB_SERIES_OPEN) {
+        return; /* discarded: what comes changes nothing */
+    } else {
+        LOG_INFO("series-open", log_number("series", series_id),
+                 log_text("series_uid", series.series_uid), log_text("modality", series.modality),
+                 log_text("calling_ae", series.calling_ae));
+    }
+    if (watch(intake, series_id, series.study_id) == NULL) {
+        fail_to_watch(intake);
+    }
+}
+
 static void took(struct intake *intake, const struct receivers_keep *keep,
                  const struct db_put_result *result)
 {
@@ -191,15 +217,9 @@ static void took(struct intake *intake, const struct receivers_keep *keep,
                      log_number("revision", result->revision));
         }
         struct watched *w = find(intake, result->series_id);
-        struct db_series series;
-        struct sctd_error err = {.code = SCTD_OK};
-        if (w == NULL && db_series_get(intake->options.db, result->series_id, &series, &err) == 0) {
-            LOG_INFO("series-open", log_number("series", result->series_id),
-                     log_text("series_uid", series.series_uid),
-                     log_text("modality", series.modality),
-                     log_text("calling_ae", series.calling_ae));
-            w = watch(intake, result->series_id, series.study_id);
-        } else if (w != NULL) {
+        if (w == NULL) {
+            watch_new(intake, result->series_id);
+        } else {
             w->last_ms = sctd_boot_ms();
         }
         add_sending(intake, keep->association.id, result->series_id);
@@ -379,9 +399,11 @@ static int look(struct intake *intake, struct watched *w, bool *ret_done, struct
     completion_judge(&view, &completion);
     w->again_ms = completion.again_ms;
     hold(w, &series, &completion);
-    return completion.is_complete
-               ? make_order(intake, &series, &members, &completion, ret_done, err)
-               : 0;
+    if (!completion.is_complete) {
+        return 0;
+    }
+    w->again_ms = view.now_ms + SETTLE_MS; /* unless an order is made of it */
+    return make_order(intake, &series, &members, &completion, ret_done, err);
 }
 
 /* An error of the store that may pass is tried again; one that may not ends the process. */
@@ -421,7 +443,9 @@ void intake_watch(struct intake *intake, int64_t series_id)
     struct sctd_error err = {.code = SCTD_OK};
     if (db_series_get(intake->options.db, series_id, &series, &err) == 0) {
         struct watched *w = watch(intake, series_id, series.study_id);
-        if (w != NULL) {
+        if (w == NULL) {
+            fail_to_watch(intake);
+        } else {
             w->was_broken = true; /* nobody knows how its associations ended */
         }
         schedule(intake);

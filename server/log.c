@@ -20,6 +20,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/utf8.h"
 
 enum { LINE_MAX_SIZE = 8192, FIELDS_MAX = 24, KEY_SIZE = 64 };
 
@@ -56,6 +57,16 @@ static bool needs_quotes(const char *text)
     return *text == '\0' || strpbrk(text, " \"=\\") != NULL;
 }
 
+/* Values may hold what a peer or a file's name says. */
+static char *clean_copy(const char *text)
+{
+    char *copy = strdup(text);
+    if (copy != NULL) {
+        utf8_clean(copy);
+    }
+    return copy;
+}
+
 static int add_text_field(struct sctd_buf *line, const struct log_field *f, struct sctd_error *err)
 {
     if (f->text == NULL) {
@@ -66,8 +77,7 @@ static int add_text_field(struct sctd_buf *line, const struct log_field *f, stru
     }
     int r = sctd_buf_printf(line, err, " %s=\"", f->key);
     for (const char *p = f->text; r == 0 && *p != '\0'; p++) {
-        r = sctd_buf_printf(line, err, *p == '"' || *p == '\\' ? "\\%c" : "%c",
-                            iscntrl((unsigned char)*p) ? '?' : *p);
+        r = sctd_buf_printf(line, err, *p == '"' || *p == '\\' ? "\\%c" : "%c", *p);
     }
     return r == 0 ? sctd_buf_text(line, "\"", err) : r;
 }
@@ -142,12 +152,25 @@ static void send_to_journal(enum log_level level, const char *event, const char 
     }
 }
 
-void log_event(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+static int make_line(struct sctd_buf *line, enum log_level level, const char *event,
+                     const struct log_field *fields, size_t n, struct sctd_error *err)
+{
+    return target == TO_JSON ? make_json(line, level, event, fields, n, err)
+                             : make_text(line, event, fields, n, err);
+}
+
+static void write_event(enum log_level level, const char *event, const struct log_field *fields,
+                        size_t n)
 {
     struct sctd_error err = {.code = SCTD_OK};
     sctd_auto(sctd_buf_fini) struct sctd_buf line = sctd_buf_make(LINE_MAX_SIZE);
-    int r = target == TO_JSON ? make_json(&line, level, event, fields, n, &err)
-                              : make_text(&line, event, fields, n, &err);
+    int r = make_line(&line, level, event, fields, n, &err);
+    if (r < 0) { /* better without its values than not at all */
+        sctd_buf_fini(&line);
+        line = sctd_buf_make(LINE_MAX_SIZE);
+        n = 0;
+        r = make_line(&line, level, event, fields, n, &err);
+    }
     const char *text = r == 0 ? sctd_buf_get_text(&line) : event;
     if (target == TO_JOURNAL) {
         send_to_journal(level, event, text, fields, n);
@@ -157,5 +180,23 @@ void log_event(enum log_level level, const char *event, const struct log_field *
         char time[48];
         print_time(time, sizeof time);
         (void)fprintf(stderr, "%s %-7s %s\n", time, level_name(level), text);
+    }
+}
+
+void log_event(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+    struct log_field clean[FIELDS_MAX];
+    char *copy[FIELDS_MAX];
+    size_t filled = 0;
+    for (size_t i = 0; i < n && filled < FIELDS_MAX; i++) {
+        copy[filled] = fields[i].text == NULL ? NULL : clean_copy(fields[i].text);
+        if (copy[filled] != NULL || fields[i].text == NULL) { /* without memory it is left out */
+            clean[filled] = (struct log_field){fields[i].key, copy[filled], fields[i].number};
+            filled++;
+        }
+    }
+    write_event(level, event, clean, filled);
+    for (size_t i = 0; i < filled; i++) {
+        free(copy[i]);
     }
 }

@@ -60,10 +60,6 @@ static int list_sources(struct making *m, struct sctd_error *err)
 {
     const struct db_member_list *members = m->order->members;
     const size_t n = count_frames(members);
-    if (n == 0 || n > DB_OUTPUTS_MAX) {
-        return sctd_error(err, SCTD_EINVAL, "a series of %zu frames: 1 to %d are possible", n,
-                          DB_OUTPUTS_MAX);
-    }
     m->source = calloc(n, sizeof *m->source);
     if (m->source == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "%zu sources", n);
@@ -162,12 +158,39 @@ static int complete(struct order_result *result, struct db *db, const struct db_
     return r < 0 ? r : 0;
 }
 
+/* What no rule can know.  Nothing would become of such a series however often it is looked at. */
+static int look_for_obstacles(struct policy_decision *decision, struct db *db,
+                              const struct order *order, size_t n, struct sctd_error *err)
+{
+    const int ours = db_series_is_ours(db, order->series->series_uid, err);
+    if (ours < 0) {
+        return ours;
+    }
+    if (ours == 0) {
+        decision->verdict = POLICY_IGNORE;
+        (void)snprintf(decision->reason, sizeof decision->reason,
+                       "an sCT of ours is never a source");
+    } else if (n == 0 || n > DB_OUTPUTS_MAX) {
+        decision->verdict = POLICY_IGNORE;
+        (void)snprintf(decision->reason, sizeof decision->reason,
+                       "a series of %zu frames: 1 to %d are possible", n, DB_OUTPUTS_MAX);
+    }
+    return 0;
+}
+
 int order_make(struct order_result *ret_result, struct db *db, const struct db_now *now,
                const struct policy *policy, const struct order *order, struct sctd_error *err)
 {
     struct order_result result = {.outcome = ORDER_DISCARDED};
-    policy_decide(policy, order->series, (int32_t)count_frames(order->members), &result.decision);
+    const size_t n = count_frames(order->members);
+    policy_decide(policy, order->series, n < INT32_MAX ? (int32_t)n : INT32_MAX, &result.decision);
     int r = 0;
+    if (result.decision.verdict == POLICY_CONVERT) {
+        r = look_for_obstacles(&result.decision, db, order, n, err);
+    }
+    if (r < 0) {
+        return r;
+    }
     if (result.decision.verdict == POLICY_IGNORE) {
         r = db_series_discard(db, now, order->series->id, result.decision.reason, err);
         result.outcome = r == 0 ? ORDER_DISCARDED : ORDER_CHANGED;

@@ -133,7 +133,7 @@ static int read_select(struct parameters *p, const struct json *json, struct sct
 
 static int read_fields(struct parameters *p, const struct json *json, struct sctd_error *err)
 {
-    char grid[8];
+    char grid[8] = "";
     int r = read_text(p->precision, sizeof p->precision, json, "precision", err);
     r = r < 0 ? r : read_text(grid, sizeof grid, json, "grid", err);
     r = r < 0 ? r : read_select(p, json, err);
@@ -146,7 +146,9 @@ static int read_fields(struct parameters *p, const struct json *json, struct sct
     if (r == 0) {
         p->axial = strcmp(grid, "axial") == 0;
     }
-    return r;
+    return r == 0 && !p->axial && strcmp(grid, "source") != 0
+               ? sctd_error(err, SCTD_EDATA, "grid \"%s\" is none", grid)
+               : r;
 }
 
 int parameters_read(struct parameters *ret_parameters, const char *text, struct sctd_error *err)

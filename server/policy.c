@@ -10,10 +10,12 @@
 #include "db/instances.h"
 #include "dicom/sct_writer.h"
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/engine.h"
 #include "server/config.h"
+#include "server/parameters.h"
 #include "server/rules.h"
 
 enum { PRIORITY_MIDDLE = 5, PRIORITY_LAST = 9, PRIORITY_STEP = 20 };
@@ -27,6 +29,36 @@ void policy_free(struct policy *policy)
     }
 }
 
+/* What a series would be refused for by the job store, when it has come. */
+static int check_job(const struct policy_model *model, const struct config *config,
+                     const struct config_rule *rule, struct sctd_error *err)
+{
+    const struct manifest *manifest = &model->manifest;
+    char name[2 * MANIFEST_NAME_MAX];
+    char dir[SCTD_PATH_MAX];
+    struct parameters parameters;
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(PARAMETERS_TEXT_MAX);
+    (void)snprintf(name, sizeof name, "%s@%s", manifest->name, manifest->version);
+    if (strlen(name) >= DB_NAME_SIZE) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "model %.64s...: name and version are longer than %d characters", name,
+                          DB_NAME_SIZE - 1);
+    }
+    /* A job keeps the name, by which its worker must find the same folder. */
+    int r = model_resolve(dir, config->models_dir, name, err);
+    if (r < 0 || strcmp(dir, model->dir) != 0) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "model %.64s is not %s/%s, as its manifest says: import it", rule->model,
+                          config->models_dir, name);
+    }
+    if (rule->destinations_count > DB_DESTINATIONS_MAX) {
+        return sctd_error(err, SCTD_EINVAL, "%u destinations: at most %d", rule->destinations_count,
+                          DB_DESTINATIONS_MAX);
+    }
+    r = parameters_make(&parameters, rule, config->workers.precision, manifest, err);
+    return r < 0 ? r : parameters_write(&text, &parameters, err);
+}
+
 static int load_model(struct policy_model *model, const struct config *config,
                       const struct config_rule *rule, struct sctd_error *err)
 {
@@ -37,6 +69,9 @@ static int load_model(struct policy_model *model, const struct config *config,
     }
     if (r == 0) {
         r = manifest_read(&model->manifest, path, err);
+    }
+    if (r == 0) {
+        r = check_job(model, config, rule, err);
     }
     if (r < 0) {
         sctd_error_prefix(err, "rule \"%.64s\"", rule->name);

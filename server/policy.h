@@ -29,7 +29,8 @@ struct policy {
 
 /*
  * Read the configuration and the manifest of every rule's model.  *ret_policy: the caller frees it.
- * Errors: those of config_load, model_resolve and manifest_read, naming the rule.
+ * Errors: those of config_load, model_resolve and manifest_read, naming the rule; SCTD_EINVAL (a rule whose jobs the
+ * job store could not keep).
  */
 SCTD_NODISCARD int policy_load(struct policy **ret_policy, const char *path,
                                struct sctd_error *err);

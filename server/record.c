@@ -10,7 +10,7 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 
-enum { RAW_MAX = 2048 };
+enum { RAW_MAX = 4096 }; /* a path */
 
 static void write_hex(struct json_writer *w, const char *key, const unsigned char *bytes,
                       size_t size)

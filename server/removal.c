@@ -2,6 +2,7 @@
 #include "server/removal.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -38,44 +39,71 @@ struct removal removal_of(struct db *db, const char *spool, const char *results,
     return removal;
 }
 
-/* The folder of a series goes with its last file.  It is synced once by the caller's last file of it, or is gone. */
+/* Whether two files are in the same folder. */
+static bool are_together(const char *a, const char *b)
+{
+    const char *slash = strrchr(a, '/');
+    const char *other = strrchr(b, '/');
+    const size_t size = slash == NULL ? 0 : (size_t)(slash - a);
+    return slash != NULL && other != NULL && (size_t)(other - b) == size && memcmp(a, b, size) == 0;
+}
+
 static int remove_file(const char *root, const char *file, struct sctd_error *err)
+{
+    char path[SCTD_PATH_MAX];
+    int r = sctd_path_join(path, root, file, err);
+    if (r == 0 && unlink(path) != 0 && errno != ENOENT) {
+        r = sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
+    }
+    return r;
+}
+
+/* The folder of a series goes with its last file. */
+static int leave_folder(const char *root, const char *file, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
     int r = sctd_path_join(path, root, file, err);
     if (r < 0) {
         return r;
     }
-    if (unlink(path) != 0 && errno != ENOENT) {
-        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
-    }
-    char *slash = strrchr(path, '/');
-    *slash = '\0';
-    if (rmdir(path) == 0) {
-        slash = strrchr(path, '/');
-        *slash = '\0';
+    *strrchr(path, '/') = '\0';
+    if (strchr(file, '/') != NULL && rmdir(path) == 0) {
+        *strrchr(path, '/') = '\0';
     }
     return access(path, F_OK) == 0 ? sctd_dir_sync(path, err) : 0;
 }
 
+/* *ret_n: how many went.  One that cannot be removed keeps no other from it. */
 static int remove_list(const struct removal *removal, enum db_file_kind kind,
-                       const struct db_removal_list *list, struct sctd_error *err)
+                       const struct db_removal_list *list, size_t *ret_n, struct sctd_error *err)
 {
     const char *root = kind == DB_FILE_RECEIVED ? removal->spool : removal->results;
+    struct sctd_error ignored = {.code = SCTD_OK};
     int64_t *ids = calloc(list->n + 1, sizeof *ids);
     if (ids == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "%zu files", list->n);
     }
+    int first = 0;
     int r = 0;
+    size_t n = 0;
     for (size_t i = 0; r == 0 && i < list->n; i++) {
-        ids[i] = list->removal[i].id;
-        r = remove_file(root, list->removal[i].file, err);
+        const struct db_removal *file = &list->removal[i];
+        const int removed = remove_file(root, file->file, first == 0 ? err : &ignored);
+        if (removed == 0) {
+            ids[n++] = file->id;
+        } else if (first == 0) {
+            first = removed;
+        }
+        if (i + 1 == list->n || !are_together(file->file, file[1].file)) {
+            r = leave_folder(root, file->file, err);
+        }
     }
-    if (r == 0) {
-        r = db_retention_done(removal->db, kind, ids, list->n, err);
+    if (r == 0 && n > 0) {
+        r = db_retention_done(removal->db, kind, ids, n, err);
     }
     free(ids);
-    return r;
+    *ret_n = r == 0 ? n : 0;
+    return r < 0 ? r : first;
 }
 
 static int run_kind(const struct removal *removal, enum db_file_kind kind, int64_t before_ms,
@@ -90,11 +118,12 @@ static int run_kind(const struct removal *removal, enum db_file_kind kind, int64
         if (r < 0 || list.n == 0) {
             return r;
         }
-        r = remove_list(removal, kind, &list, err);
+        size_t removed = 0;
+        r = remove_list(removal, kind, &list, &removed, err);
+        *n += (int64_t)removed;
         if (r < 0) {
             return r;
         }
-        *n += (int64_t)list.n;
     }
     return 0;
 }
@@ -102,8 +131,10 @@ static int run_kind(const struct removal *removal, enum db_file_kind kind, int64
 int removal_run(const struct removal *removal, int64_t *ret_n, struct sctd_error *err)
 {
     int64_t n = 0;
-    int r = run_kind(removal, DB_FILE_PRODUCED, removal->produced_before_ms, &n, err);
-    r = r < 0 ? r : run_kind(removal, DB_FILE_RECEIVED, removal->received_before_ms, &n, err);
+    struct sctd_error second = {.code = SCTD_OK};
+    const int produced = run_kind(removal, DB_FILE_PRODUCED, removal->produced_before_ms, &n, err);
+    const int received = run_kind(removal, DB_FILE_RECEIVED, removal->received_before_ms, &n,
+                                  produced < 0 ? &second : err);
     *ret_n = n;
-    return r;
+    return produced < 0 ? produced : received;
 }

@@ -19,7 +19,7 @@ extern "C" {
 struct removal {
     struct db *db;
     const char *spool, *results; /* folders */
-    int64_t received_before_ms; /* wall clock: files of series that ended before; INT64_MIN: none */
+    int64_t received_before_ms;  /* wall clock: files of series that ended before; INT64_MAX: all */
     int64_t produced_before_ms;
 };
 
@@ -28,7 +28,8 @@ struct removal removal_of(struct db *db, const char *spool, const char *results,
                           const struct config_retention *retention, int64_t wall_ms);
 
 /* Remove what was marked before, then what may go now, at most a few thousand files.
- * *ret_n: how many.  Errors: SCTD_EIO, SCTD_ENOMEM. */
+ * *ret_n: how many, also with an error, which keeps the other files from nothing.
+ * Errors: SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int removal_run(const struct removal *removal, int64_t *ret_n,
                                struct sctd_error *err);
 

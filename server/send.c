@@ -12,6 +12,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/utf8.h"
 #include "server/frame.h"
 #include "server/send_list.h"
 #include "server/send_messages.h"
@@ -74,11 +75,13 @@ static void on_reported(void *arg, const char *transaction_uid,
                                        .committed = {.failure = committed[i].failure}};
         (void)snprintf(message.committed.sop_uid, sizeof message.committed.sop_uid, "%.64s",
                        committed[i].sop_instance_uid);
+        utf8_clean(message.committed.sop_uid); /* the peer's bytes */
         tell(arg, &message);
     }
     struct send_message message = {.type = SEND_REPORTED};
     (void)snprintf(message.reported.transaction_uid, sizeof message.reported.transaction_uid,
                    "%.64s", transaction_uid);
+    utf8_clean(message.reported.transaction_uid);
     tell(arg, &message);
 }
 
@@ -129,6 +132,7 @@ static int serve(struct sending *s, const volatile sig_atomic_t *stop, struct sc
     }
     struct send_message end = {.type = SEND_END, .end = {.end = (int32_t)result.end}};
     (void)snprintf(end.end.reason, sizeof end.end.reason, "%s", r < 0 ? why.text : result.reason);
+    utf8_clean(end.end.reason);
     return say(s, &end, err);
 }
 

@@ -13,6 +13,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "server/memory_file.h"
+#include "server/worker_messages.h"
 
 enum { BYTES_MAX = 32 << 20, LINES_MAX = 1 << 17 };
 
@@ -45,8 +46,9 @@ static int add_line(struct send_list *list, char *line, const char *folder, stru
     const char *const state = strsep(&rest, " ");
     const char *const class_uid = strsep(&rest, " ");
     const char *const sop_uid = strsep(&rest, " ");
-    if (rest == NULL || strlen(state) != 1 || !dicom_uid_is_valid(class_uid) ||
-        !dicom_uid_is_valid(sop_uid)) {
+    if (rest == NULL || (strcmp(state, "S") != 0 && strcmp(state, "N") != 0) ||
+        !dicom_uid_is_valid(class_uid) || !dicom_uid_is_valid(sop_uid) ||
+        !worker_messages_is_file(rest)) {
         return sctd_error(err, SCTD_EDATA, "a delivery's list has a line that is none");
     }
     if (asprintf(&list->path[list->n], "%s/%s", folder, rest) < 0) {
@@ -72,8 +74,9 @@ int send_list_read(struct send_list *ret_list, int fd, const char *folder, struc
     for (size_t i = 0; i < text.size; i++) {
         lines += text.data[i] == '\n' ? 1 : 0;
     }
-    if (lines == 0 || lines > LINES_MAX) {
-        return sctd_error(err, SCTD_EDATA, "a delivery's list has %zu lines", lines);
+    if (lines == 0 || lines > LINES_MAX || text.data[text.size - 1] != '\n' ||
+        memchr(text.data, '\0', text.size) != NULL) {
+        return sctd_error(err, SCTD_EDATA, "a delivery's list is damaged: %zu lines", lines);
     }
     list.file = calloc(lines, sizeof *list.file);
     list.path = (char **)calloc(lines, sizeof *list.path);

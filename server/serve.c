@@ -59,7 +59,7 @@ struct serve {
     const struct serve_options *options;
     uv_loop_t loop;
     uv_signal_t terminate, interrupt, hangup;
-    uv_timer_t upkeep, watchdog, sweep;
+    uv_timer_t upkeep, watchdog, sweep, end;
     struct policy *policy;
     char ae_title[CONFIG_AE_TITLE_MAX + 1]; /* that it was started with */
     const char *called_ae[1];
@@ -95,8 +95,9 @@ static void close_handle(uv_handle_t *handle)
 static void close_handles(struct serve *s)
 {
     uv_handle_t *const handles[] = {(uv_handle_t *)&s->terminate, (uv_handle_t *)&s->interrupt,
-                                    (uv_handle_t *)&s->hangup, (uv_handle_t *)&s->upkeep,
-                                    (uv_handle_t *)&s->watchdog};
+                                    (uv_handle_t *)&s->hangup,    (uv_handle_t *)&s->upkeep,
+                                    (uv_handle_t *)&s->watchdog,  (uv_handle_t *)&s->sweep,
+                                    (uv_handle_t *)&s->end};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         close_handle(handles[i]);
     }
@@ -118,11 +119,17 @@ static void close_parts(struct serve *s)
     close_handles(s);
 }
 
+static void on_end(uv_timer_t *timer)
+{
+    close_parts(timer->data);
+}
+
+/* A part may say this while it works with what close_parts frees. */
 static void on_drained(void *arg)
 {
     struct serve *s = arg;
     if (--s->to_drain == 0) {
-        close_parts(s);
+        (void)uv_timer_start(&s->end, on_end, 0, 0);
     }
 }
 
@@ -603,7 +610,8 @@ static void start_handles(struct serve *s)
     (void)uv_timer_init(&s->loop, &s->upkeep);
     (void)uv_timer_init(&s->loop, &s->watchdog);
     (void)uv_timer_init(&s->loop, &s->sweep);
-    s->upkeep.data = s->watchdog.data = s->sweep.data = s;
+    (void)uv_timer_init(&s->loop, &s->end);
+    s->upkeep.data = s->watchdog.data = s->sweep.data = s->end.data = s;
     (void)uv_timer_start(&s->upkeep, on_upkeep, FIRST_UPKEEP_MS, UPKEEP_MS);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
         (void)uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_us / 2000);

@@ -19,6 +19,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/base/utf8.h"
 #include "engine/engine.h"
 #include "server/convert.h"
 #include "server/convert_engine.h"
@@ -122,13 +123,13 @@ static int load(struct work *work, struct sctd_error *err)
     work->load_ms = 1e3 * (sctd_now_s() - start_s);
     const char *is = worker->engine.network.manifest->weights_sha256;
     if (strcmp(is, job->model_sha256) != 0) {
-        convert_engine_close(&worker->engine);
-        return sctd_error(err, SCTD_EDATA,
-                          "%.120s holds other weights (%.12s...) than the job was made for "
-                          "(%.12s...): put the model back, or cancel the job",
-                          job->model_dir, is, job->model_sha256);
+        r = sctd_error(err, SCTD_EDATA,
+                       "%.120s holds other weights (%.12s...) than the job was made for "
+                       "(%.12s...): put the model back, or cancel the job",
+                       job->model_dir, is, job->model_sha256);
+        convert_engine_close(&worker->engine); /* and with it `is` */
     }
-    return 0;
+    return r;
 }
 
 /* The source */
@@ -212,7 +213,10 @@ static int say_output(const struct work *work, const struct dicom_scanned *writt
                    written->instance.sop_instance_uid);
     (void)snprintf(output->sop_class_uid, sizeof output->sop_class_uid, "%s",
                    written->instance.sop_class_uid);
-    (void)snprintf(output->file, sizeof output->file, "%.128s", written->path + above);
+    if (strlen(written->path) < above + 1 || strlen(written->path + above) >= WORKER_FILE_SIZE) {
+        return sctd_error(err, SCTD_EIO, "%.160s is no place for a result", written->path);
+    }
+    (void)snprintf(output->file, sizeof output->file, "%s", written->path + above);
     return say(work->worker, &message, err);
 }
 
@@ -329,6 +333,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     } else if (r < 0) {
         (void)snprintf(end->reason, sizeof end->reason, "%s", why.text);
     }
+    utf8_clean(end->reason); /* a character may have been cut in two */
     for (size_t i = 0; i < CONVERT_STAGES; i++) {
         end->stage_ms[i] = 1e3 * work.result.stage_s[i];
     }

@@ -88,8 +88,9 @@ int worker_list_read(struct worker_list *ret_list, int fd, struct sctd_error *er
     for (size_t i = 0; i < text.size; i++) {
         lines += text.data[i] == '\n' ? 1 : 0;
     }
-    if (lines == 0 || lines > LINES_MAX) {
-        return sctd_error(err, SCTD_EDATA, "a job's list has %zu lines", lines);
+    if (lines == 0 || lines > LINES_MAX || text.data[text.size - 1] != '\n' ||
+        memchr(text.data, '\0', text.size) != NULL) {
+        return sctd_error(err, SCTD_EDATA, "a job's list is damaged: %zu lines", lines);
     }
     r = split(&list, text.data, lines, err);
     if (r < 0) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/worker_messages.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -58,6 +59,15 @@ int worker_messages_send(int fd, const struct worker_message *message, int passe
     return message_send(fd, &types[message->type], message, passed_fd, timeout_ms, err);
 }
 
+bool worker_messages_is_file(const char *text)
+{
+    static const char word[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ._-";
+    const size_t folder = strspn(text, word);
+    const char *name = text + folder + 1;
+    return folder > 0 && text[0] != '.' && text[folder] == '/' && name[0] != '.' &&
+           name[0] != '\0' && name[strspn(name, word)] == '\0' && strlen(text) < WORKER_FILE_SIZE;
+}
+
 int worker_messages_read(struct worker_message *ret_message, const struct json *json,
                          struct sctd_error *err)
 {
@@ -71,6 +81,10 @@ int worker_messages_read(struct worker_message *ret_message, const struct json *
     if (message.type == WORKER_END &&
         (message.end.outcome < 0 || message.end.outcome >= WORKER_OUTCOMES)) {
         return sctd_error(err, SCTD_EDATA, "outcome %d", message.end.outcome);
+    }
+    if (message.type == WORKER_OUTPUT &&
+        (!worker_messages_is_file(message.output.file) || message.output.size < 0)) {
+        return sctd_error(err, SCTD_EDATA, "an output that is no file of ours");
     }
     *ret_message = message;
     return 0;

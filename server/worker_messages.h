@@ -12,6 +12,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dicom/source.h"
@@ -84,7 +85,10 @@ struct worker_message {
 /* Send one; passed_fd and timeout_ms as frame_send.  Errors: as frame_send, SCTD_ENOMEM. */
 SCTD_NODISCARD int worker_messages_send(int fd, const struct worker_message *message, int passed_fd,
                                         int timeout_ms, struct sctd_error *err);
-/* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit). */
+/* Whether it is the name of a result below the results' folder: a folder and a file in it. */
+bool worker_messages_is_file(const char *text);
+
+/* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit, a file that is none of ours). */
 SCTD_NODISCARD int worker_messages_read(struct worker_message *ret_message, const struct json *json,
                                         struct sctd_error *err);
 

@@ -28,11 +28,12 @@
 
 enum {
     SLOTS_MAX = 64,
-    LEASE_MS = 60000,
     HEARTBEAT_MS = 10000,
+    LEASE_MS = WORKER_SILENCE_MS + HEARTBEAT_MS + 20000, /* a sound worker never loses it */
     START_MS = 20000,
     BACKOFF_MS = 1000, /* after a death, doubling */
     BACKOFF_MAX_MS = 60000,
+    PAUSE_MS = 1000, /* before what could not be done is tried again */
     SEND_MS = 1000,
 };
 
@@ -41,6 +42,7 @@ struct slot {
     int number;
     struct child *child;             /* NULL: none */
     bool is_ready, is_busy, is_lost; /* lost: the job is another's, or nobody's, by now */
+    bool is_leaving;                 /* its process ends: no job for it */
     int deaths;                      /* in a row */
     int64_t not_before_ms;           /* lease clock */
     struct db_job job;
@@ -56,7 +58,7 @@ struct workers {
     struct workers_options options;
     struct workers_hooks hooks;
     uv_timer_t timer, drain;
-    bool is_draining, is_freed;
+    bool is_draining, is_drained, is_freed;
     int open_handles;
     struct sctd_rng rng;
     struct slot *slot;
@@ -231,8 +233,11 @@ static void on_end(struct slot *slot, const struct worker_end *end)
                    "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, write %.0f ms",
                    end->load_ms, end->stage_ms[0], end->stage_ms[1], end->stage_ms[2],
                    end->stage_ms[3]);
-    child_set_deadline(slot->child, end->outcome == WORKER_BROKEN ? 0 : -1);
-    slot->deaths = 0;
+    slot->is_leaving = end->outcome == WORKER_BROKEN;
+    child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
+    if (!slot->is_leaving) {
+        slot->deaths = 0;
+    }
     finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
 }
 
@@ -243,8 +248,10 @@ static void hand_over(struct slot *slot)
                                  &err);
     (void)close(slot->list_fd);
     slot->list_fd = -1;
-    if (r < 0) {
+    if (r < 0) { /* it ended while it was idle: the job has nothing to do with it */
+        slot->is_leaving = true;
         child_kill(slot->child);
+        finish(slot, DB_WORK_RELEASED, "the worker had ended", err.text);
     } else {
         arm(slot);
     }
@@ -310,7 +317,8 @@ static void tell_drained(struct workers *all)
     for (int i = 0; i < all->n; i++) {
         is_any = is_any || all->slot[i].child != NULL;
     }
-    if (all->is_draining && !is_any && !all->is_freed) {
+    if (all->is_draining && !is_any && !all->is_freed && !all->is_drained) {
+        all->is_drained = true;
         all->hooks.drained(all->hooks.arg);
     }
 }
@@ -325,6 +333,8 @@ static void describe_death(const struct slot *slot, int status, char *reason, si
     } else if (status == SIGKILL) {
         (void)snprintf(reason, reason_size,
                        "the worker was killed: silent for too long, or out of memory");
+    } else if (status == 0) {
+        (void)snprintf(reason, reason_size, "the worker ended within the job");
     } else if (status < 256) {
         (void)snprintf(reason, reason_size, "the worker died of signal %d (%s)", status,
                        strsignal(status)); // NOLINT(concurrency-mt-unsafe): the loop's thread
@@ -341,23 +351,25 @@ static void on_ended(void *arg, int status)
     struct slot *slot = arg;
     struct workers *all = slot->all;
     slot->child = NULL;
-    slot->is_ready = false;
-    if (slot->is_busy) {
-        char reason[DB_REASON_SIZE];
-        char detail[DB_DETAIL_SIZE];
-        describe_death(slot, status, reason, sizeof reason, detail, sizeof detail);
-        if (all->is_draining) {
-            finish(slot, DB_WORK_RELEASED, "the daemon ends", detail);
-        } else {
-            finish(slot, DB_WORK_DIED, reason, detail);
-        }
-    }
+    slot->is_ready = slot->is_leaving = false;
     if (status != 0) {
         const int shift = slot->deaths < 6 ? slot->deaths : 6;
         const int64_t wait_ms = (int64_t)BACKOFF_MS << shift;
         slot->deaths++;
         slot->not_before_ms =
             sctd_boot_ms() + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
+    }
+    if (slot->is_busy) {
+        char reason[DB_REASON_SIZE];
+        char detail[DB_DETAIL_SIZE];
+        describe_death(slot, status, reason, sizeof reason, detail, sizeof detail);
+        if (all->is_draining) {
+            finish(slot, DB_WORK_RELEASED, "the daemon ends", detail);
+        } else if (slot->list_fd >= 0) { /* it never heard of the job, which is not to blame */
+            finish(slot, DB_WORK_RELEASED, "the worker did not start", detail);
+        } else {
+            finish(slot, DB_WORK_DIED, reason, detail);
+        }
     }
     tell_drained(all);
     if (!all->is_draining) {
@@ -439,17 +451,18 @@ static void begin(struct slot *slot)
              log_text("model", slot->job.model), log_number("slot", slot->number));
     int r = fill_message(slot, &err);
     r = r < 0 ? r : fill_list(slot, &err);
-    if (r == 0 && slot->child == NULL) {
-        r = start_child(slot, &err);
-    }
     if (r < 0) {
         finish(slot, DB_WORK_FAILED, err.text, NULL);
+    } else if (slot->child == NULL) {
+        if (start_child(slot, &err) < 0) {
+            finish(slot, DB_WORK_RELEASED, err.text, NULL);
+        }
     } else if (slot->is_ready) {
         hand_over(slot);
     }
 }
 
-/* Returns 0 if it has taken a job, DB_NONE if there is none. */
+/* Returns 0 if it has taken a job, DB_NONE if there is none, or an error. */
 static int claim(struct slot *slot)
 {
     struct workers *all = slot->all;
@@ -460,7 +473,6 @@ static int claim(struct slot *slot)
     int r = db_job_claim(all->options.db, &at, owner, LEASE_MS, &slot->job, &err);
     if (r < 0) {
         bear(all, &err);
-        return DB_NONE;
     }
     if (r == 0) {
         begin(slot);
@@ -495,8 +507,10 @@ static void schedule(struct workers *all, int64_t slot_ms)
         (void)uv_timer_stop(&all->timer);
         return;
     }
+    /* What is due and was not taken waits for a slot, or could not be taken. */
     const int64_t wait_ms = next_ms - sctd_boot_ms();
-    (void)uv_timer_start(&all->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
+    (void)uv_timer_start(&all->timer, on_timer,
+                         wait_ms > 0 ? (uint64_t)wait_ms : (uint64_t)PAUSE_MS, 0);
 }
 
 static void kick(struct workers *all)
@@ -505,14 +519,17 @@ static void kick(struct workers *all)
     bool is_idle = false;
     for (int i = 0; i < all->n && !all->is_draining && !is_idle; i++) {
         struct slot *slot = &all->slot[i];
-        if (slot->is_busy) {
+        if (slot->is_busy || slot->is_leaving) {
             continue;
         }
-        if (slot->not_before_ms > sctd_boot_ms()) {
-            slot_ms = slot->not_before_ms < slot_ms ? slot->not_before_ms : slot_ms;
-        } else {
-            is_idle = claim(slot) != 0;
+        const int64_t now_ms = sctd_boot_ms();
+        int64_t again_ms = slot->not_before_ms;
+        if (again_ms <= now_ms) {
+            const int r = claim(slot);
+            is_idle = r != 0;
+            again_ms = r < 0 || (r == 0 && !slot->is_busy) ? now_ms + PAUSE_MS : INT64_MAX;
         }
+        slot_ms = again_ms < slot_ms ? again_ms : slot_ms;
     }
     schedule(all, slot_ms);
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 size_t utf8_length(const void *bytes, size_t left)
 {
@@ -30,4 +31,20 @@ size_t utf8_length(const void *bytes, size_t left)
         }
     }
     return overlong || beyond ? 0 : n;
+}
+
+void utf8_clean(char *text)
+{
+    size_t left = strlen(text);
+    while (left > 0) {
+        const unsigned char *p = (const unsigned char *)text;
+        size_t n = utf8_length(p, left);
+        const bool control = p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] < 0xa0);
+        if (n == 0 || control) {
+            *text = '?';
+            n = 1;
+        }
+        text += n;
+        left -= n;
+    }
 }

@@ -1,4 +1,4 @@
-/* utf8.h - the one test of whether bytes are well-formed UTF-8. */
+/* utf8.h - the one test of whether bytes are well-formed UTF-8, and what makes them so. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
@@ -13,6 +13,9 @@ extern "C" {
  * `left` >= 1 may be read; 0 if it is ill-formed or cut off.
  */
 size_t utf8_length(const void *bytes, size_t left);
+
+/* '?' for all that would break a line or drive a terminal: C0 and C1 controls, DEL, bytes that are no UTF-8. */
+void utf8_clean(char *text);
 
 #ifdef __cplusplus
 }
