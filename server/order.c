@@ -60,7 +60,7 @@ static int list_sources(struct making *m, struct sctd_error *err)
 {
     const struct db_member_list *members = m->order->members;
     const size_t n = count_frames(members);
-    m->source = calloc(n, sizeof *m->source);
+    m->source = calloc(n + 1, sizeof *m->source);
     if (m->source == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "%zu sources", n);
     }
