@@ -319,7 +319,6 @@ static void a_child_without_network_opens_local_sockets_only(void)
     const pid_t pid = fork();
     assert(pid >= 0);
     if (pid == 0) {
-        struct sctd_error err = {.code = SCTD_OK};
         const bool denied = child_deny_network(&err) == 0 && socket(AF_INET, SOCK_STREAM, 0) < 0 &&
                             errno == EACCES && socket(AF_INET6, SOCK_DGRAM, 0) < 0 &&
                             errno == EACCES && socket(AF_NETLINK, SOCK_RAW, 0) < 0 &&
