@@ -249,7 +249,7 @@ void child_end_with_parent(void)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-void child_limit(void)
+int child_limit(struct sctd_error *err)
 {
     const struct {
         int resource;
@@ -263,11 +263,18 @@ void child_limit(void)
 #endif
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
-        const struct rlimit r = {limits[i].value, limits[i].value};
-        (void)setrlimit((__rlimit_resource_t)limits[i].resource, &r);
+        const __rlimit_resource_t resource = (__rlimit_resource_t)limits[i].resource;
+        struct rlimit r = {RLIM_INFINITY, RLIM_INFINITY};
+        (void)getrlimit(resource, &r);
+        r.rlim_max = limits[i].value < r.rlim_max ? limits[i].value : r.rlim_max;
+        r.rlim_cur = r.rlim_max;
+        if (setrlimit(resource, &r) != 0) {
+            return sctd_error(err, SCTD_EIO, "limits: %s", sctd_errno_text());
+        }
     }
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return 0;
 }
 
 /* A filter of system calls (seccomp(2)): socket() of any family but AF_UNIX fails.  Other ABIs are not let in. */

@@ -58,8 +58,9 @@ bool child_is_one(void);
 void child_end_with_parent(void);
 /* From now on this process and its threads open no sockets but local ones.  Errors: SCTD_EIO. */
 SCTD_NODISCARD int child_deny_network(struct sctd_error *err);
-/* What a hostile peer makes this process do ends with it: no cores, new privileges, big stacks or memory. */
-void child_limit(void);
+/* What a hostile peer makes this process do ends with it: no cores, new privileges, big stacks or memory.
+ * Errors: SCTD_EIO. */
+SCTD_NODISCARD int child_limit(struct sctd_error *err);
 
 #ifdef __cplusplus
 }

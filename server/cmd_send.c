@@ -1,45 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sctd send: one delivery, for `sctd serve`, which starts it and says what goes where. */
-#include <signal.h>
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "engine/base/error.h"
 #include "server/child.h"
 #include "server/cmd.h"
-#include "server/options.h"
+#include "server/cmd_child.h"
 #include "server/send.h"
-
-static volatile sig_atomic_t stop;
-
-static void ask_to_stop(int number)
-{
-    (void)number;
-    stop = 1;
-}
 
 int cmd_send(int argc, char **argv)
 {
-    static const char command[] = "sctd send";
-    const struct options options = {
-        .command = command,
+    static const struct cmd_child child = {
+        .command = "sctd send",
         .summary = "Deliver a series.  \"sctd serve\" starts it; it is of no use by itself.",
+        .confine = child_limit,
+        .run = send_run,
     };
-    struct sctd_error err = {.code = SCTD_OK};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    if (r == 0 && !child_is_one()) {
-        r = sctd_error(&err, SCTD_EINVAL, "not started by \"sctd serve\"");
-    }
-    if (r < 0) {
-        return cmd_fail(command, &err);
-    }
-    child_end_with_parent();
-    child_limit();
-    const struct sigaction action = {.sa_handler = ask_to_stop};
-    (void)sigaction(SIGTERM, &action, NULL);
-    return send_run(CHILD_FRAME_FD, &stop, &err) < 0 ? cmd_fail(command, &err) : CMD_OK;
+    return cmd_child(&child, argc, argv);
 }

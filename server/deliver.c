@@ -22,6 +22,7 @@
 #include "server/child.h"
 #include "server/config.h"
 #include "server/log.h"
+#include "server/moment.h"
 #include "server/send_list.h"
 #include "server/send_messages.h"
 
@@ -77,12 +78,6 @@ struct deliver {
 
 static void kick(struct deliver *all);
 
-static struct db_now now(void)
-{
-    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
-    return now;
-}
-
 static struct db_delivery_retry retry_of(struct deliver *all)
 {
     return db_delivery_retry_default((double)sctd_rng_uniform(&all->rng));
@@ -101,7 +96,7 @@ static void bear(struct deliver *all, const struct sctd_error *err)
 static void flush(struct lane *lane)
 {
     struct deliver *all = lane->all;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_stored stored = {.number = lane->stored, .n = lane->n_stored};
     struct sctd_error err = {.code = SCTD_OK};
     lane->flushed_ms = at.lease_ms;
@@ -143,7 +138,7 @@ static bool on_ask(struct lane *lane)
         return false;
     }
     flush(lane);
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     int r = db_delivery_ask(all->options.db, &at, db_delivery_token(&lane->delivery),
                             lane->message.send.transaction_uid, all->options.commitment_ms, &err);
     if (r < 0) {
@@ -187,7 +182,7 @@ static int keep_report(struct lane *lane, const struct db_commitment_report *rep
                        struct sctd_error *err)
 {
     struct deliver *all = lane->all;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_delivery_retry retry = retry_of(all);
     struct db_commitment_report named = *report;
     int64_t delivery_id = 0;
@@ -258,7 +253,7 @@ static void clear(struct lane *lane)
 static void finish(struct lane *lane, enum db_sent sent, const char *reason)
 {
     struct deliver *all = lane->all;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_delivery_retry retry = retry_of(all);
     const struct db_sent_result result = {.sent = sent, .reason = reason};
     struct sctd_error err = {.code = SCTD_OK};
@@ -485,7 +480,7 @@ static bool claim(struct lane *lane)
 {
     struct deliver *all = lane->all;
     char owner[DB_NAME_SIZE];
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
     (void)snprintf(owner, sizeof owner, "%.40s/send", all->options.node);
     const struct db_send_claim claim = {
@@ -502,7 +497,7 @@ static bool claim(struct lane *lane)
 static void on_timer(uv_timer_t *timer)
 {
     struct deliver *all = timer->data;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_delivery_retry retry = retry_of(all);
     struct sctd_error err = {.code = SCTD_OK};
     int32_t n = 0;

@@ -17,6 +17,7 @@
 #include "engine/base/error.h"
 #include "server/completion.h"
 #include "server/log.h"
+#include "server/moment.h"
 #include "server/order.h"
 #include "server/policy.h"
 
@@ -50,12 +51,6 @@ struct intake {
     struct db_instance instances[KEEP_MAX];
     struct db_put_result results[KEEP_MAX];
 };
-
-static struct db_now now(void)
-{
-    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
-    return now;
-}
 
 static void on_timer(uv_timer_t *timer);
 
@@ -234,7 +229,7 @@ int intake_keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
 {
     struct intake *intake = arg;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     for (size_t begin = 0; begin < n; begin += KEEP_MAX) {
         const size_t count = n - begin < KEEP_MAX ? n - begin : KEEP_MAX;
         for (size_t i = 0; i < count; i++) {
@@ -344,7 +339,7 @@ static int make_order(struct intake *intake, const struct db_series *series,
                       bool *ret_done, struct sctd_error *err)
 {
     const struct order order = {series, members, completion};
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     struct order_result result;
     int r = order_make(&result, intake->options.db, &at, intake->options.policy, &order, err);
     if (r < 0) {

@@ -11,9 +11,9 @@
 #include "db/events.h"
 #include "db/instances.h"
 #include "db/jobs.h"
-#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "server/log.h"
+#include "server/moment.h"
 
 struct request {
     const struct operate *operate;
@@ -93,7 +93,7 @@ bool operate_do(const struct operate *operate, const struct control_request *req
     const struct request q = {
         .operate = operate,
         .control = request,
-        .now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()},
+        .now = moment_now(),
         .reason = request->reason[0] == '\0' ? "asked for by an operator" : request->reason,
     };
     *ret_answer = (struct control_answer){.done = false};

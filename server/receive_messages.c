@@ -4,17 +4,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "dicom/mpps.h"
 #include "dicom/receiver.h"
 #include "dicom/references.h"
 #include "dicom/uid.h"
-#include "engine/base/attr.h"
-#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
-#include "server/frame.h"
+#include "server/message.h"
 #include "server/record.h"
 #include "server/spool.h"
 
@@ -94,10 +91,7 @@ static const struct record_field end_fields[] = {
     FIELD(I64, end.echoed), FIELD(I64, end.told),   FIELD(BOOL, end.spool_failed),
 };
 
-static const struct {
-    const char *name;
-    struct record record;
-} types[] = {
+static const struct message_type types[] = {
     [RECEIVE_READY] = {"ready", {NULL, 0}},
     [RECEIVE_SERVE] = {"serve", {serve_fields, COUNT(serve_fields)}},
     [RECEIVE_KEEP] = {"keep", {keep_fields, COUNT(keep_fields)}},
@@ -113,14 +107,7 @@ static const struct {
 int receive_messages_send(int fd, const struct receive_message *message, int passed_fd,
                           int timeout_ms, struct sctd_error *err)
 {
-    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(FRAME_SIZE_MAX);
-    struct json_writer w = json_writer_make(&text, false, err);
-    json_write_object_begin(&w, NULL);
-    json_write_string(&w, "type", types[message->type].name);
-    record_write(&w, &types[message->type].record, message);
-    json_write_object_end(&w);
-    int r = json_writer_finish(&w);
-    return r < 0 ? r : frame_send(fd, &text, passed_fd, timeout_ms, err);
+    return message_send(fd, &types[message->type], message, passed_fd, timeout_ms, err);
 }
 
 static bool is_within(int32_t value, int32_t first, int32_t last)
@@ -168,25 +155,13 @@ static int check(const struct receive_message *m, struct sctd_error *err)
 int receive_messages_read(struct receive_message *ret_message, const struct json *json,
                           struct sctd_error *err)
 {
-    const char *name = NULL;
-    const struct json_node *root = json_get_root(json);
-    int r = json_get_string(&name, json, root, "type", err);
-    if (r < 0) {
-        return r;
+    size_t type = 0;
+    struct receive_message message = {.type = RECEIVE_READY};
+    int r = message_read(&message, &type, types, COUNT(types), json, err);
+    message.type = (enum receive_type)type;
+    r = r < 0 ? r : check(&message, err);
+    if (r == 0) {
+        *ret_message = message;
     }
-    for (size_t i = 0; i < COUNT(types); i++) {
-        if (strcmp(types[i].name, name) != 0) {
-            continue;
-        }
-        struct receive_message message = {.type = (enum receive_type)i};
-        r = record_read(&message, &types[i].record, json, root, err);
-        if (r == 0) {
-            r = check(&message, err);
-        }
-        if (r == 0) {
-            *ret_message = message;
-        }
-        return r;
-    }
-    return sctd_error(err, SCTD_EDATA, "message \"%.32s\" is unknown", name);
+    return r;
 }

@@ -26,6 +26,7 @@
 #include "server/front_door.h"
 #include "server/intake.h"
 #include "server/log.h"
+#include "server/moment.h"
 #include "server/operate.h"
 #include "server/policy.h"
 #include "server/receivers.h"
@@ -76,12 +77,6 @@ struct serve {
     bool is_draining, has_failed, must_sweep;
     struct sctd_error failure;
 };
-
-static struct db_now now(void)
-{
-    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
-    return now;
-}
 
 /* The end */
 
@@ -368,7 +363,7 @@ static int open_store(struct serve *s, struct sctd_error *err)
     char path[SCTD_PATH_MAX];
     char boot_id[BOOT_ID_SIZE];
     const struct db_options options = {.create = true, .check = DB_CHECK_QUICK};
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     struct db_recovered recovered = {.jobs = 0};
     read_boot_id(boot_id);
     const struct db_recovery recovery = {

@@ -17,12 +17,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "server/log.h"
-
-static struct db_now now(void)
-{
-    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
-    return now;
-}
+#include "server/moment.h"
 
 int services_report(const struct services *services, const struct receivers_report *report,
                     enum receive_reply *ret_reply, struct sctd_error *err)
@@ -72,7 +67,7 @@ static int expect(const struct services *services, const char *series_uid, int64
                   enum db_evidence evidence, const char *const *uids, size_t n,
                   struct sctd_error *err)
 {
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_expectation expectation = {
         .series_uid = series_uid,
         .evidence = evidence,
@@ -250,7 +245,7 @@ static int keep_step(const struct services *services, const struct receivers_per
         [DICOM_MPPS_COMPLETED] = DB_STEP_COMPLETED,
         [DICOM_MPPS_DISCONTINUED] = DB_STEP_DISCONTINUED,
     };
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const char *uid = performed->sop_instance_uid;
     int r = performed->is_new ? db_step_create(services->db, &at, uid,
                                                performed->association.serve->calling_ae, err)

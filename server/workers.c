@@ -22,6 +22,7 @@
 #include "engine/engine.h"
 #include "server/child.h"
 #include "server/log.h"
+#include "server/moment.h"
 #include "server/worker.h"
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
@@ -66,12 +67,6 @@ struct workers {
 };
 
 static void kick(struct workers *all);
-
-static struct db_now now(void)
-{
-    const struct db_now now = {.wall_ms = sctd_wall_ms(), .lease_ms = sctd_boot_ms()};
-    return now;
-}
 
 static struct db_retry retry_of(struct workers *all)
 {
@@ -122,7 +117,7 @@ static int list_outputs(const struct slot *slot, struct db_output **ret_outputs,
 
 static int try_finish(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
 {
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_retry retry = retry_of(slot->all);
     struct db_output *outputs = NULL;
     int r = 0;
@@ -176,7 +171,7 @@ static void finish(struct slot *slot, enum db_work work, const char *reason, con
 
 static void heartbeat(struct slot *slot)
 {
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
     int r = db_job_heartbeat(slot->all->options.db, &at, db_job_token(&slot->job), LEASE_MS,
                              slot->stage.stage, &err);
@@ -467,7 +462,7 @@ static int claim(struct slot *slot)
 {
     struct workers *all = slot->all;
     char owner[DB_NAME_SIZE];
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
     (void)snprintf(owner, sizeof owner, "%.40s/worker-%d", all->options.node, slot->number);
     int r = db_job_claim(all->options.db, &at, owner, LEASE_MS, &slot->job, &err);
@@ -483,7 +478,7 @@ static int claim(struct slot *slot)
 static void on_timer(uv_timer_t *timer)
 {
     struct workers *all = timer->data;
-    const struct db_now at = now();
+    const struct db_now at = moment_now();
     const struct db_retry retry = retry_of(all);
     struct sctd_error err = {.code = SCTD_OK};
     int32_t n = 0;

@@ -78,7 +78,10 @@ static int limited(void)
 {
     struct rlimit core;
     struct rlimit files;
-    child_limit();
+    struct sctd_error why = {.code = SCTD_OK};
+    if (child_limit(&why) < 0) {
+        return 2;
+    }
     return getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0 &&
                    getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_max == 64
                ? 0
