@@ -72,7 +72,7 @@ static void what_breaks_a_line_or_is_no_utf8_becomes_a_question_mark(void)
         {"a\nb\r\t\x1b[2J\x7f", "a?b???[2J?"},
         {"\xc2\x9b\xc2\xa0", "??\xc2\xa0"}, /* C1 control, no-break space */
         {"cut \xe2\x82", "cut ??"},
-        {"\xff\xc3(", "??("},
+        {"\xff\xc3[", "??["},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char text[32];
