@@ -182,7 +182,7 @@ int main(void)
     put_model("head@1", "head", "1");
     put_model("head@2", "head", "2");
     put_model("neck@2", "neck", "2");
-    put_model("moved@9", "head", "9");
+    put_model("moved@9", "head", "1");
     put_model(NAME_40 "@" NAME_40, NAME_40, NAME_40);
     every_rule_has_its_model();
     a_rule_that_could_never_make_a_job_is_refused_at_once();
