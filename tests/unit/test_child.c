@@ -148,7 +148,7 @@ struct seen {
     int64_t messages, last,
         refuse_at; /* refuse_at: its messages from this one on are not accepted; 0: never */
     int ended, status;
-    bool in_order, kills;
+    bool in_order, kills, is_slow;
     int ticks;
     uv_timer_t timer;
 };
@@ -164,6 +164,9 @@ static bool on_message(void *arg, const struct json *json)
     seen->in_order = seen->in_order && (seen->messages == 0 || n == seen->last + 1);
     seen->last = n;
     seen->messages++;
+    if (seen->is_slow) { /* so that there is always more to be read */
+        (void)usleep(500);
+    }
     if (seen->kills) {
         child_kill(seen->child); /* from within its own message */
     }
@@ -289,6 +292,7 @@ static void on_tick(uv_timer_t *timer)
 static void one_that_talks_for_ever_leaves_the_loop_to_others(void)
 {
     struct seen *seen = start("talks-for-ever");
+    seen->is_slow = true;
     assert(uv_timer_init(&loop, &seen->timer) == 0);
     seen->timer.data = seen;
     assert(uv_timer_start(&seen->timer, on_tick, 5, 5) == 0);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,8 +62,29 @@ static void no_byte_beyond_those_left_is_read(void)
     }
 }
 
+static void what_breaks_a_line_or_is_no_utf8_becomes_a_question_mark(void)
+{
+    static const struct {
+        const char *dirty, *clean;
+    } rows[] = {
+        {"", ""},
+        {"caf\xc3\xa9 \xe2\x82\xac", "caf\xc3\xa9 \xe2\x82\xac"},
+        {"a\nb\r\t\x1b[2J\x7f", "a?b???[2J?"},
+        {"\xc2\x9b\xc2\xa0", "??\xc2\xa0"}, /* C1 control, no-break space */
+        {"cut \xe2\x82", "cut ??"},
+        {"\xff\xc3[", "??["},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%s", rows[i].dirty);
+        utf8_clean(text);
+        assert(strcmp(text, rows[i].clean) == 0);
+    }
+}
+
 int main(void)
 {
+    what_breaks_a_line_or_is_no_utf8_becomes_a_question_mark();
     every_code_point_but_surrogates_is_well_formed();
     nothing_else_is_well_formed();
     no_byte_beyond_those_left_is_read();
