@@ -221,8 +221,12 @@ SCTD_NODISCARD int db_destination_list(struct db *db, struct db_destination_page
 /* It can be reached again (an echo came back, an operator says so): what waits is due.  Returns 0 or DB_NONE. */
 SCTD_NODISCARD int db_destination_wake(struct db *db, const char *name, struct sctd_error *err);
 
-/* The earliest lease-clock time at which a delivery becomes due or a lease or request is over; 0 or DB_NONE. */
-SCTD_NODISCARD int db_deliveries_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *err);
+/*
+ * The earliest lease-clock time at which a delivery becomes due after `now`, or a lease or request is over; 0 or
+ * DB_NONE.  What is due already waits for no time but for a sender, or for its destination to be configured.
+ */
+SCTD_NODISCARD int db_deliveries_next(struct db *db, const struct db_now *now,
+                                      int64_t *ret_lease_ms, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

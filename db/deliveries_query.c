@@ -239,7 +239,8 @@ int db_destination_wake(struct db *db, const char *name, struct sctd_error *err)
     return r < 0 ? r : core_end(db, wake(db, name, err), err);
 }
 
-int db_deliveries_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *err)
+int db_deliveries_next(struct db *db, const struct db_now *now, int64_t *ret_lease_ms,
+                       struct sctd_error *err)
 {
     int64_t next = 0;
     /* What waits for its own time and its destination's waits for the later. */
@@ -247,11 +248,12 @@ int db_deliveries_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *
         db,
         "SELECT ifnull(min(t), -1) FROM (SELECT min(max(d.due_ms, n.due_ms)) AS t FROM delivery AS d "
         "JOIN destination AS n ON n.id = d.destination_id WHERE d.state = 2 "
+        "AND max(d.due_ms, n.due_ms) > ?1 "
         "UNION ALL SELECT min(lease_until_ms) FROM delivery INDEXED BY delivery_lease WHERE state = 3 "
         "UNION ALL SELECT min(due_ms) FROM delivery INDEXED BY delivery_wait WHERE state = 4 "
-        "UNION ALL SELECT min(due_ms) FROM destination AS n WHERE due_ms > 0 AND EXISTS "
+        "UNION ALL SELECT min(due_ms) FROM destination AS n WHERE due_ms > ?1 AND EXISTS "
         "(SELECT 1 FROM delivery WHERE state = 1 AND destination_id = n.id))",
-        0, &next, err);
+        now->lease_ms, &next, err);
     if (r < 0) {
         return r;
     }

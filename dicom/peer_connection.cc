@@ -21,6 +21,7 @@ namespace
 {
 
 constexpr int linger_ms = 500;
+constexpr int unsent_max = 256 << 10;
 /* A-ABORT by the provider, no reason given (PS3.8 9.3.8). */
 constexpr std::array<unsigned char, 10> abort_pdu = {7, 0, 0, 0, 0, 4, 0, 0, 2, 0};
 
@@ -31,6 +32,8 @@ peer_connection::peer_connection(DcmNativeSocketType fd, peer_layer &layer)
 {
     const int on = 1;
     (void)setsockopt(fd, SOL_TCP, TCP_NODELAY, &on, sizeof on);
+    /* The kernel would take megabytes in a moment, and a slow line seem to be a silent peer. */
+    (void)setsockopt(fd, SOL_TCP, TCP_NOTSENT_LOWAT, &unsent_max, sizeof unsent_max);
     acknowledge_at_once();
     sigset_t blocked;
     (void)sigemptyset(&blocked);
@@ -168,6 +171,8 @@ ssize_t peer_connection::write(void *buf, size_t nbyte)
         if (n > 0) {
             p += n;
             left -= static_cast<std::size_t>(n);
+            /* Who is still being told something is not silent. */
+            since_ms_ = is_idle_ ? sctd_boot_ms() : since_ms_;
             continue;
         }
         if (errno != EAGAIN && errno != EINTR) {

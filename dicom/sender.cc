@@ -2,6 +2,7 @@
 #include "dicom/sender.h"
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <array>
 #include <cstdarg>
 #include <cstddef>
@@ -9,7 +10,10 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string>
+#include <sys/socket.h>
 #include <vector>
 
 #include <dcmtk/config/osconfig.h>
@@ -26,6 +30,8 @@ namespace
 
 constexpr std::size_t references_max = 65536;
 constexpr int64_t least_bytes = 1; /* in each window of waiting */
+constexpr int release_ms = 5000;   /* longest wait for the end that both know of */
+constexpr DIC_US status_duplicate = 0x0111;
 constexpr int commitment_action = 1;
 /* PS3.4 J.3.5: the one instance of the service's class. */
 constexpr const char *commitment_instance = UID_StorageCommitmentPushModelSOPInstance;
@@ -35,9 +41,11 @@ struct sender {
     const dicom_sender_work &work;
     const dicom_sender_sink &sink;
     dicom_sender_result &result;
+    dicom_receiver_options &waits;
     peer_layer layer;
     T_ASC_Association *assoc;
     DIC_US message_id;
+    bool is_broken; /* the association is of no use any more */
 };
 
 struct network {
@@ -138,10 +146,36 @@ void conclude_request(sender &s, network &n, const OFCondition &condition)
     }
 }
 
+/* DCMTK keeps 63 characters of host and port, and says little about a name that nobody knows. */
+bool find_address(sender &s, std::string &ret_address)
+{
+    struct addrinfo hints = {};
+    struct addrinfo *found = nullptr;
+    hints.ai_family = AF_INET; /* DCMTK 3.6.7 knows no other */
+    hints.ai_socktype = SOCK_STREAM;
+    const int status = getaddrinfo(s.options.host, nullptr, &hints, &found);
+    if (status != 0) {
+        conclude(s, DICOM_SENDER_UNREACHABLE, "no IPv4 address of %.100s: %.60s", s.options.host,
+                 gai_strerror(status));
+        return false;
+    }
+    std::array<char, INET_ADDRSTRLEN> text = {};
+    struct sockaddr_in address = {};
+    std::memcpy(&address, found->ai_addr, sizeof address);
+    freeaddrinfo(found);
+    (void)inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size());
+    ret_address = text.data();
+    return true;
+}
+
 /* Whether there is an association. */
 bool open_association(sender &s, network &n)
 {
-    const std::string peer = std::string(s.options.host) + ":" + std::to_string(s.options.port);
+    std::string peer;
+    if (!find_address(s, peer)) {
+        return false;
+    }
+    peer += ":" + std::to_string(s.options.port);
     const int connect_s = std::max(1, (s.options.connect_ms + 999) / 1000);
     dcmConnectionTimeout.set(connect_s);
     OFCondition condition = ASC_initializeNetwork(NET_REQUESTOR, 0, connect_s, &n.net);
@@ -191,15 +225,24 @@ void fill_store(sender &s, const dicom_sender_file &file, T_DIMSE_C_StoreRQ &rq)
                         file.sop_instance_uid);
 }
 
+/* An instance's UID is derived from what it is: one that the peer has already is the same. */
 bool is_stored(DIC_US status)
 {
-    return status == STATUS_Success || DICOM_WARNING_STATUS(status);
+    return status == STATUS_Success || status == status_duplicate || DICOM_WARNING_STATUS(status);
 }
 
 /* Out of resources (A7xx), and what a busy peer says; anything else will be said again next time. */
 bool may_pass(DIC_US status)
 {
     return (status & 0xff00) == 0xa700 || status == 0x0110 || status == 0x0122 || status == 0x0124;
+}
+
+void on_progress(void *arg, T_DIMSE_StoreProgress *progress, T_DIMSE_C_StoreRQ * /*rq*/)
+{
+    const auto *s = static_cast<const sender *>(arg);
+    if (progress->state == DIMSE_StoreProgressing) {
+        s->sink.moving(s->sink.arg);
+    }
 }
 
 /* Returns 0, or an error with the file; `go_on`: the association may be used further. */
@@ -224,12 +267,13 @@ int store_one(sender &s, std::size_t i, bool &go_on, struct sctd_error *err)
     fill_store(s, file, rq);
     std::memset(&rsp, 0, sizeof rsp);
     s.layer.settle();
-    condition = DIMSE_storeUser(s.assoc, id, &rq, nullptr, part10.getDataset(), nullptr, nullptr,
+    condition = DIMSE_storeUser(s.assoc, id, &rq, nullptr, part10.getDataset(), on_progress, &s,
                                 DIMSE_BLOCKING, 0, &rsp, &detail);
     const std::unique_ptr<DcmDataset> owned(detail);
     if (condition.bad()) {
         conclude(s, DICOM_SENDER_FAILED, "instance %zu of %zu: %s", i + 1, s.work.n,
                  describe(s, condition));
+        s.is_broken = true;
         go_on = false;
     } else if (is_stored(rsp.DimseStatus)) {
         s.sink.stored(s.sink.arg, i, rsp.DimseStatus);
@@ -276,6 +320,7 @@ void echo(sender &s)
     const std::unique_ptr<DcmDataset> owned(detail);
     if (condition.bad()) {
         conclude(s, DICOM_SENDER_FAILED, "echo: %s", describe(s, condition));
+        s.is_broken = true;
     } else if (status != STATUS_Success) {
         conclude(s, DICOM_SENDER_FAILED, "echo: status 0x%04X", static_cast<unsigned>(status));
     } else {
@@ -314,33 +359,6 @@ OFCondition send_action(sender &s, T_ASC_PresentationContextID id, DcmDataset &s
     (void)std::snprintf(rq.RequestedSOPInstanceUID, sizeof rq.RequestedSOPInstanceUID, "%s",
                         commitment_instance);
     return DIMSE_sendMessageUsingMemoryData(s.assoc, id, &message, nullptr, &set, nullptr, nullptr);
-}
-
-/* The status of the answer. */
-OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
-{
-    T_DIMSE_Message message;
-    T_ASC_PresentationContextID id = 0;
-    DcmDataset *detail = nullptr;
-    std::memset(&message, 0, sizeof message);
-    s.layer.settle();
-    OFCondition condition =
-        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, &id, &message, &detail);
-    const std::unique_ptr<DcmDataset> owned(detail);
-    if (condition.bad()) {
-        return condition;
-    }
-    if (message.CommandField != DIMSE_N_ACTION_RSP) {
-        return DIMSE_BADCOMMANDTYPE;
-    }
-    *ret_status = message.msg.NActionRSP.DimseStatus;
-    if (message.msg.NActionRSP.DataSetType != DIMSE_DATASET_NULL) {
-        DcmDataset *data = nullptr;
-        condition =
-            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &data, nullptr, nullptr);
-        delete data;
-    }
-    return condition;
 }
 
 void read_references(DcmDataset &set, const DcmTagKey &sequence, bool failed,
@@ -402,22 +420,11 @@ OFCondition answer_report(sender &s, T_ASC_PresentationContextID id,
 }
 
 /* Some peers report on the association that asked; most open one of their own later. */
-OFCondition wait_for_report(sender &s)
+OFCondition take_report(sender &s, T_ASC_PresentationContextID id,
+                        const T_DIMSE_N_EventReportRQ &rq)
 {
-    T_DIMSE_Message message;
-    T_ASC_PresentationContextID id = 0;
-    std::memset(&message, 0, sizeof message);
-    if (!ASC_dataWaiting(s.assoc, std::max(1, s.options.report_ms / 1000))) {
-        return EC_Normal;
-    }
-    s.layer.settle();
-    OFCondition condition =
-        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, &id, &message, nullptr);
-    if (condition.bad() || message.CommandField != DIMSE_N_EVENT_REPORT_RQ) {
-        return condition.bad() ? condition : OFCondition(DIMSE_BADCOMMANDTYPE);
-    }
-    const T_DIMSE_N_EventReportRQ &rq = message.msg.NEventReportRQ;
     DcmDataset *set = nullptr;
+    OFCondition condition = EC_Normal;
     if (rq.DataSetType != DIMSE_DATASET_NULL) {
         condition =
             DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &set, nullptr, nullptr);
@@ -428,6 +435,60 @@ OFCondition wait_for_report(sender &s)
         condition = answer_report(s, id, rq);
     }
     return condition;
+}
+
+OFCondition receive_message(sender &s, T_DIMSE_Message &message,
+                            T_ASC_PresentationContextID *ret_id)
+{
+    DcmDataset *detail = nullptr;
+    std::memset(&message, 0, sizeof message);
+    s.layer.settle();
+    const OFCondition condition =
+        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, ret_id, &message, &detail);
+    delete detail;
+    return condition;
+}
+
+/* The status of the answer, which a hasty peer sends after its report. */
+OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
+{
+    T_DIMSE_Message message;
+    T_ASC_PresentationContextID id = 0;
+    OFCondition condition = receive_message(s, message, &id);
+    if (condition.good() && message.CommandField == DIMSE_N_EVENT_REPORT_RQ) {
+        condition = take_report(s, id, message.msg.NEventReportRQ);
+        condition = condition.good() ? receive_message(s, message, &id) : condition;
+    }
+    if (condition.good() && message.CommandField != DIMSE_N_ACTION_RSP) {
+        condition = DIMSE_BADCOMMANDTYPE;
+    }
+    if (condition.bad()) {
+        return condition;
+    }
+    *ret_status = message.msg.NActionRSP.DimseStatus;
+    if (message.msg.NActionRSP.DataSetType != DIMSE_DATASET_NULL) {
+        DcmDataset *data = nullptr;
+        condition =
+            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &data, nullptr, nullptr);
+        delete data;
+    }
+    return condition;
+}
+
+/* What is not heard here is heard later, or asked for again. */
+void wait_for_report(sender &s)
+{
+    T_DIMSE_Message message;
+    T_ASC_PresentationContextID id = 0;
+    if (s.result.end == DICOM_SENDER_REPORTED ||
+        !ASC_dataWaiting(s.assoc, std::max(1, s.options.report_ms / 1000))) {
+        return;
+    }
+    OFCondition condition = receive_message(s, message, &id);
+    if (condition.good() && message.CommandField == DIMSE_N_EVENT_REPORT_RQ) {
+        condition = take_report(s, id, message.msg.NEventReportRQ);
+    }
+    s.is_broken = condition.bad();
 }
 
 void commit(sender &s)
@@ -451,12 +512,15 @@ void commit(sender &s)
     }
     if (condition.bad()) {
         conclude(s, DICOM_SENDER_FAILED, "storage commitment: %s", describe(s, condition));
+        s.is_broken = true;
     } else if (status != STATUS_Success) {
         conclude(s, DICOM_SENDER_FAILED, "storage commitment was refused with status 0x%04X",
                  static_cast<unsigned>(status));
     } else {
-        conclude(s, DICOM_SENDER_ASKED, "%s", "");
-        (void)wait_for_report(s); /* what is not heard here is heard later, or asked for again */
+        if (s.result.end != DICOM_SENDER_REPORTED) {
+            conclude(s, DICOM_SENDER_ASKED, "%s", "");
+        }
+        wait_for_report(s);
     }
 }
 
@@ -476,8 +540,9 @@ int run(sender &s, struct sctd_error *err)
     if (r == 0 && all && s.work.transaction_uid != nullptr) {
         commit(s);
     }
+    s.waits.idle_ms = std::min(s.waits.idle_ms, release_ms);
     s.layer.settle();
-    if (r == 0 && s.layer.state() == peer_state::OPEN) {
+    if (r == 0 && !s.is_broken && s.layer.state() == peer_state::OPEN) {
         (void)ASC_releaseAssociation(n.assoc);
     } else {
         (void)ASC_abortAssociation(n.assoc);
@@ -492,10 +557,10 @@ int dicom_sender_run(const struct dicom_sender_options *options,
                      struct dicom_sender_result *ret_result, struct sctd_error *err)
 {
     struct dicom_sender_result result = {DICOM_SENDER_FAILED, ""};
-    const struct dicom_receiver_options waits = {
+    struct dicom_receiver_options waits = {
         -1, options->answer_ms, options->answer_ms, least_bytes, false, options->stop, nullptr};
     const int r = dicom_guard(err, [&] {
-        sender s = {*options, *work, *sink, result, peer_layer(waits), nullptr, 1};
+        sender s = {*options, *work, *sink, result, waits, peer_layer(waits), nullptr, 1, false};
         return run(s, err);
     });
     if (r == 0) {

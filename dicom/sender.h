@@ -46,7 +46,9 @@ struct dicom_sender_committed {
 
 struct dicom_sender_sink {
     void *arg;
-    /* The peer has file i; status: 0 or a warning (PS3.4 B.2.3). */
+    /* Some of an instance went out: a large one over a slow line takes longer than any wait. */
+    void (*moving)(void *arg);
+    /* The peer has file i; status: 0, a warning (PS3.4 B.2.3), or 0x0111: it had it already. */
     void (*stored)(void *arg, size_t i, uint16_t status);
     /* All are stored, and commitment is about to be asked for.  false: do not. */
     bool (*may_ask)(void *arg);

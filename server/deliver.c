@@ -29,7 +29,9 @@
 enum {
     LEASE_MS = 120000,
     START_MS = 20000,
-    SLACK_MS = 15000, /* on top of what the sender itself waits for */
+    SLACK_MS = 15000,
+    END_MS = 5000, /* from its last word, or SIGTERM, to its exit */
+    BEGIN_TRIES = 8,
     SEND_MS = 1000,
     FLUSH_N = 32,
     FLUSH_MS = 1000,
@@ -127,6 +129,15 @@ static bool on_stored(struct lane *lane, const struct send_stored *stored)
         flush(lane);
     }
     return true;
+}
+
+/* A large instance: the lease must outlast it. */
+static void on_moving(struct lane *lane)
+{
+    const int64_t since_ms = sctd_boot_ms() - lane->flushed_ms;
+    if (since_ms >= (lane->n_stored > 0 ? FLUSH_MS : LEASE_MS / 4)) {
+        flush(lane);
+    }
 }
 
 static bool on_ask(struct lane *lane)
@@ -302,6 +313,7 @@ static bool on_end(struct lane *lane, const struct send_end *end)
     log_end(lane, names[end->end], end->reason);
     const enum db_sent sent = sent_of((enum dicom_sender_end)end->end);
     lane->has_ended = true;
+    child_set_deadline(lane->child, END_MS);
     if (end->end == DICOM_SENDER_ASKED || end->end == DICOM_SENDER_REPORTED) {
         return lane->has_asked; /* the report ends it, or its absence */
     }
@@ -316,7 +328,7 @@ static bool on_end(struct lane *lane, const struct send_end *end)
 static void arm(struct lane *lane)
 {
     const struct deliver_options *o = &lane->all->options;
-    const int wait_ms = o->answer_ms + o->report_ms + o->connect_ms + SLACK_MS;
+    const int wait_ms = o->answer_ms + o->report_ms + o->connect_ms + o->slack_ms;
     child_set_deadline(lane->child, wait_ms);
 }
 
@@ -346,6 +358,9 @@ static bool on_message(void *arg, const struct json *json)
         return false;
     }
     switch (message.type) {
+    case SEND_MOVING:
+        on_moving(lane);
+        return true;
     case SEND_STORED:
         return on_stored(lane, &message.stored);
     case SEND_ASK:
@@ -453,7 +468,8 @@ static int prepare(struct lane *lane, struct sctd_error *err)
     return r < 0 ? r : send_list_write(&lane->list_fd, &files, err);
 }
 
-static void begin(struct lane *lane)
+/* Whether there is a sender now; else the attempt has ended. */
+static bool begin(struct lane *lane)
 {
     const struct deliver_options *o = &lane->all->options;
     const struct child_options options = {
@@ -470,28 +486,32 @@ static void begin(struct lane *lane)
         log_end(lane, "failed", err.text);
         finish(lane, DB_SENT_FAILED, err.text);
         clear(lane);
-        return;
+        return false;
     }
     child_set_deadline(lane->child, START_MS);
+    return true;
 }
 
 /* Whether it could not be done, and must be tried again. */
-static bool claim(struct lane *lane)
+static bool claim(struct lane *lane, const struct db_now *at)
 {
     struct deliver *all = lane->all;
     char owner[DB_NAME_SIZE];
-    const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
     (void)snprintf(owner, sizeof owner, "%.40s/send", all->options.node);
     const struct db_send_claim claim = {
         .destination = lane->name, .max_active = 1, .owner = owner, .lease_ms = LEASE_MS};
-    int r = db_delivery_claim(all->options.db, &at, &claim, &lane->delivery, &err);
+    int r = 0;
+    for (int tries = 0; r == 0 && tries < BEGIN_TRIES; tries++) {
+        r = db_delivery_claim(all->options.db, at, &claim, &lane->delivery, &err);
+        if (r == 0 && begin(lane)) {
+            return false;
+        }
+    }
     if (r < 0) {
         bear(all, &err);
-    } else if (r == 0) {
-        begin(lane);
     }
-    return r < 0 || (r == 0 && lane->child == NULL);
+    return r <= 0;
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -507,30 +527,39 @@ static void on_timer(uv_timer_t *timer)
     kick(all);
 }
 
-static void schedule(struct deliver *all, bool must_repeat)
+/* Wake up for what becomes due after `at`, when the lanes were last looked at, or for what must be tried again. */
+static void schedule(struct deliver *all, const struct db_now *at, bool must_repeat)
 {
     int64_t next_ms = 0;
     struct sctd_error err = {.code = SCTD_OK};
-    const bool has_next = db_deliveries_next(all->options.db, &next_ms, &err) == 0;
-    if (all->is_draining || !(has_next || must_repeat)) {
+    if (all->is_draining) {
         (void)uv_timer_stop(&all->timer);
         return;
     }
-    /* What is due and was not taken waits for its lane, or for one to be configured. */
-    int64_t wait_ms = has_next ? next_ms - sctd_boot_ms() : PAUSE_MS;
-    wait_ms = wait_ms <= 0 || (must_repeat && wait_ms > PAUSE_MS) ? PAUSE_MS : wait_ms;
-    (void)uv_timer_start(&all->timer, on_timer, (uint64_t)wait_ms, 0);
+    int r = db_deliveries_next(all->options.db, at, &next_ms, &err);
+    if (r < 0) {
+        bear(all, &err);
+        must_repeat = true;
+    }
+    if (r != 0 && !must_repeat) {
+        (void)uv_timer_stop(&all->timer);
+        return;
+    }
+    int64_t wait_ms = r == 0 ? next_ms - sctd_boot_ms() : PAUSE_MS;
+    wait_ms = must_repeat && wait_ms > PAUSE_MS ? PAUSE_MS : wait_ms;
+    (void)uv_timer_start(&all->timer, on_timer, wait_ms > 1 ? (uint64_t)wait_ms : 1, 0);
 }
 
 static void kick(struct deliver *all)
 {
+    const struct db_now at = moment_now();
     bool must_repeat = false;
     for (struct lane *lane = all->lane; lane != NULL && !all->is_draining; lane = lane->next) {
         if (lane->child == NULL && !lane->is_gone) {
-            must_repeat = claim(lane) || must_repeat;
+            must_repeat = claim(lane, &at) || must_repeat;
         }
     }
-    schedule(all, must_repeat);
+    schedule(all, &at, must_repeat);
 }
 
 /* Destinations */
@@ -599,6 +628,7 @@ int deliver_new(struct deliver **ret_deliver, const struct deliver_options *opti
     all->options.answer_ms = or_default(options->answer_ms, ANSWER_MS);
     all->options.report_ms = or_default(options->report_ms, REPORT_MS);
     all->options.commitment_ms = or_default(options->commitment_ms, COMMITMENT_MS);
+    all->options.slack_ms = or_default(options->slack_ms, SLACK_MS);
     all->rng.state = (uint64_t)sctd_wall_ms() ^ (uint64_t)getpid() << 32U;
     (void)uv_timer_init(options->loop, &all->timer);
     (void)uv_timer_init(options->loop, &all->drain);
@@ -638,7 +668,8 @@ static void on_drain_timeout(uv_timer_t *timer)
     struct deliver *all = timer->data;
     for (struct lane *lane = all->lane; lane != NULL; lane = lane->next) {
         if (lane->child != NULL) {
-            child_kill(lane->child);
+            child_terminate(lane->child);
+            child_set_deadline(lane->child, END_MS);
         }
     }
 }

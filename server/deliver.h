@@ -39,8 +39,9 @@ struct deliver_options {
     const char *ae_title;
     const char *results;           /* the files are below it */
     int32_t connect_ms, answer_ms; /* 0: 10 s and 60 s */
-    int32_t report_ms,
-        commitment_ms; /* for the report on the same association, 0: 2 s; in all, 0: 10 min */
+    int32_t report_ms;             /* for the report on the same association; 0: 2 s */
+    int32_t commitment_ms;         /* for the report in all; 0: 10 min */
+    int32_t slack_ms; /* that a sender may be silent beyond these before it is killed; 0: 15 s */
 };
 
 /* The texts must outlive it.  *ret_deliver: freed by deliver_free.  Errors: SCTD_ENOMEM. */

@@ -10,6 +10,7 @@
 
 #include "dicom/sender.h"
 #include "engine/base/attr.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/base/utf8.h"
@@ -17,11 +18,12 @@
 #include "server/send_list.h"
 #include "server/send_messages.h"
 
-enum { PARENT_MS = 60000 };
+enum { PARENT_MS = 60000, MOVING_MS = 1000 };
 
 struct sending {
     int fd;
     struct frame_reader parent;
+    int64_t said_ms; /* that it is moving */
 };
 
 static int say(const struct sending *s, const struct send_message *message, struct sctd_error *err)
@@ -49,6 +51,17 @@ static int hear(struct sending *s, enum send_type type, struct send_message *ret
         r = sctd_error(err, SCTD_EDATA, "the parent says something else");
     }
     return r;
+}
+
+static void on_moving(void *arg)
+{
+    struct sending *s = arg;
+    const struct send_message message = {.type = SEND_MOVING};
+    const int64_t now_ms = sctd_boot_ms();
+    if (now_ms - s->said_ms >= MOVING_MS) {
+        s->said_ms = now_ms;
+        tell(s, &message);
+    }
 }
 
 static void on_stored(void *arg, size_t i, uint16_t status)
@@ -110,7 +123,12 @@ static int deliver(struct sending *s, const struct send_send *send, int list_fd,
         .transaction_uid = send->transaction_uid[0] == '\0' ? NULL : send->transaction_uid,
     };
     const struct dicom_sender_sink sink = {
-        .arg = s, .stored = on_stored, .may_ask = may_ask, .reported = on_reported};
+        .arg = s,
+        .moving = on_moving,
+        .stored = on_stored,
+        .may_ask = may_ask,
+        .reported = on_reported,
+    };
     return dicom_sender_run(&options, &work, &sink, ret_result, err);
 }
 
@@ -138,7 +156,7 @@ static int serve(struct sending *s, const volatile sig_atomic_t *stop, struct sc
 
 int send_run(int frame_fd, const volatile sig_atomic_t *stop, struct sctd_error *err)
 {
-    struct sending s = {.fd = frame_fd};
+    struct sending s = {.fd = frame_fd, .said_ms = sctd_boot_ms()};
     frame_reader_init(&s.parent, frame_fd);
     int r = serve(&s, stop, err);
     frame_reader_fini(&s.parent);

@@ -40,6 +40,7 @@ static const struct record_field end_fields[] = {
 static const struct message_type types[] = {
     [SEND_READY] = {"ready", {NULL, 0}},
     [SEND_SEND] = {"send", {send_fields, COUNT(send_fields)}},
+    [SEND_MOVING] = {"moving", {NULL, 0}},
     [SEND_STORED] = {"stored", {stored_fields, COUNT(stored_fields)}},
     [SEND_ASK] = {"ask", {NULL, 0}},
     [SEND_ASKED] = {"asked", {asked_fields, COUNT(asked_fields)}},

@@ -3,6 +3,7 @@
  *
  *     sender: ready      it has started
  *     parent: send       whereto, with the files as a file (send_list.h); without one: an echo only
+ *     sender: moving     some of a large instance went out, once a second
  *     sender: stored     one instance is at the destination
  *     sender: ask        all are: may storage commitment be asked for?
  *     parent: asked      yes or no
@@ -65,6 +66,7 @@ struct send_end {
 enum send_type {
     SEND_READY,
     SEND_SEND,
+    SEND_MOVING,
     SEND_STORED,
     SEND_ASK,
     SEND_ASKED,
@@ -75,7 +77,7 @@ enum send_type {
 
 struct send_message {
     enum send_type type;
-    union { /* as the type says; READY and ASK have nothing */
+    union { /* as the type says; READY, MOVING and ASK have nothing */
         struct send_send send;
         struct send_stored stored;
         struct send_asked asked;

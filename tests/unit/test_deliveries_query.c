@@ -96,18 +96,47 @@ static void the_next_time_is_that_of_the_first_thing_to_do(void)
     const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
     struct db_sent_result result = {.sent = DB_SENT_FAILED, .reason = "A700H"};
     struct db_delivery d;
-    HOLDS(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == DB_NONE);
     (void)kit_written(db, 1, 1, false);
-    HOLDS(db_deliveries_next(db, &next, &kit_err) == DB_NONE);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == DB_NONE);
     HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
-    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 3000);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == 0 &&
+          next == kit_now.lease_ms + 3000);
     HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
-    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == 0 &&
+          next == kit_now.lease_ms + 1000);
     kit_now.lease_ms += 1000;
     HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
     result.sent = DB_SENT_UNREACHABLE;
     HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
-    HOLDS(db_deliveries_next(db, &next, &kit_err) == 0 && next == kit_now.lease_ms + 1000);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == 0 &&
+          next == kit_now.lease_ms + 1000);
+    db_close(db);
+    kit_remove();
+}
+
+static void what_is_due_already_is_no_time_to_wait_for(void)
+{
+    struct db *db = kit_open();
+    int64_t next = 0;
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", 9000};
+    const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
+    struct db_sent_result result = {.sent = DB_SENT_FAILED, .reason = "A700H"};
+    struct db_delivery d;
+    (void)kit_written(db, 1, 1, false);
+    (void)kit_written(db, 2, 1, false);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    const int64_t lease_ms = kit_now.lease_ms + 9000;
+    kit_now.lease_ms += 1000; /* the first is due, and waits for the second */
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == 0 && next == lease_ms);
+    result.sent = DB_SENT_UNREACHABLE;
+    HOLDS(db_delivery_finish(db, &kit_now, db_delivery_token(&d), &result, &retry, &kit_err) == 0);
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == 0 &&
+          next == kit_now.lease_ms + 1000);
+    kit_now.lease_ms += 1000; /* nobody sends to it any more */
+    HOLDS(db_deliveries_next(db, &kit_now, &next, &kit_err) == DB_NONE);
     db_close(db);
     kit_remove();
 }
@@ -126,6 +155,7 @@ int main(void)
     files_come_in_their_order_with_their_hashes();
     a_destination_tells_its_backlog_and_health();
     the_next_time_is_that_of_the_first_thing_to_do();
+    what_is_due_already_is_no_time_to_wait_for();
     states_have_names();
     return 0;
 }

@@ -58,9 +58,11 @@ static void what_is_to_be_sent_comes_back_as_it_was(void)
 static void the_talk_comes_back_as_it_was(void)
 {
     static struct send_message again;
-    const struct send_message bare[] = {{.type = SEND_READY}, {.type = SEND_ASK}};
+    const struct send_message bare[] = {
+        {.type = SEND_READY}, {.type = SEND_ASK}, {.type = SEND_MOVING}};
     assert(pass(&bare[0], &again) == 0 && again.type == SEND_READY);
     assert(pass(&bare[1], &again) == 0 && again.type == SEND_ASK);
+    assert(pass(&bare[2], &again) == 0 && again.type == SEND_MOVING);
     const struct send_message stored = {.type = SEND_STORED,
                                         .stored = {.number = 7, .status = 0xb000}};
     assert(pass(&stored, &again) == 0 && again.type == SEND_STORED);
