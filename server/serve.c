@@ -204,6 +204,7 @@ static bool can_reload(const struct config *old, const struct config *new)
            old->workers.threads == new->workers.threads &&
            old->workers.batch == new->workers.batch &&
            old->workers.timeout_s == new->workers.timeout_s &&
+           old->workers.silence_s == new->workers.silence_s &&
            old->workers.memory_mib == new->workers.memory_mib;
 }
 

@@ -186,7 +186,7 @@ static void heartbeat(struct slot *slot)
 
 static void arm(struct slot *slot)
 {
-    const int64_t silence_ms = slot->all->options.silence_ms;
+    const int64_t silence_ms = (int64_t)slot->all->options.workers.silence_s * 1000;
     const int64_t rest_ms = slot->deadline_ms - sctd_boot_ms();
     const int64_t ms = rest_ms < silence_ms ? rest_ms : silence_ms;
     child_set_deadline(slot->child, ms > 0 ? (int)ms : 0);
@@ -551,9 +551,6 @@ int workers_new(struct workers **ret_workers, const struct workers_options *opti
     all->options = *options;
     all->hooks = *hooks;
     all->n = n;
-    if (all->options.silence_ms == 0) {
-        all->options.silence_ms = WORKER_SILENCE_MS;
-    }
     all->rng.state = (uint64_t)sctd_wall_ms() ^ (uint64_t)getpid();
     for (int i = 0; i < n; i++) {
         all->slot[i] = (struct slot){.all = all, .number = i + 1, .list_fd = -1};
