@@ -43,8 +43,9 @@ class Case(unittest.TestCase):
                               text=True).stdout.split('[')[1].split(']')[0]
 
     def running(self, node):
-        """The series whose job runs, or None."""
-        rows = node.query('SELECT s.uid FROM job j JOIN series s ON s.id = j.series_id WHERE j.state = 2')
+        """The series whose job a worker has begun, or None: a worker that cannot start is not the job's fault."""
+        rows = node.query('SELECT s.uid FROM job j JOIN series s ON s.id = j.series_id'
+                          " WHERE j.state = 2 AND j.stage <> ''")
         return rows[0][0] if rows else None
 
     @contextlib.contextmanager
