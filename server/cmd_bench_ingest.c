@@ -51,7 +51,7 @@ struct process {
     struct ingest *ingest;
 };
 
-static void on_exit(uv_process_t *handle, int64_t status, int number)
+static void on_ended(uv_process_t *handle, int64_t status, int number)
 {
     const struct process *process = (const struct process *)handle;
     process->ingest->running--;
@@ -73,7 +73,7 @@ static int start(struct process *process, struct ingest *ingest, char **words, i
                                     {.flags = UV_INHERIT_FD, .data.fd = out < 0 ? fd : out},
                                     {.flags = UV_INHERIT_FD, .data.fd = fd}};
     const uv_process_options_t options = {
-        .exit_cb = on_exit, .file = words[0], .args = words, .stdio_count = 3, .stdio = stdio};
+        .exit_cb = on_ended, .file = words[0], .args = words, .stdio_count = 3, .stdio = stdio};
     process->ingest = ingest;
     const int status = uv_spawn(&ingest->loop, &process->handle, &options);
     (void)close(fd);

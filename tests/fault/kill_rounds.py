@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of the daemon or of one of its children at random moments, while eight senders stream series into it:
 nothing that was acknowledged is lost, and each series becomes one sCT series at the destination.
-usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--commitment] [--keep]
+usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--keep]
 
 Prints one line of JSON with what was counted; 200 rounds take about 15 minutes."""
 import argparse
