@@ -46,7 +46,7 @@ enum {
     IDLE_MS = 60000,
     WINDOW_MS = 30000,
     MIN_WINDOW_BYTES = 30000,
-    SPARES = 2,
+    SPARES = 3,
     INTERRUPTIONS_MAX = 5,
     BOOT_ID_SIZE = 64,
 };
