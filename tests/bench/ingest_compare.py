@@ -24,7 +24,8 @@ MATRIX = 325
 def send(folders, port, called):
     """Seconds that a storescu for each folder needs."""
     began = time.monotonic()
-    senders = [subprocess.Popen(['storescu', '-aec', called, '127.0.0.1', str(port), '+sd', folder]) for folder in folders]
+    senders = [subprocess.Popen(['storescu', '-aec', called, '127.0.0.1', str(port), '+sd', folder])
+               for folder in folders]
     assert [sender.wait() for sender in senders] == [0] * len(folders)
     return time.monotonic() - began
 
@@ -63,7 +64,8 @@ def main():
             folders = []
             for k in range(senders):
                 folders.append(work / f'{senders}-{k}')
-                daemon.make_series(args.sctd, folders[-1], seed=k + 1, matrix=MATRIX, slices=args.peer_images // senders)
+                daemon.make_series(args.sctd, folders[-1], seed=k + 1, matrix=MATRIX,
+                                   slices=args.peer_images // senders)
             for run in range(args.runs):
                 done = subprocess.run([args.sctd, 'bench', 'ingest', '--senders', str(senders), '--images',
                                        str(args.images), '--json'], check=True, capture_output=True, text=True)

@@ -122,7 +122,7 @@ class Full(unittest.TestCase):
                 status = self.scanner.send()
                 self.assertIn(status, (SUCCESS, OUT_OF_RESOURCES, None), f'{pages} pages')
                 seen[status] = seen.get(status, 0) + 1
-                self.assertFalse(status is None and pages > RESERVED + 4, f'{pages} pages: rejected or cut: {self.node.events[-8:]}')
+                self.assertFalse(status is None and pages > RESERVED + 4, f'{pages} pages: {self.node.events[-8:]}')
             self.assertIsNone(self.node.process.poll(), self.node.events[-5:])
             filler.unlink()
             self.check_recovery()

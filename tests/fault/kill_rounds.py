@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of the daemon or of one of its children at random moments, while eight senders stream series into it:
 nothing that was acknowledged is lost, and each series becomes one sCT series at the destination.
-usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--keep]
+usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--commitment] [--keep]
 
 Prints one line of JSON with what was counted; 200 rounds take about 15 minutes."""
 import argparse
@@ -26,10 +26,12 @@ venv.enter()
 # pylint: disable=wrong-import-position
 import numpy as np  # noqa: E402
 import pydicom  # noqa: E402
+from pydicom.dataset import Dataset  # noqa: E402
 from pydicom.uid import ExplicitVRLittleEndian  # noqa: E402
-from pynetdicom import AE, evt  # noqa: E402
+from pynetdicom import AE, build_role, evt  # noqa: E402
 from pynetdicom.dsutils import encode  # noqa: E402
-from pynetdicom.sop_class import CTImageStorage, MRImageStorage  # noqa: E402
+from pynetdicom.sop_class import (CTImageStorage, MRImageStorage, StorageCommitmentPushModel,  # noqa: E402
+                                  StorageCommitmentPushModelInstance)
 
 from kit import daemon, faults, receiving, sources  # noqa: E402
 
@@ -38,9 +40,11 @@ TARGETS = ('serve', 'serve', 'receive', 'receive', 'worker', 'send')
 
 
 class Pacs:
-    """A storage SCP that remembers what it was given."""
+    """A storage SCP that remembers what it was given; its storage commitment comes over an association of its own."""
 
-    def __init__(self):
+    def __init__(self, node_port):
+        self.node_port = node_port
+        self.reports = 0
         self.lock = threading.Lock()
         self.objects = {}  # SOP Instance UID -> SHA-256 of its data set
         self.series = {}  # Series Instance UID -> SOP Instance UIDs
@@ -48,9 +52,44 @@ class Pacs:
         self.repeats = 0
         ae = AE(ae_title='PACS')
         ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        ae.add_supported_context(StorageCommitmentPushModel)
         ae.maximum_associations = 20
-        self.server = ae.start_server(('127.0.0.1', 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self.store)])
+        handlers = [(evt.EVT_C_STORE, self.store), (evt.EVT_N_ACTION, self.commit)]
+        self.server = ae.start_server(('127.0.0.1', 0), block=False, evt_handlers=handlers)
         self.port = self.server.socket.getsockname()[1]
+
+    def commit(self, event):
+        threading.Thread(target=self.report, args=(event.action_information,), daemon=True).start()
+        return 0, None
+
+    def report(self, asked):
+        """What is kept and what is not (PS3.4 J.3.3), in a while."""
+        time.sleep(0.1)
+        answer = Dataset()
+        answer.TransactionUID = asked.TransactionUID
+        kept, failed = [], []
+        for one in asked.ReferencedSOPSequence:
+            with self.lock:
+                (kept if one.ReferencedSOPInstanceUID in self.objects else failed).append(one)
+        for one in failed:
+            one.FailureReason = 0x0112
+        if kept:
+            answer.ReferencedSOPSequence = kept
+        if failed:
+            answer.FailedSOPSequence = failed
+        ae = AE(ae_title='PACS')
+        ae.add_requested_context(StorageCommitmentPushModel)
+        role = build_role(StorageCommitmentPushModel, scp_role=True)
+        for _ in range(50):
+            association = ae.associate('127.0.0.1', self.node_port, ae_title='SCTD', ext_neg=[role])
+            if association.is_established:
+                status, _ = association.send_n_event_report(answer, 2 if failed else 1, StorageCommitmentPushModel,
+                                                            StorageCommitmentPushModelInstance)
+                association.release()
+                if status.get('Status') == 0:
+                    self.reports += 1
+                    return
+            time.sleep(0.2)
 
     def store(self, event):
         digest = hashlib.sha256(event.request.DataSet.getvalue()).hexdigest()
@@ -110,15 +149,16 @@ class Rounds:
     def __init__(self, sctd, work, args):
         self.args = args
         self.rng = random.Random(args.seed)
-        self.pacs = Pacs()
+        port = daemon.free_port()
+        self.pacs = Pacs(port)
         self.problems, self.acked, self.sent = [], {}, {}
         self.ready_s, self.kills, self.tries = [], dict.fromkeys(TARGETS, 0), 0
         daemon.make_model(sctd, work / 'models')
         self.base = [pydicom.dcmread(path) for path in daemon.make_series(sctd, work / 'phantom', slices=SLICES)]
         self.daemon = faults.Daemon(
-            sctd, work, models_dir=str(work / 'models'), completion={'quiet_s': 2, 'closed_quiet_s': 1},
+            sctd, work, port=port, models_dir=str(work / 'models'), completion={'quiet_s': 2, 'closed_quiet_s': 1},
             destinations=[{'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': self.pacs.port,
-                           'no_storage_commitment': True}],
+                           'no_storage_commitment': not args.commitment}],
             rules=[{'name': 'mr', 'model': 'small', 'destinations': ['pacs']}])
 
     def expect(self, holds, text):
@@ -235,9 +275,10 @@ class Rounds:
             if self.daemon.process is not None and self.daemon.process.poll() is None:
                 self.daemon.kill()
             self.pacs.server.shutdown()
-        return {'rounds': self.args.rounds, 'seed': self.args.seed, 'kills': self.kills, 'acknowledged': len(self.acked),
-                'series': len(self.sent), 'associations': self.tries, 'at_pacs': len(self.pacs.objects),
-                'sent_again': self.pacs.repeats, 'ready_s_max': round(max(self.ready_s), 3),
+        return {'rounds': self.args.rounds, 'seed': self.args.seed, 'kills': self.kills,
+                'acknowledged': len(self.acked), 'series': len(self.sent), 'associations': self.tries, 'at_pacs': len(self.pacs.objects),
+                'sent_again': self.pacs.repeats, 'reports': self.pacs.reports,
+                'ready_s_max': round(max(self.ready_s), 3),
                 'streamed_s': round(streamed_s, 1), 'seconds': round(time.monotonic() - began, 1),
                 'problems': self.problems[:20]}
 
@@ -247,6 +288,7 @@ def main():
     parser.add_argument('sctd')
     parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--seed', type=int, default=1)
+    parser.add_argument('--commitment', action='store_true', help='the PACS confirms what it keeps')
     parser.add_argument('--keep', action='store_true', help='leave the folder there')
     args = parser.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix='sctd-kill-'))

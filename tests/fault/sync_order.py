@@ -117,8 +117,8 @@ class Order(unittest.TestCase):
             self.assertTrue(library.exists(), library)
             env = ['-E', f'LD_PRELOAD={library}', '-E', f'SCTD_NOSYNC={stubbed}']
         node = faults.Daemon(SCTD, self.work / name, rules=[{'name': 'none', 'ignore': True}],
-                             wrap=['strace', '-f', '-y', '-x', '-s', '256', '-e', 'signal=none', '-e', f'trace={CALLS}', *env,
-                                   '-o', trace])
+                             wrap=['strace', '-f', '-y', '-x', '-s', '256', '-e', 'signal=none', '-e',
+                                   f'trace={CALLS}', *env, '-o', trace])
         node.start()
         try:
             senders = [subprocess.Popen(['storescu', '-aec', 'SCTD', '127.0.0.1', str(node.port), '+sd', folder],

@@ -34,8 +34,8 @@ def below(folder, root):
 class Daemon(daemon.Daemon):
     """What it logged before a restart is in `past`."""
 
-    def __init__(self, sctd, folder, **more):
-        listen = {'address': '127.0.0.1', 'port': daemon.free_port(), 'per_peer': 64}
+    def __init__(self, sctd, folder, *, port=None, **more):
+        listen = {'address': '127.0.0.1', 'port': port or daemon.free_port(), 'per_peer': 64}
         super().__init__(sctd, folder, listen=listen, **more)
         self.events, self.past = [], []
 
