@@ -78,6 +78,9 @@ static int adopt_file(struct receive *receive, const char *name, struct sctd_err
     if (!receive_ask(receive, &kept) || kept.outcome == RECEIVE_FAILED) {
         return sctd_error(err, SCTD_EIO, "the parent does not answer");
     }
+    if (kept.outcome == RECEIVE_NOT_KEPT) {
+        return sctd_error(err, SCTD_EIO, "the job store has no room now");
+    }
     if (kept.outcome == RECEIVE_STORED || kept.outcome == RECEIVE_SAME) {
         if (strcmp(kept.file, name) != 0) {
             spool_remove(&receive->spool, name);

@@ -28,6 +28,7 @@ struct cmd {
 };
 
 int cmd_bench(int argc, char **argv);
+int cmd_bench_ingest(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);

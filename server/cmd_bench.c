@@ -332,6 +332,7 @@ int cmd_bench(int argc, char **argv)
 {
     static const struct cmd benches[] = {
         {"engine", bench_engine, "slices per second, time per stage, memory, share of the peak"},
+        {"ingest", cmd_bench_ingest, "images per second that are received and kept"},
         {NULL, NULL, NULL},
     };
     return cmd_dispatch("sctd bench", benches, argc, argv);

@@ -86,6 +86,7 @@ static const cyaml_schema_field_t worker_fields[] = {
     CYAML_FIELD_INT("threads", OPTIONAL, struct config_workers, threads),
     CYAML_FIELD_INT("batch", OPTIONAL, struct config_workers, batch),
     CYAML_FIELD_INT("timeout_s", OPTIONAL, struct config_workers, timeout_s),
+    CYAML_FIELD_INT("silence_s", OPTIONAL, struct config_workers, silence_s),
     CYAML_FIELD_INT("memory_mib", OPTIONAL, struct config_workers, memory_mib),
     CYAML_FIELD_END};
 

@@ -225,6 +225,21 @@ static void took(struct intake *intake, const struct receivers_keep *keep,
     }
 }
 
+/* A full disk, or a moment without memory: nothing of the call was kept, the next one may be. */
+static bool may_pass(const struct intake *intake, int r)
+{
+    return (r == SCTD_EIO || r == SCTD_ENOMEM) && !db_is_failed(intake->options.db);
+}
+
+static void keep_nothing(struct receive_kept *ret_kept, size_t n, const struct sctd_error *why)
+{
+    LOG_ERROR("instances-not-kept", log_number("instances", (int64_t)n),
+              log_text("reason", why->text));
+    for (size_t i = 0; i < n; i++) {
+        ret_kept[i] = (struct receive_kept){.outcome = RECEIVE_NOT_KEPT};
+    }
+}
+
 int intake_keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
 {
@@ -237,8 +252,12 @@ int intake_keep(void *arg, const struct receivers_keep *instances, size_t n,
         }
         int r = db_instances_put(intake->options.db, &at, intake->instances, count, intake->results,
                                  err);
-        if (r < 0) {
+        if (r < 0 && !may_pass(intake, r)) {
             return r;
+        }
+        if (r < 0) {
+            keep_nothing(&ret_kept[begin], count, err);
+            continue;
         }
         for (size_t i = 0; i < count; i++) {
             struct receive_kept *kept = &ret_kept[begin + i];

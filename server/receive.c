@@ -179,6 +179,9 @@ static void apply_kept(struct receive *r, const struct receive_kept *kept)
     case RECEIVE_FULL:
         refuse(r, DICOM_STORE_CANNOT_UNDERSTAND, "the series has too many instances");
         break;
+    case RECEIVE_NOT_KEPT:
+        refuse(r, DICOM_STORE_OUT_OF_RESOURCES, "out of resources");
+        return;
     case RECEIVE_FAILED:
         /* It may be in the job store or not: the next start tells. */
         r->answer.stop = true;

@@ -65,6 +65,7 @@ enum receive_outcome {
     RECEIVE_SAME,     /* it was known with the same bytes */
     RECEIVE_CONFLICT, /* it is known with other bytes */
     RECEIVE_FULL,     /* its series has as many instances as it may */
+    RECEIVE_NOT_KEPT, /* the job store has no room now; the file may be another's too and stays */
     RECEIVE_FAILED,   /* the job store failed: nothing is acknowledged any more */
 };
 

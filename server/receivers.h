@@ -79,7 +79,8 @@ struct receivers_hooks {
     void *arg;
     /*
      * Keep instances[n] durably, in one transaction, and say what became of each: ret_kept[n].
-     * An error stops everything: nothing of the call is acknowledged, and `failed` is called.
+     * An error stops everything: nothing of the call is acknowledged, and `failed` is called.  So what may pass
+     * is an outcome.
      */
     int (*keep)(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err);

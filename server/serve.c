@@ -46,7 +46,7 @@ enum {
     IDLE_MS = 60000,
     WINDOW_MS = 30000,
     MIN_WINDOW_BYTES = 30000,
-    SPARES = 2,
+    SPARES = 3,
     INTERRUPTIONS_MAX = 5,
     BOOT_ID_SIZE = 64,
 };
@@ -204,6 +204,7 @@ static bool can_reload(const struct config *old, const struct config *new)
            old->workers.threads == new->workers.threads &&
            old->workers.batch == new->workers.batch &&
            old->workers.timeout_s == new->workers.timeout_s &&
+           old->workers.silence_s == new->workers.silence_s &&
            old->workers.memory_mib == new->workers.memory_mib;
 }
 
@@ -466,7 +467,12 @@ static int keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
 {
     struct serve *s = arg;
-    return intake_keep(s->intake, instances, n, ret_kept, err);
+    const int r = intake_keep(s->intake, instances, n, ret_kept, err);
+    for (size_t i = 0; r == 0 && i < n; i++) { /* the file lies there: to be taken in later */
+        s->must_sweep = s->must_sweep || (ret_kept[i].outcome == RECEIVE_NOT_KEPT &&
+                                          !instances[i].association.serve->adopt);
+    }
+    return r;
 }
 
 static void opened(void *arg, const struct receivers_association *association)
@@ -500,25 +506,38 @@ static struct services services_of(const struct serve *s)
     return services;
 }
 
+/* What may pass, such as a full disk, is for the peer to try again. */
+static int reply_no_room(const struct serve *s, int r, enum receive_reply *ret_reply,
+                         const struct sctd_error *why)
+{
+    if ((r != SCTD_EIO && r != SCTD_ENOMEM) || db_is_failed(s->db)) {
+        return r;
+    }
+    LOG_ERROR("request-not-kept", log_text("reason", why->text));
+    *ret_reply = RECEIVE_NO_ROOM;
+    return 0;
+}
+
 static int report(void *arg, const struct receivers_report *said, enum receive_reply *ret_reply,
                   struct sctd_error *err)
 {
     const struct services services = services_of(arg);
-    return services_report(&services, said, ret_reply, err);
+    return reply_no_room(arg, services_report(&services, said, ret_reply, err), ret_reply, err);
 }
 
 static int commitment(void *arg, struct receivers_commitment *asked, enum receive_reply *ret_reply,
                       struct sctd_error *err)
 {
     const struct services services = services_of(arg);
-    return services_commitment(&services, asked, ret_reply, err);
+    return reply_no_room(arg, services_commitment(&services, asked, ret_reply, err), ret_reply,
+                         err);
 }
 
 static int performed(void *arg, const struct receivers_performed *said,
                      enum receive_reply *ret_reply, struct sctd_error *err)
 {
     const struct services services = services_of(arg);
-    return services_performed(&services, said, ret_reply, err);
+    return reply_no_room(arg, services_performed(&services, said, ret_reply, err), ret_reply, err);
 }
 
 static void unreported(void *arg, const struct receivers_commitment *asked)

@@ -14,8 +14,6 @@
 extern "C" {
 #endif
 
-enum { WORKER_SILENCE_MS = 60000 }; /* the longest that a sound worker says nothing */
-
 /*
  * The process: say that it is ready, do jobs one by one, until the parent closes the socket or *stop is set.
  * Errors: SCTD_EIO, SCTD_EDATA (the parent), SCTD_EDEVICE (it must be replaced), SCTD_ENOMEM.

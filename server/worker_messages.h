@@ -3,7 +3,7 @@
  *
  *     worker: ready    it has started and waits for a job
  *     parent: job      what to make of what; with the lists of UIDs and files as a file (worker_list.h)
- *     worker: stage    how far it is; at least one in every silence_ms, or it is taken for dead
+ *     worker: stage    how far it is; at least one in every workers.silence_s, or it is taken for hung
  *     worker: output   one instance that it has written, in the order in which they are to be sent
  *     worker: end      what became of the job; then it waits for the next one
  *

@@ -30,7 +30,7 @@
 enum {
     SLOTS_MAX = 64,
     HEARTBEAT_MS = 10000,
-    LEASE_MS = WORKER_SILENCE_MS + HEARTBEAT_MS + 20000, /* a sound worker never loses it */
+    LEASE_MORE_MS = 20000, /* than silence and heartbeat: a sound worker never loses its lease */
     START_MS = 20000,
     BACKOFF_MS = 1000, /* after a death, doubling */
     BACKOFF_MAX_MS = 60000,
@@ -67,6 +67,11 @@ struct workers {
 };
 
 static void kick(struct workers *all);
+
+static int64_t lease_ms(const struct workers *all)
+{
+    return (int64_t)all->options.workers.silence_s * 1000 + HEARTBEAT_MS + LEASE_MORE_MS;
+}
 
 static struct db_retry retry_of(struct workers *all)
 {
@@ -173,8 +178,8 @@ static void heartbeat(struct slot *slot)
 {
     const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
-    int r = db_job_heartbeat(slot->all->options.db, &at, db_job_token(&slot->job), LEASE_MS,
-                             slot->stage.stage, &err);
+    int r = db_job_heartbeat(slot->all->options.db, &at, db_job_token(&slot->job),
+                             lease_ms(slot->all), slot->stage.stage, &err);
     slot->heartbeat_ms = at.lease_ms;
     if (r == DB_LOST) {
         slot->is_lost = true;
@@ -186,7 +191,7 @@ static void heartbeat(struct slot *slot)
 
 static void arm(struct slot *slot)
 {
-    const int64_t silence_ms = slot->all->options.silence_ms;
+    const int64_t silence_ms = (int64_t)slot->all->options.workers.silence_s * 1000;
     const int64_t rest_ms = slot->deadline_ms - sctd_boot_ms();
     const int64_t ms = rest_ms < silence_ms ? rest_ms : silence_ms;
     child_set_deadline(slot->child, ms > 0 ? (int)ms : 0);
@@ -465,7 +470,7 @@ static int claim(struct slot *slot)
     const struct db_now at = moment_now();
     struct sctd_error err = {.code = SCTD_OK};
     (void)snprintf(owner, sizeof owner, "%.40s/worker-%d", all->options.node, slot->number);
-    int r = db_job_claim(all->options.db, &at, owner, LEASE_MS, &slot->job, &err);
+    int r = db_job_claim(all->options.db, &at, owner, lease_ms(all), &slot->job, &err);
     if (r < 0) {
         bear(all, &err);
     }
@@ -551,9 +556,6 @@ int workers_new(struct workers **ret_workers, const struct workers_options *opti
     all->options = *options;
     all->hooks = *hooks;
     all->n = n;
-    if (all->options.silence_ms == 0) {
-        all->options.silence_ms = WORKER_SILENCE_MS;
-    }
     all->rng.state = (uint64_t)sctd_wall_ms() ^ (uint64_t)getpid();
     for (int i = 0; i < n; i++) {
         all->slot[i] = (struct slot){.all = all, .number = i + 1, .list_fd = -1};

@@ -38,7 +38,6 @@ struct workers_options {
     const char *spool, *results; /* folders */
     const char *models_dir;
     struct config_workers workers; /* its texts are not used */
-    int32_t silence_ms;            /* 0: WORKER_SILENCE_MS */
 };
 
 /* The texts must outlive it.  *ret_workers: freed by workers_free.  Errors: SCTD_ENOMEM, SCTD_EINVAL. */

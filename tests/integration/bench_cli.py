@@ -30,6 +30,15 @@ class Bench(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stderr)
         return done.stdout if status == 0 else done.stderr
 
+    def test_ingest_counts_what_stock_senders_send(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run([SCTD, 'bench', 'ingest', '--images', '64', '--senders', '2', '--folder', folder,
+                                   '--json'], capture_output=True, text=True, check=True)
+            facts = json.loads(done.stdout)
+            self.assertEqual((facts['images'], facts['senders']), (64, 2))
+            self.assertAlmostEqual(facts['images_per_s'], 64 / facts['seconds'], delta=0.01 * facts['images_per_s'])
+            self.assertEqual(list(pathlib.Path(folder).iterdir()), [])
+
     def test_a_synthetic_model_is_measured_and_removed(self):
         facts = json.loads(self.bench('--synthetic', 'tiny', '--slices', 3, '--batch', 2, '--threads', 2, '--json'))
         self.assertEqual(set(facts), KEYS)

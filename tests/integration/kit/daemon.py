@@ -41,6 +41,7 @@ class Daemon:
     def __init__(self, sctd, folder, *, rules, destinations=(), port=0, wrap=(), env=None, **more):
         self.sctd = sctd
         self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.state = self.folder / 'state'
         self.config = self.folder / 'sctd.yaml'
         self.wrap, self.env = wrap, env
