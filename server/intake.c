@@ -242,7 +242,8 @@ int intake_keep(void *arg, const struct receivers_keep *instances, size_t n,
         }
         for (size_t i = 0; i < count; i++) {
             struct receive_kept *kept = &ret_kept[begin + i];
-            *kept = (struct receive_kept){.outcome = outcome_of(intake->results[i].outcome)};
+            *kept =
+                (struct receive_kept){.outcome = (int32_t)outcome_of(intake->results[i].outcome)};
             (void)snprintf(kept->file, sizeof kept->file, "%.127s", intake->results[i].kept_file);
             took(intake, &instances[begin + i], &intake->results[i]);
         }

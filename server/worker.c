@@ -326,7 +326,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     sctd_auto(work_fini) struct work work = {.worker = worker, .job = job, .said = CONVERT_STAGES};
     limit_memory(job->memory_mib);
     const int r = do_steps(&work, list_fd, &why);
-    end->outcome = outcome_of(r);
+    end->outcome = (int32_t)outcome_of(r);
     if (r == CONVERT_REFUSED) {
         (void)snprintf(end->reason, sizeof end->reason, "%s: %.200s",
                        dicom_refusal_name(work.result.refusal.code), work.result.refusal.text);
