@@ -195,7 +195,8 @@ OFBool peer_connection::networkDataAvailable(int timeout)
         return OFTrue; /* reading tells the end, which DCMTK would wait for after its abort */
     }
     struct pollfd p = {getSocket(), POLLIN, 0};
-    return begin_ < end_ || poll(&p, 1, timeout * 1000) > 0 ? OFTrue : OFFalse;
+    const struct timespec limit = {timeout, 0};
+    return begin_ < end_ || ppoll(&p, 1, &limit, &unblocked_) > 0 ? OFTrue : OFFalse;
 }
 
 void peer_connection::close()

@@ -648,6 +648,15 @@ void deliver_kick(struct deliver *deliver)
     kick(deliver);
 }
 
+/* The report came over another association: the sender need not wait for it on its own. */
+static void spare_waiting(struct lane *lane, const char *transaction_uid)
+{
+    if (lane->child != NULL && lane->has_asked && !lane->has_ended &&
+        strcmp(lane->message.send.transaction_uid, transaction_uid) == 0) {
+        child_terminate(lane->child);
+    }
+}
+
 int deliver_report(struct deliver *deliver, const char *calling_ae,
                    const struct db_commitment_report *report, struct sctd_error *err)
 {
@@ -655,6 +664,9 @@ int deliver_report(struct deliver *deliver, const char *calling_ae,
     for (struct lane *lane = deliver->lane; lane != NULL && r == DB_NONE; lane = lane->next) {
         if (strcmp(lane->ae_title, calling_ae) == 0) {
             r = keep_report(lane, report, err);
+            if (r == 0) {
+                spare_waiting(lane, report->transaction_uid);
+            }
         }
     }
     if (r == 0) {

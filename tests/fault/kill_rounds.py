@@ -13,7 +13,7 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
+import shutil
 import sys
 import tempfile
 import threading
@@ -299,7 +299,7 @@ def main():
         if args.keep or result is None or result['problems']:
             print(f'see {work}', file=sys.stderr)
         else:
-            subprocess.run(['rm', '-rf', work], check=True)
+            shutil.rmtree(work, ignore_errors=True)
     print(json.dumps(result))
     return 1 if result['problems'] else 0
 
