@@ -7,7 +7,6 @@
  *     report AE TRANSACTION UID[=CODE]...  of storage commitment, on an association of its own
  *     wake DESTINATION     config     show     drain MS
  */
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,12 +19,11 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
+#include "db/instances.h"
 #include "db/jobs.h"
-#include "dicom/uid.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
-#include "engine/base/sha256.h"
 #include "server/config.h"
 #include "server/deliver.h"
 #include "server/log.h"
@@ -220,7 +218,9 @@ static void obey(struct tool *tool, char *line)
     char *word[WORDS] = {NULL};
     size_t n = 0;
     struct sctd_error err = {.code = SCTD_OK};
-    for (char *w = strtok(line, " "); w != NULL && n < WORDS; w = strtok(NULL, " ")) {
+    char *rest = NULL;
+    for (char *w = strtok_r(line, " ", &rest); w != NULL && n < WORDS;
+         w = strtok_r(NULL, " ", &rest)) {
         word[n++] = w;
     }
     if (n >= 4 && strcmp(word[0], "job") == 0) {
