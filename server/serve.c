@@ -671,7 +671,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
     if (uv_loop_init(&s.loop) != 0) {
         return sctd_error(err, SCTD_ENOMEM, "an event loop");
     }
-    (void)umask(S_IWGRP | S_IRWXO); /* what is kept names patients */
+    (void)umask(027); /* what is kept names patients */
     int r = open_parts(&s, err);
     if (r == 0) {
         start_handles(&s);
