@@ -21,20 +21,22 @@
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 
+#include "dicom/commitment.h"
+#include "dicom/data_set.hh"
 #include "dicom/guard.hh"
+#include "dicom/message_data.hh"
 #include "dicom/peer_connection.hh"
+#include "dicom/receiver.h"
+#include "dicom/references.h"
 #include "engine/base/attr.h"
+#include "engine/base/error.h"
 
 namespace
 {
 
-constexpr std::size_t references_max = 65536;
 constexpr int64_t least_bytes = 1; /* in each window of waiting */
 constexpr int release_ms = 5000;   /* longest wait for the end that both know of */
 constexpr DIC_US status_duplicate = 0x0111;
-constexpr int commitment_action = 1;
-/* PS3.4 J.3.5: the one instance of the service's class. */
-constexpr const char *commitment_instance = UID_StorageCommitmentPushModelSOPInstance;
 
 struct sender {
     const dicom_sender_options &options;
@@ -352,61 +354,62 @@ OFCondition send_action(sender &s, T_ASC_PresentationContextID id, DcmDataset &s
     message.CommandField = DIMSE_N_ACTION_RQ;
     T_DIMSE_N_ActionRQ &rq = message.msg.NActionRQ;
     rq.MessageID = s.message_id++;
-    rq.ActionTypeID = commitment_action;
+    rq.ActionTypeID = DICOM_COMMITMENT_ACTION;
     rq.DataSetType = DIMSE_DATASET_PRESENT;
     (void)std::snprintf(rq.RequestedSOPClassUID, sizeof rq.RequestedSOPClassUID, "%s",
                         UID_StorageCommitmentPushModelSOPClass);
     (void)std::snprintf(rq.RequestedSOPInstanceUID, sizeof rq.RequestedSOPInstanceUID, "%s",
-                        commitment_instance);
+                        DICOM_COMMITMENT_INSTANCE);
     return DIMSE_sendMessageUsingMemoryData(s.assoc, id, &message, nullptr, &set, nullptr, nullptr);
 }
 
-void read_references(DcmDataset &set, const DcmTagKey &sequence, bool failed,
-                     std::vector<OFString> &uids, std::vector<uint16_t> &failures)
+void hand_on(sender &s, const dicom_commitment &report)
 {
-    DcmItem *item = nullptr;
-    for (long i = 0;
-         uids.size() < references_max && set.findAndGetSequenceItem(sequence, item, i).good();
-         i++) {
-        OFString uid;
-        Uint16 failure = 0;
-        if (item->findAndGetOFString(DCM_ReferencedSOPInstanceUID, uid).bad()) {
-            continue;
-        }
-        if (failed) {
-            (void)item->findAndGetUint16(DCM_FailureReason, failure);
-            failure = failure == 0 ? Uint16{0x0110} : failure;
-        }
-        uids.push_back(uid);
-        failures.push_back(failure);
+    const dicom_references &references = report.references;
+    std::vector<dicom_sender_committed> committed(references.n);
+    for (std::size_t i = 0; i < references.n; i++) {
+        committed[i] = {references.item[i].sop_instance_uid, references.item[i].reason};
     }
-}
-
-void hand_on(sender &s, DcmDataset &set)
-{
-    std::vector<OFString> uids;
-    std::vector<uint16_t> failures;
-    OFString transaction;
-    (void)set.findAndGetOFString(DCM_TransactionUID, transaction);
-    read_references(set, DCM_ReferencedSOPSequence, false, uids, failures);
-    read_references(set, DCM_FailedSOPSequence, true, uids, failures);
-    std::vector<dicom_sender_committed> committed(uids.size());
-    for (std::size_t i = 0; i < uids.size(); i++) {
-        committed[i] = {uids[i].c_str(), failures[i]};
-    }
-    s.sink.reported(s.sink.arg, transaction.c_str(), committed.data(), committed.size());
+    s.sink.reported(s.sink.arg, report.transaction_uid, committed.data(), committed.size());
     s.result.end = DICOM_SENDER_REPORTED;
 }
 
+/* The status of the answer; a report that is none leaves everything as it was. */
+DIC_US read_report(sender &s, const T_DIMSE_N_EventReportRQ &rq, const message_data &data)
+{
+    struct sctd_error err = {};
+    struct dicom_commitment report = {};
+    if (std::strcmp(rq.AffectedSOPClassUID, DICOM_COMMITMENT_CLASS) != 0) {
+        return DICOM_SERVICE_NO_SUCH_CLASS;
+    }
+    if (std::strcmp(rq.AffectedSOPInstanceUID, DICOM_COMMITMENT_INSTANCE) != 0) {
+        return DICOM_SERVICE_NO_SUCH_INSTANCE;
+    }
+    if (rq.EventTypeID != DICOM_COMMITMENT_ALL && rq.EventTypeID != DICOM_COMMITMENT_FAILURES) {
+        return DICOM_SERVICE_NO_SUCH_EVENT;
+    }
+    if (!data.fits()) {
+        return DICOM_SERVICE_NO_ROOM;
+    }
+    const int r = dicom_commitment_read(&report, data.bytes(), data.size(), data.encoding(), &err);
+    if (r < 0) {
+        return r == SCTD_EDATA ? DICOM_SERVICE_INVALID : DICOM_SERVICE_NO_ROOM;
+    }
+    const std::unique_ptr<dicom_commitment, decltype(&dicom_commitment_fini)> owned(
+        &report, dicom_commitment_fini);
+    hand_on(s, report);
+    return DICOM_SERVICE_SUCCESS;
+}
+
 OFCondition answer_report(sender &s, T_ASC_PresentationContextID id,
-                          const T_DIMSE_N_EventReportRQ &rq)
+                          const T_DIMSE_N_EventReportRQ &rq, DIC_US status)
 {
     T_DIMSE_Message message;
     std::memset(&message, 0, sizeof message);
     message.CommandField = DIMSE_N_EVENT_REPORT_RSP;
     T_DIMSE_N_EventReportRSP &rsp = message.msg.NEventReportRSP;
     rsp.MessageIDBeingRespondedTo = rq.MessageID;
-    rsp.DimseStatus = STATUS_Success;
+    rsp.DimseStatus = status;
     rsp.DataSetType = DIMSE_DATASET_NULL;
     rsp.EventTypeID = rq.EventTypeID;
     rsp.opts = O_NEVENTREPORT_AFFECTEDSOPCLASSUID | O_NEVENTREPORT_AFFECTEDSOPINSTANCEUID |
@@ -423,18 +426,17 @@ OFCondition answer_report(sender &s, T_ASC_PresentationContextID id,
 OFCondition take_report(sender &s, T_ASC_PresentationContextID id,
                         const T_DIMSE_N_EventReportRQ &rq)
 {
-    DcmDataset *set = nullptr;
-    OFCondition condition = EC_Normal;
+    T_ASC_PresentationContext context;
+    std::memset(&context, 0, sizeof context);
+    OFCondition condition = ASC_findAcceptedPresentationContext(s.assoc->params, id, &context);
+    if (condition.bad()) {
+        return condition;
+    }
+    message_data data(context);
     if (rq.DataSetType != DIMSE_DATASET_NULL) {
-        condition =
-            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &set, nullptr, nullptr);
+        condition = data_set_receive(s.assoc, id, data);
     }
-    const std::unique_ptr<DcmDataset> owned(set);
-    if (condition.good() && set != nullptr) {
-        hand_on(s, *set);
-        condition = answer_report(s, id, rq);
-    }
-    return condition;
+    return condition.good() ? answer_report(s, id, rq, read_report(s, rq, data)) : condition;
 }
 
 OFCondition receive_message(sender &s, T_DIMSE_Message &message,
@@ -448,6 +450,15 @@ OFCondition receive_message(sender &s, T_DIMSE_Message &message,
     delete detail;
     return condition;
 }
+
+/* Nothing of it is of interest. */
+class unread : public data_set_taker
+{
+  public:
+    void take(const void * /*bytes*/, std::size_t /*size*/) override
+    {
+    }
+};
 
 /* The status of the answer, which a hasty peer sends after its report. */
 OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
@@ -467,10 +478,8 @@ OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
     }
     *ret_status = message.msg.NActionRSP.DimseStatus;
     if (message.msg.NActionRSP.DataSetType != DIMSE_DATASET_NULL) {
-        DcmDataset *data = nullptr;
-        condition =
-            DIMSE_receiveDataSetInMemory(s.assoc, DIMSE_BLOCKING, 0, &id, &data, nullptr, nullptr);
-        delete data;
+        unread data;
+        condition = data_set_receive(s.assoc, id, data);
     }
     return condition;
 }

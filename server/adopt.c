@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/adopt.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "dicom/index.h"
 #include "dicom/part10.h"
@@ -17,7 +15,10 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
+#include "server/frame.h"
 #include "server/receive.h"
+#include "server/receive_messages.h"
+#include "server/spool.h"
 #include "server/worker_list.h"
 
 /* A data set that was deflated on its way is known by what was received, which part10.h does not give. */

@@ -9,6 +9,7 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
+#include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"

@@ -8,6 +8,7 @@
 #include "engine/base/file.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
+#include "server/config.h"
 #include "server/serve.h"
 
 static const char command[] = "sctd serve";

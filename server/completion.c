@@ -18,8 +18,8 @@ enum { SLICES_MIN = 4 };
 
 static int compare_members(const void *a, const void *b)
 {
-    const struct db_member *const *x = a;
-    const struct db_member *const *y = b;
+    const struct db_member *const *x = (const struct db_member *const *)a;
+    const struct db_member *const *y = (const struct db_member *const *)b;
     const int stacks = strcmp((*x)->stack, (*y)->stack);
     if (stacks != 0) {
         return stacks;

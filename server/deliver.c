@@ -12,11 +12,15 @@
 
 #include <uv.h>
 
+#include "db/db.h"
 #include "db/deliveries.h"
+#include "dicom/sender.h"
+#include "dicom/source.h"
 #include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/rng.h"
 #include "engine/base/sha256.h"
 #include "server/child.h"
@@ -163,8 +167,9 @@ static bool on_committed(struct reported *reported, const struct send_committed 
 {
     if (reported->n == reported->capacity) {
         const size_t capacity = reported->capacity == 0 ? 256 : 2 * reported->capacity;
-        char(*uid)[DICOM_UID_SIZE] =
-            capacity > 2 * DB_OUTPUTS_MAX ? NULL : realloc(reported->uid, capacity * sizeof *uid);
+        char(*uid)[DICOM_UID_SIZE] = capacity > 2 * (size_t)DB_OUTPUTS_MAX
+                                         ? NULL
+                                         : realloc(reported->uid, capacity * sizeof *uid);
         if (uid == NULL) {
             return false;
         }

@@ -10,16 +10,21 @@
 
 #include <uv.h>
 
+#include "db/db.h"
 #include "db/instances.h"
+#include "dicom/index.h"
 #include "dicom/receiver.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "server/completion.h"
+#include "server/config.h"
 #include "server/log.h"
 #include "server/moment.h"
 #include "server/order.h"
 #include "server/policy.h"
+#include "server/receive_messages.h"
+#include "server/receivers.h"
 
 enum {
     KEEP_MAX = 256,
@@ -501,6 +506,19 @@ int intake_complete_now(struct intake *intake, int64_t series_id, const char *re
 
 /* Beginning and end */
 
+static int watch_page(struct intake *intake, const struct db_series_page *page,
+                      struct sctd_error *err)
+{
+    for (size_t i = 0; i < page->n; i++) {
+        struct watched *w = watch(intake, page->series[i].id, page->series[i].study_id);
+        if (w == NULL) {
+            return sctd_error(err, SCTD_ENOMEM, "open series");
+        }
+        w->was_broken = true; /* by the end of the process that was sent to */
+    }
+    return 0;
+}
+
 static int watch_open_series(struct intake *intake, struct sctd_error *err)
 {
     int64_t after = 0;
@@ -509,15 +527,9 @@ static int watch_open_series(struct intake *intake, struct sctd_error *err)
         const struct db_series_filter filter = {
             .state = DB_SERIES_OPEN, .ascending = true, .after = after, .limit = DB_PAGE_MAX};
         int r = db_series_list(intake->options.db, &filter, &page, err);
+        r = r < 0 ? r : watch_page(intake, &page, err);
         if (r < 0) {
             return r;
-        }
-        for (size_t i = 0; i < page.n; i++) {
-            struct watched *w = watch(intake, page.series[i].id, page.series[i].study_id);
-            if (w == NULL) {
-                return sctd_error(err, SCTD_ENOMEM, "open series");
-            }
-            w->was_broken = true; /* by the end of the process that was sent to */
         }
         after = page.next;
     } while (after != 0);

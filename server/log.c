@@ -12,6 +12,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "server/config.h"
+
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 

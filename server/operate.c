@@ -8,10 +8,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/db.h"
 #include "db/events.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/error.h"
+#include "server/control.h"
+#include "server/intake.h"
 #include "server/log.h"
 #include "server/moment.h"
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "dicom/source.h"

@@ -13,6 +13,7 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/engine.h"
 #include "server/config.h"
 #include "server/convert.h"
 

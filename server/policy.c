@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db.h"
 #include "db/instances.h"
 #include "dicom/sct_writer.h"
 #include "engine/base/attr.h"

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "db/retention.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "db/deliveries.h"
+#include "dicom/sender.h"
 #include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"

@@ -16,11 +16,11 @@
 
 #include "db/db.h"
 #include "db/instances.h"
-#include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/allow.h"
+#include "server/config.h"
 #include "server/control.h"
 #include "server/deliver.h"
 #include "server/front_door.h"
@@ -29,6 +29,7 @@
 #include "server/moment.h"
 #include "server/operate.h"
 #include "server/policy.h"
+#include "server/receive_messages.h"
 #include "server/receivers.h"
 #include "server/removal.h"
 #include "server/services.h"
@@ -670,7 +671,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
     if (uv_loop_init(&s.loop) != 0) {
         return sctd_error(err, SCTD_ENOMEM, "an event loop");
     }
-    (void)umask(S_IWGRP | S_IRWXO); /* what is kept names patients */
+    (void)umask(027); /* what is kept names patients */
     int r = open_parts(&s, err);
     if (r == 0) {
         start_handles(&s);

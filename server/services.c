@@ -8,16 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db.h"
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/steps.h"
 #include "dicom/commitment.h"
 #include "dicom/mpps.h"
-#include "engine/base/attr.h"
-#include "engine/base/clock.h"
+#include "dicom/references.h"
 #include "engine/base/error.h"
+#include "server/deliver.h"
+#include "server/intake.h"
 #include "server/log.h"
 #include "server/moment.h"
+#include "server/receive_messages.h"
+#include "server/receivers.h"
 
 int services_report(const struct services *services, const struct receivers_report *report,
                     enum receive_reply *ret_reply, struct sctd_error *err)
@@ -62,21 +66,13 @@ static int compare_asked(const void *a, const void *b)
     return (x->series_id > y->series_id) - (x->series_id < y->series_id);
 }
 
-/* uids[n] are all that a modality says the series has. */
-static int expect(const struct services *services, const char *series_uid, int64_t series_id,
-                  enum db_evidence evidence, const char *const *uids, size_t n,
-                  struct sctd_error *err)
+/* expectation->sop_uids are all that a modality says the series has; series_id 0: nothing of it is there. */
+static int expect(const struct services *services, const struct db_expectation *expectation,
+                  int64_t series_id, struct sctd_error *err)
 {
     const struct db_now at = moment_now();
-    const struct db_expectation expectation = {
-        .series_uid = series_uid,
-        .evidence = evidence,
-        .count = (int32_t)n,
-        .sop_uids = uids,
-        .n_sop_uids = n,
-    };
-    int r =
-        n > DB_SERIES_INSTANCES_MAX ? 0 : db_series_expect(services->db, &at, &expectation, err);
+    const size_t n = expectation->n_sop_uids;
+    int r = n > DB_SERIES_INSTANCES_MAX ? 0 : db_series_expect(services->db, &at, expectation, err);
     if (r == 0 && series_id != 0) {
         intake_touch(services->intake, series_id);
     }
@@ -101,8 +97,12 @@ static int expect_asked(const struct services *services, const struct asked *ask
         }
         r = db_series_get(services->db, asked[i].series_id, &series, err);
         if (r == 0 && series.state == DB_SERIES_OPEN) {
-            r = expect(services, series.series_uid, series.id, DB_EVIDENCE_COMMITMENT, uids,
-                       end - i, err);
+            const struct db_expectation all = {.series_uid = series.series_uid,
+                                               .evidence = DB_EVIDENCE_COMMITMENT,
+                                               .count = (int32_t)(end - i),
+                                               .sop_uids = uids,
+                                               .n_sop_uids = end - i};
+            r = expect(services, &all, series.id, err);
         }
         i = end;
     }
@@ -211,7 +211,12 @@ static int expect_series(const struct services *services,
     }
     int r = db_series_find(services->db, series_uid, &series, err);
     if (r >= 0 && n > 0) {
-        r = expect(services, series_uid, r == 0 ? series.id : 0, DB_EVIDENCE_MPPS, uids, n, err);
+        const struct db_expectation all = {.series_uid = series_uid,
+                                           .evidence = DB_EVIDENCE_MPPS,
+                                           .count = (int32_t)n,
+                                           .sop_uids = uids,
+                                           .n_sop_uids = n};
+        r = expect(services, &all, r == 0 ? series.id : 0, err);
     }
     free((void *)uids);
     return r < 0 ? r : 0;

@@ -2,7 +2,6 @@
 #include "server/sweep.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "db/retention.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"

@@ -13,6 +13,7 @@
 
 #include "dicom/scan.h"
 #include "dicom/series.h"
+#include "dicom/source.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"

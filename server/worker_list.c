@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dicom/source.h"
 #include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"

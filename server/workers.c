@@ -13,17 +13,18 @@
 
 #include <uv.h>
 
+#include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 #include "server/child.h"
 #include "server/log.h"
 #include "server/moment.h"
-#include "server/worker.h"
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
 
@@ -210,8 +211,9 @@ static bool on_output(struct slot *slot, const struct worker_output *output)
 {
     if (slot->n_outputs == slot->capacity) {
         const size_t capacity = slot->capacity == 0 ? 256 : 2 * slot->capacity;
-        struct worker_output *grown =
-            capacity > DB_OUTPUTS_MAX * 2 ? NULL : realloc(slot->output, capacity * sizeof *grown);
+        struct worker_output *grown = capacity > 2 * (size_t)DB_OUTPUTS_MAX
+                                          ? NULL
+                                          : realloc(slot->output, capacity * sizeof *grown);
         if (grown == NULL) {
             return false;
         }
