@@ -88,8 +88,20 @@ static void close_handle(uv_handle_t *handle)
     }
 }
 
+/* A second SIGTERM finds no handler any more, and must not end the process before it has closed the store. */
+static void block_signals(void)
+{
+    sigset_t ends;
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigaddset(&ends, SIGINT);
+    (void)sigaddset(&ends, SIGHUP);
+    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+}
+
 static void close_handles(struct serve *s)
 {
+    block_signals();
     uv_handle_t *const handles[] = {(uv_handle_t *)&s->terminate, (uv_handle_t *)&s->interrupt,
                                     (uv_handle_t *)&s->hangup,    (uv_handle_t *)&s->upkeep,
                                     (uv_handle_t *)&s->watchdog,  (uv_handle_t *)&s->sweep,

@@ -254,6 +254,10 @@ static void rejected(void *arg, enum front_door_reason reason, const char *peer,
 static void drained(void *arg)
 {
     struct tool *tool = arg;
+    sigset_t ends; /* a second SIGTERM finds no handler any more */
+    (void)sigemptyset(&ends);
+    (void)sigaddset(&ends, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
     front_door_free(tool->door);
     uv_close((uv_handle_t *)&tool->terminate, NULL);
 }
