@@ -25,6 +25,7 @@ from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitme
 from kit import daemon as kit  # noqa: E402
 
 SCTD = None
+FAKETIME = pathlib.Path('/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1')
 MR_RULE = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small', 'destinations': ['pacs']}
 
 
@@ -430,6 +431,25 @@ class Ends(Case):
         self.assertEqual(len(daemon.files('spool/series')), len(kept))
         self.assertEqual(len(daemon.files('results')), len(kept))
         self.assertEqual(len(list((self.work / 'state/results').iterdir())), 1)
+
+    @unittest.skipUnless(FAKETIME.exists(), 'libfaketime is not installed')
+    def test_a_wall_clock_that_jumps_loses_doubles_and_delays_nothing(self):
+        clock = self.work / 'clock'
+        pacs = self.pacs()
+        clock.write_text('+1y')
+        daemon = self.daemon(destinations=[self.destination(pacs.port)], completion={'quiet_s': 600, 'closed_quiet_s': 2},
+                             env={'LD_PRELOAD': str(FAKETIME), 'FAKETIME_TIMESTAMP_FILE': str(clock),
+                                  'FAKETIME_NO_CACHE': '1', 'FAKETIME_DONT_FAKE_MONOTONIC': '1'})
+        self.assertEqual(int(daemon.find('ready')[0]['time'][:4]), time.gmtime(time.time() + 365 * 86400).tm_year)
+        paths = self.series()
+        send(daemon.port, paths)
+        for step in ('-1h', '-3y', '+2y', '+0'):
+            clock.write_text(step)
+            time.sleep(0.3)
+        self.assert_is_converted(pacs.wait_for(len(paths), 20), paths)
+        daemon.wait_for('delivery', result='stored')
+        self.assertEqual(len(daemon.find('job-start')), 1)
+        self.assertEqual(len(pacs.stored), len(paths))
 
     def test_the_log_names_no_patient(self):
         pacs = self.pacs()
