@@ -146,21 +146,21 @@ static int answer_performed(const struct question *q, enum receive_reply *ret_re
     return q->hooks->performed(q->hooks->arg, &performed, ret_reply, err);
 }
 
-/* Keep the list with its reasons, for as long as it is not reported.  It has its answer. */
+/* Keep the list, which has its answer, with its reasons while it is not reported.  *made is taken then. */
 static int promise(struct receivers_promises *promises, const struct question *q, int *fd,
-                   struct receivers_promise *made, struct sctd_error *err)
+                   struct receivers_promise **made, struct sctd_error *err)
 {
     int r = instance_list_write(*fd, &q->list, err);
     if (r < 0) {
         return r;
     }
-    *made = (struct receivers_promise){.fd = *fd, .commitment = q->message->commitment};
+    **made = (struct receivers_promise){.fd = *fd, .commitment = q->message->commitment};
     *fd = -1;
     struct receivers_promise **at = &promises->first;
     while (*at != NULL) {
         at = &(*at)->next;
     }
-    *at = made;
+    *at = sctd_steal(made);
     promises->n++;
     promised += q->list.n;
     return 0;
@@ -190,10 +190,7 @@ static int answer_and_promise(struct receivers_promises *promises, struct questi
     }
     int r = answer_commitment(q, ret_reply, err);
     if (r == 0 && *ret_reply == RECEIVE_TAKEN) {
-        r = promise(promises, q, fd, made, err);
-    }
-    if (r == 0 && *fd < 0) {
-        made = NULL; /* the list of promises has it */
+        r = promise(promises, q, fd, &made, err);
     }
     return r;
 }

@@ -235,10 +235,10 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
     log_open(policy->config->log_format);
     intake_set_policy(s->intake, policy);
     front_door_set_allow(s->door, allow, policy->config->peers_count);
-    policy_free(s->policy);
     free(s->allow);
-    s->policy = policy;
     s->allow = allow;
+    policy_free(s->policy);
+    s->policy = policy;
     deliver_kick(s->deliver);
     LOG_INFO("reloaded", log_text("config", s->options->config),
              log_number("rules", policy->config->rules_count),
