@@ -23,6 +23,7 @@ from pynetdicom import AE  # noqa: E402
 from pynetdicom.dsutils import encode  # noqa: E402
 from pynetdicom.sop_class import MRImageStorage  # noqa: E402
 
+from kit import reactor  # noqa: E402,F401
 from kit import daemon, faults, receiving, sources  # noqa: E402
 
 SCTD = None

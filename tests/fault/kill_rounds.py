@@ -33,6 +33,7 @@ from pynetdicom.dsutils import encode  # noqa: E402
 from pynetdicom.sop_class import (CTImageStorage, MRImageStorage, StorageCommitmentPushModel,  # noqa: E402
                                   StorageCommitmentPushModelInstance)
 
+from kit import reactor  # noqa: E402,F401
 from kit import daemon, faults, receiving, sources  # noqa: E402
 
 SENDERS, SLICES, READY_S = 8, 12, 5.0

@@ -23,6 +23,7 @@ venv.enter()
 import pydicom  # noqa: E402
 from pynetdicom import AE  # noqa: E402
 
+from kit import reactor  # noqa: E402,F401
 from kit import daemon as kit  # noqa: E402
 
 SLICES = 4

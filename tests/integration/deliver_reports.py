@@ -23,6 +23,7 @@ from pynetdicom.dsutils import encode  # noqa: E402
 from pynetdicom.sop_class import StorageCommitmentPushModel  # noqa: E402
 
 from kit.delivering import COMMITMENT_INSTANCE, SLICES, Case, Pacs  # noqa: E402
+from kit import reactor  # noqa: E402,F401
 from kit import delivering  # noqa: E402
 
 DEEP, LARGE = 100000, 9 << 20 # more levels than a stack has room for; more bytes than a report may have

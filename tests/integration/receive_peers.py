@@ -24,6 +24,7 @@ from pynetdicom import AE, build_context, evt  # noqa: E402
 from pynetdicom.sop_class import (CTImageStorage, EnhancedMRImageStorage, MRImageStorage,  # noqa: E402
                                   SecondaryCaptureImageStorage, Verification)
 
+from kit import reactor  # noqa: E402,F401
 from kit import receiving, sources  # noqa: E402
 
 SCTD = None

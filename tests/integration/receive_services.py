@@ -25,6 +25,7 @@ from pynetdicom import AE, build_context, build_role, evt  # noqa: E402
 from pynetdicom.sop_class import (CTImageStorage, ModalityPerformedProcedureStep, MRImageStorage,  # noqa: E402
                                   ProceduralEventLogging, StorageCommitmentPushModel)
 
+from kit import reactor  # noqa: E402,F401
 from kit import daemon, receiving  # noqa: E402
 
 SCTD = None

@@ -22,6 +22,7 @@ import pydicom  # noqa: E402
 from pynetdicom import AE, StoragePresentationContexts, evt  # noqa: E402
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, StorageCommitmentPushModel  # noqa: E402
 
+from kit import reactor  # noqa: E402,F401
 from kit import daemon as kit  # noqa: E402
 
 SCTD = None

@@ -17,6 +17,8 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
+from kit import reactor  # noqa: F401
+
 from kit.daemon import free_port
 
 SCTD = None # the program's path
