@@ -179,15 +179,15 @@ SCTD_NODISCARD int db_series_list(struct db *db, const struct db_series_filter *
 /* One instance as the scheduler and the worker see it. */
 struct db_member {
     int64_t id;
+    int64_t size;
+    int64_t received_ms;
+    double slice_mm; /* position along the slice normal; NAN: none */
     char sop_uid[DB_UID_SIZE], sop_class_uid[DB_UID_SIZE], transfer_syntax_uid[DB_UID_SIZE];
     char file[DB_FILE_SIZE];
     unsigned char sha256[SHA256_SIZE];
-    int64_t size;
-    int64_t received_ms;
     int32_t revision; /* of the series in which it came */
     int32_t instance_number;
     int32_t frames;
-    double slice_mm; /* NAN: none */
     char stack[DB_NAME_SIZE];
 };
 struct db_member_list {

@@ -23,11 +23,11 @@ extern "C" {
 enum { ALLOW_ADDRESS_SIZE = 16 };
 
 struct allow_rule {
-    char ae[DICOM_AE_SIZE]; /* with wildcards */
-    int family;             /* AF_INET, AF_INET6; AF_UNSPEC: any address */
+    int family; /* AF_INET, AF_INET6; AF_UNSPEC: any address */
+    int bits;   /* of the address that count */
     unsigned char address[ALLOW_ADDRESS_SIZE];
-    int bits;        /* of the address that count */
-    bool compressed; /* it may send compressed transfer syntaxes; allow_parse leaves false */
+    char ae[DICOM_AE_SIZE]; /* with wildcards */
+    bool compressed;        /* it may send compressed transfer syntaxes; allow_parse leaves false */
 };
 
 /* Errors: SCTD_EINVAL, saying what is wrong with which text. */

@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <uv.h>
 
-#include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -299,6 +300,7 @@ static int run(const struct ingest_args *args, struct sctd_error *err)
     r = r < 0 ? r : measure(&ingest, process, err);
     r = r < 0 ? r : print(&ingest, err);
     if (r == 0) { /* else the log in it tells more */
+        // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
         (void)nftw(ingest.work, remove_one, FOLDERS_AT_ONCE, FTW_DEPTH | FTW_PHYS);
     }
     (void)uv_loop_close(&ingest.loop);

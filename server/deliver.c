@@ -665,16 +665,16 @@ static void spare_waiting(struct lane *lane, const char *transaction_uid)
 int deliver_report(struct deliver *deliver, const char *calling_ae,
                    const struct db_commitment_report *report, struct sctd_error *err)
 {
+    struct lane *lane = deliver->lane;
     int r = DB_NONE;
-    for (struct lane *lane = deliver->lane; lane != NULL && r == DB_NONE; lane = lane->next) {
+    while (lane != NULL && r == DB_NONE) {
         if (strcmp(lane->ae_title, calling_ae) == 0) {
             r = keep_report(lane, report, err);
-            if (r == 0) {
-                spare_waiting(lane, report->transaction_uid);
-            }
         }
+        lane = r == DB_NONE ? lane->next : lane;
     }
     if (r == 0) {
+        spare_waiting(lane, report->transaction_uid);
         kick(deliver);
     }
     return r;

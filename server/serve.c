@@ -96,7 +96,7 @@ static void block_signals(void)
     (void)sigaddset(&ends, SIGTERM);
     (void)sigaddset(&ends, SIGINT);
     (void)sigaddset(&ends, SIGHUP);
-    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
 }
 
 static void close_handles(struct serve *s)

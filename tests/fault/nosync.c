@@ -13,6 +13,7 @@ static int is_stubbed(int fd)
 {
     char link[64];
     char path[PATH_MAX];
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes the environment
     const char *part = getenv("SCTD_NOSYNC");
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     const ssize_t n = readlink(link, path, sizeof path - 1);
@@ -20,6 +21,8 @@ static int is_stubbed(int fd)
     return part != NULL && strstr(path, part) != NULL;
 }
 
+/* glibc's names of the parameters are reserved. */
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name)
 int fsync(int fd)
 {
     return is_stubbed(fd) ? 0 : (int)syscall(SYS_fsync, fd);
@@ -29,3 +32,4 @@ int fdatasync(int fd)
 {
     return is_stubbed(fd) ? 0 : (int)syscall(SYS_fdatasync, fd);
 }
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)

@@ -257,7 +257,7 @@ static void drained(void *arg)
     sigset_t ends; /* a second SIGTERM finds no handler any more */
     (void)sigemptyset(&ends);
     (void)sigaddset(&ends, SIGTERM);
-    (void)sigprocmask(SIG_BLOCK, &ends, NULL);
+    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
     front_door_free(tool->door);
     uv_close((uv_handle_t *)&tool->terminate, NULL);
 }

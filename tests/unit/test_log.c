@@ -150,6 +150,7 @@ static void more_fields_than_there_is_room_for_are_left_out(void)
 
 int main(void)
 {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     (void)unsetenv("JOURNAL_STREAM");
     a_line_of_text_has_its_time_level_and_values();
     a_text_is_quoted_where_it_must_be();

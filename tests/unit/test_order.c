@@ -10,7 +10,7 @@
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "dicom/uid.h"
-#include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/completion.h"
 #include "server/config.h"
 #include "server/order.h"

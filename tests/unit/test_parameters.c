@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "dicom/selector.h"
+#include "dicom/series.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"

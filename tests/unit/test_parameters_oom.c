@@ -7,6 +7,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/config.h"
 #include "server/parameters.h"
 

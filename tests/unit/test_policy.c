@@ -12,6 +12,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "server/config.h"
 #include "server/policy.h"
 
 #define SHA     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

@@ -8,11 +8,8 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
-#include "db/instances.h"
-#include "db/jobs.h"
 #include "db/retention.h"
 #include "engine/base/error.h"
-#include "engine/base/file.h"
 #include "server/config.h"
 #include "server/removal.h"
 

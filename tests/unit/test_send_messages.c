@@ -71,6 +71,11 @@ static void the_talk_comes_back_as_it_was(void)
         const struct send_message asked = {.type = SEND_ASKED, .asked = {.yes = yes == 1}};
         assert(pass(&asked, &again) == 0 && again.asked.yes == (yes == 1));
     }
+}
+
+static void a_report_and_the_end_come_back_as_they_were(void)
+{
+    static struct send_message again;
     const struct send_message committed = {.type = SEND_COMMITTED,
                                            .committed = {.sop_uid = "2.25.1", .failure = 0x0110}};
     assert(pass(&committed, &again) == 0 && again.committed.failure == 0x0110);
@@ -114,6 +119,7 @@ int main(void)
 {
     what_is_to_be_sent_comes_back_as_it_was();
     the_talk_comes_back_as_it_was();
+    a_report_and_the_end_come_back_as_they_were();
     what_makes_no_sense_is_refused();
     return 0;
 }

@@ -71,7 +71,7 @@ static void a_hostile_list_is_refused(void)
         "u 1.2\n",      /* no kind */
         "F ../../etc/passwd\n",
         "F /etc/passwd\n",
-        "F " FILE_NAME "x\n",
+        ("F " FILE_NAME "x\n"),
         "F series/0/1.dcm\n",
         "F \n",
         "U 1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24.25\n", /* 65 */

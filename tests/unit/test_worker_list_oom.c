@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "dicom/source.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "server/worker_list.h"
