@@ -115,7 +115,8 @@ class Order(unittest.TestCase):
         if stubbed is not None:
             library = pathlib.Path(SCTD).parents[1] / 'tests' / 'fault' / 'libnosync.so'
             self.assertTrue(library.exists(), library)
-            env = ['-E', f'LD_PRELOAD={library}', '-E', f'SCTD_NOSYNC={stubbed}']
+            asan = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'  # it need not come first
+            env = ['-E', f'LD_PRELOAD={library}', '-E', f'SCTD_NOSYNC={stubbed}', '-E', f'ASAN_OPTIONS={asan}']
         node = faults.Daemon(SCTD, self.work / name, rules=[{'name': 'none', 'ignore': True}],
                              wrap=['strace', '-f', '-y', '-x', '-s', '256', '-e', 'signal=none', '-e',
                                    f'trace={CALLS}', *env, '-o', trace])

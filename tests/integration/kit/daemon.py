@@ -44,7 +44,9 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.state = self.folder / 'state'
         self.config = self.folder / 'sctd.yaml'
-        self.wrap, self.env = wrap, env
+        self.wrap, self.env = wrap, dict(env or {})
+        if 'LD_PRELOAD' in self.env:  # the address sanitizer wants to come first, and need not
+            self.env['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'
         self.settings = {'ae_title': 'SCTD', 'state_dir': str(self.state), 'log_format': 'json',
                          'listen': {'address': '127.0.0.1', 'port': port or free_port()},
                          'completion': {'quiet_s': 4, 'closed_quiet_s': 1}} | more
@@ -63,7 +65,7 @@ class Daemon:
     def start(self):
         self.events = []
         self.process = subprocess.Popen([*self.wrap, self.sctd, 'serve', '--config', self.config],
-                                        stderr=subprocess.PIPE, text=True, env=os.environ | (self.env or {}))
+                                        stderr=subprocess.PIPE, text=True, env=os.environ | self.env)
         self.reader = threading.Thread(target=self._read, args=(self.process.stderr, self.events), daemon=True)
         self.reader.start()
         self.wait_for('ready')
