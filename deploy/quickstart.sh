@@ -141,7 +141,14 @@ wait_until 30 'a daemon that answers' echoscu -aec SCTD 127.0.0.1 "$port"
 say 'Send a made-up MR and a made-up CBCT series'
 "$sctd" phantom --kind mr --seed 7 --matrix 192 --slices 40 --output "$run/source/mr"
 "$sctd" phantom --kind cbct --seed 7 --matrix 192 --slices 40 --output "$run/source/cbct"
-[ -z "$input" ] || ln -s "$input" "$run/source/input"
+if [ -n "$input" ]; then # whatever else lies there: storescu ends at the first file that is no DICOM
+    mkdir "$run/source/input"
+    n=0
+    while IFS= read -r file; do
+        ln -s "$file" "$run/source/input/$((n += 1)).dcm"
+    done < <(find -L "$input" -type f -print0 | { xargs -0 dcmftest 2>/dev/null || true; } | sed -n 's/^yes: //p')
+    echo "$input: $n DICOM files"
+fi
 for folder in "$run"/source/*; do
     # DCMTK sends with Nagle's algorithm unless told otherwise, which costs 40 ms an image with most peers.
     TCP_NODELAY=1 storescu -aec SCTD +sd +r 127.0.0.1 "$port" "$folder/"
