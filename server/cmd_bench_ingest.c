@@ -21,6 +21,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/work.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
 
@@ -288,20 +289,19 @@ static int run(const struct ingest_args *args, struct sctd_error *err)
     struct ingest ingest = {.args = args};
     struct process *process = calloc((size_t)args->senders + 1, sizeof *process);
     const ssize_t n = readlink("/proc/self/exe", ingest.program, sizeof ingest.program - 1);
-    int r = sctd_path_join(ingest.work, args->folder, "sctd-ingest-XXXXXX", err);
+    struct sctd_work work = {.fd = -1};
     if (process == NULL || n <= 0 || uv_loop_init(&ingest.loop) != 0) {
         free(process);
         return sctd_error(err, SCTD_ENOMEM, "processes");
     }
-    if (r == 0 && mkdtemp(ingest.work) == NULL) {
-        r = sctd_error(err, SCTD_EIO, "%.160s takes no new folder: name another with --folder",
-                       args->folder);
-    }
+    int r = sctd_work_make(&work, args->folder, "sctd-ingest", err);
+    (void)snprintf(ingest.work, sizeof ingest.work, "%s", work.path);
     r = r < 0 ? r : measure(&ingest, process, err);
     r = r < 0 ? r : print(&ingest, err);
     if (r == 0) { /* else the log in it tells more */
         // NOLINTNEXTLINE(concurrency-mt-unsafe): there is one thread
         (void)nftw(ingest.work, remove_one, FOLDERS_AT_ONCE, FTW_DEPTH | FTW_PHYS);
+        sctd_work_remove(&work);
     }
     (void)uv_loop_close(&ingest.loop);
     free(process);

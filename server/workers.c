@@ -575,15 +575,6 @@ void workers_kick(struct workers *workers)
     kick(workers);
 }
 
-int workers_count_busy(const struct workers *workers)
-{
-    int n = 0;
-    for (int i = 0; i < workers->n; i++) {
-        n += workers->slot[i].is_busy ? 1 : 0;
-    }
-    return n;
-}
-
 static void kill_all(struct workers *all, bool busy_too)
 {
     for (int i = 0; i < all->n; i++) {

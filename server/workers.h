@@ -47,8 +47,6 @@ SCTD_NODISCARD int workers_new(struct workers **ret_workers, const struct worker
 /* There may be something to do. */
 void workers_kick(struct workers *workers);
 
-int workers_count_busy(const struct workers *workers);
-
 /* Take no more jobs.  Those on their way have grace_ms; then they are given back. */
 void workers_drain(struct workers *workers, int grace_ms);
 

@@ -24,6 +24,8 @@
 #include "engine/base/file.h"
 #include "engine/base/volume.h"
 
+#include "tests/support/temporary.h"
+
 enum { FILES = 4, FILES_MAX = 8, FILE_MAX = 1 << 16 };
 enum { SEVERAL = 1, WANT_CT = 2, HEADERS_ONLY = 4, TWO_ARE_ENOUGH = 8, SELECT = 16 };
 
@@ -39,7 +41,7 @@ static void remove_folder(void)
 static void make_folder(void)
 {
     if (folder[0] == '\0') {
-        (void)snprintf(folder, sizeof folder, "%s", "/dev/shm/fuzz_series.XXXXXX");
+        (void)snprintf(folder, sizeof folder, "%s", TEMPORARY_IN("/dev/shm", "fuzz_series"));
         assert(mkdtemp(folder) != NULL);
         assert(atexit(remove_folder) == 0);
     }

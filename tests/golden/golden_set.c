@@ -20,6 +20,8 @@
 #include "engine/base/safetensors.h"
 #include "engine/model/model.h"
 
+#include "tests/support/temporary.h"
+
 enum { PROBLEMS_MAX = 65536 };
 
 #define META "vit-meta.safetensors"
@@ -147,7 +149,8 @@ void golden_set_open(struct golden_set *set, const char *name, const char *dir)
 {
     *set = (struct golden_set){.name = name, .dir = dir};
     find_io(set);
-    join(set->models_dir, ".", "golden-models-XXXXXX");
+    (void)snprintf(set->models_dir, sizeof set->models_dir, "%s",
+                   TEMPORARY_IN(".", "golden-models"));
     assert(mkdtemp(set->models_dir) != NULL);
     const int32_t hf_heads = count_heads(set);
     for (size_t i = 0; i < GOLDEN_MODELS; i++) {

@@ -19,12 +19,14 @@
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
 
+#include "tests/support/temporary.h"
+
 enum { ROOM = 512, TURNS = 64, TEXT = 80 };
 
 struct sctd_error kit_err;
 struct db_now kit_now = {.wall_ms = 1700000000000, .lease_ms = 1000000};
 
-static const char pattern[] = "/tmp/sctd-test-db-XXXXXX";
+static const char pattern[] = TEMPORARY("sctd-test-db");
 static char folder[sizeof pattern];
 static bool made;
 

@@ -13,6 +13,8 @@
 #include "engine/base/safetensors.h"
 #include "engine/model/checkpoint.h"
 
+#include "tests/support/temporary.h"
+
 enum { PATH_ROOM = 4096 };
 
 /* folder is relative to tests/, the parent of tests/data; false if there is no such file. */
@@ -202,7 +204,7 @@ static void write_file(const char *path, const void *bytes, size_t size)
     assert(fclose(f) == 0);
 }
 
-static char folder[] = "/tmp/test_checkpoint.XXXXXX";
+static char folder[] = TEMPORARY("test_checkpoint");
 
 static void what_is_no_checkpoint_is_called_by_its_name(void)
 {

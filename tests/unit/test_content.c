@@ -13,8 +13,9 @@
 #include "engine/base/file.h"
 
 #include "tests/support/made_dicom.h"
+#include "tests/support/temporary.h"
 
-static char root[] = "/tmp/test_content.XXXXXX";
+static char root[] = TEMPORARY("test_content");
 static char one_path[64], other_path[64];
 
 static bool is_same(const struct made *one, const struct made *other)

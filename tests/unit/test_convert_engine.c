@@ -14,6 +14,8 @@
 #include "server/convert.h"
 #include "server/convert_engine.h"
 
+#include "tests/support/temporary.h"
+
 enum { COLUMNS = 24, ROWS = 20, SLICES = 5, VOXELS = COLUMNS * ROWS * SLICES };
 
 static const struct volume_grid grid = {
@@ -91,7 +93,7 @@ static void missing_model_is_an_error(void)
 int main(void)
 {
     struct sctd_error err = {0};
-    char dir[] = "/tmp/sctd-test-XXXXXX";
+    char dir[] = TEMPORARY("sctd-test");
     assert(mkdtemp(dir) != NULL);
     assert(engine_write_synthetic(dir, "tiny", 5, &err) == 0);
     slices_become_what_the_engine_makes_of_the_volume(dir);

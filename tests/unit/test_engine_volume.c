@@ -13,6 +13,8 @@
 #include "engine/base/file.h"
 #include "engine/engine.h"
 
+#include "tests/support/temporary.h"
+
 enum { SLICES = 7, ROWS = 20, COLUMNS = 24, VOXELS = SLICES * ROWS * COLUMNS };
 
 static const int64_t dims[3] = {SLICES, ROWS, COLUMNS};
@@ -129,7 +131,7 @@ static void each_batch_is_reported(const char *dir)
 int main(void)
 {
     struct sctd_error err = {0};
-    char dir[] = "/tmp/sctd-test-XXXXXX";
+    char dir[] = TEMPORARY("sctd-test");
     assert(mkdtemp(dir) != NULL);
     assert(engine_write_synthetic(dir, "tiny", 5, &err) == 0);
     batches_do_not_change_the_result(dir);

@@ -15,9 +15,11 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 
+#include "tests/support/temporary.h"
+
 enum { ROOM = 256, TOO_LONG_S = 60 };
 
-static char root[] = "/tmp/test_file.XXXXXX";
+static char root[] = TEMPORARY("test_file");
 
 /* The path of `name` in the test's folder, in one of a few places used in turn. */
 static const char *at(const char *name)

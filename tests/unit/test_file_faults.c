@@ -16,9 +16,11 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 
+#include "tests/support/temporary.h"
+
 enum { ROOM = 256, DATA = 10000, SHORT = 7 };
 
-static char root[] = "/tmp/test_file_faults.XXXXXX";
+static char root[] = TEMPORARY("test_file_faults");
 static bool write_is_short;
 static int interruptions; /* how many of the next writes are interrupted */
 static bool fsync_fails, no_noreplace;

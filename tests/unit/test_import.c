@@ -18,8 +18,9 @@
 #include "engine/model/model.h"
 
 #include "tests/support/made_checkpoint.h"
+#include "tests/support/temporary.h"
 
-static char folder[] = "/tmp/sctd-test-import-XXXXXX";
+static char folder[] = TEMPORARY("sctd-test-import");
 static char backbone_path[64], generator_path[64], models_dir[64];
 
 static struct model_import_options options_of(const char *version)

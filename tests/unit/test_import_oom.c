@@ -13,6 +13,7 @@
 #include "engine/model/model.h"
 
 #include "tests/support/made_checkpoint.h"
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
 /* Periods to be made up and doubles to be converted: both allocate. */
@@ -62,7 +63,7 @@ static int refuse(void *arg)
 
 int main(void)
 {
-    char folder[] = "/tmp/sctd-test-import-oom-XXXXXX";
+    char folder[] = TEMPORARY("sctd-test-import-oom");
     char backbone[64];
     char generator[64];
     char models_dir[64];

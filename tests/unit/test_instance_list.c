@@ -16,6 +16,8 @@
 #include "engine/base/error.h"
 #include "server/instance_list.h"
 
+#include "tests/support/temporary.h"
+
 static struct sctd_error err;
 
 /* n of them, numbered. */
@@ -103,7 +105,7 @@ static void what_is_no_such_file_is_refused(void)
     assert(fd >= 0);
     expect_refusal(fd, 0);
     (void)close(fd);
-    char path[] = "/tmp/test_instance_list.XXXXXX";
+    char path[] = TEMPORARY("test_instance_list");
     fd = mkstemp(path);
     assert(fd >= 0 && unlink(path) == 0);
     expect_refusal(fd, 0);

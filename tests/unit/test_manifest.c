@@ -12,6 +12,8 @@
 #include "engine/base/file.h"
 #include "engine/model/manifest.h"
 
+#include "tests/support/temporary.h"
+
 #define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static const char sound[] =
@@ -208,7 +210,7 @@ static void text_beyond_the_bound_is_not_even_parsed(void)
 static void make_folder(char folder[64], char path[SCTD_PATH_MAX], const char *name)
 {
     struct sctd_error err = {.code = SCTD_OK};
-    (void)snprintf(folder, 64, "/tmp/sctd-test-manifest-XXXXXX");
+    (void)snprintf(folder, 64, TEMPORARY("sctd-test-manifest"));
     const char *made = mkdtemp(folder);
     assert(made != NULL);
     int r = sctd_path_join(path, folder, name, &err);

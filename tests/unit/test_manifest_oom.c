@@ -11,6 +11,7 @@
 #include "engine/model/manifest.h"
 
 #include "tests/support/made_checkpoint.h"
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
 static int write_and_read(void *arg)
@@ -39,7 +40,7 @@ static int write_and_read(void *arg)
 
 int main(void)
 {
-    char folder[] = "/tmp/sctd-test-manifest-oom-XXXXXX";
+    char folder[] = TEMPORARY("sctd-test-manifest-oom");
     char path[64];
     assert(mkdtemp(folder) != NULL);
     (void)snprintf(path, sizeof path, "%s/manifest.json", folder);

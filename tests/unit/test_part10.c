@@ -15,6 +15,7 @@
 #include "engine/base/file.h"
 
 #include "tests/support/made_dicom.h"
+#include "tests/support/temporary.h"
 
 static int parse(struct dicom_part10 *ret_file, const struct made *m)
 {
@@ -168,7 +169,7 @@ static void a_bomb_is_refused(void)
 
 static void files_are_opened(void)
 {
-    char path[] = "/tmp/test_part10.XXXXXX";
+    char path[] = TEMPORARY("test_part10");
     struct sctd_error err = {0};
     struct made m = {.encoding = {.implicit_vr = false}};
     struct dicom_part10 file = {0};

@@ -16,6 +16,8 @@
 #include "engine/base/file.h"
 #include "engine/base/volume.h"
 
+#include "tests/support/temporary.h"
+
 enum { COLUMNS = 5, ROWS = 4, SLICES = 3 };
 
 static const struct volume_grid axial = {.dim = {COLUMNS, ROWS, SLICES},
@@ -44,7 +46,7 @@ static struct dicom_phantom_request ask(const struct volume *image, enum dicom_p
 
 static void make_folder(char *ret_path, size_t size)
 {
-    (void)snprintf(ret_path, size, "/tmp/sctd-phantom-XXXXXX");
+    (void)snprintf(ret_path, size, TEMPORARY("sctd-phantom"));
     assert(mkdtemp(ret_path) != NULL);
 }
 

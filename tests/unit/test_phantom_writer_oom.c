@@ -10,13 +10,14 @@
 #include "engine/base/file.h"
 #include "engine/base/volume.h"
 
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
 static float voxels[2 * 2 * 2];
 
 static int write_series(void *arg)
 {
-    char folder[] = "/tmp/sctd-phantom-oom-XXXXXX";
+    char folder[] = TEMPORARY("sctd-phantom-oom");
     struct sctd_error err = {0};
     const struct volume image = {
         .grid = {.dim = {2, 2, 2}, .step = {1, 1, 1}, .axis = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}},

@@ -15,11 +15,13 @@
 #include "server/config.h"
 #include "server/policy.h"
 
+#include "tests/support/temporary.h"
+
 #define SHA     "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define NAME_40 "a23456789012345678901234567890123456789x"
 
 static struct sctd_error err;
-static char root[] = "/tmp/test_policy.XXXXXX";
+static char root[] = TEMPORARY("test_policy");
 static char models[64], config_path[64];
 
 /* A model as it lies in the models' folder, without its weights. */

@@ -13,6 +13,8 @@
 #include "engine/base/volume.h"
 #include "server/preview.h"
 
+#include "tests/support/temporary.h"
+
 enum { MARK = 77 }; /* the shade of the markers below, which no letter has */
 
 static const struct volume_grid axial = {
@@ -177,7 +179,7 @@ static void check_png(const char *path, int32_t width, int32_t height)
 static void picture_is_a_png_of_the_size_drawn(void)
 {
     struct sctd_error err = {0};
-    char path[] = "/tmp/sctd-preview-XXXXXX";
+    char path[] = TEMPORARY("sctd-preview");
     const int fd = mkstemp(path);
     assert(fd >= 0 && close(fd) == 0);
     const char *const title[1] = {"model head@1"};

@@ -15,11 +15,13 @@
 #include "engine/base/file.h"
 #include "engine/base/safetensors.h"
 
+#include "tests/support/temporary.h"
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { ROOM = 4096, TOO_LONG_S = 60 };
 
-static char root[] = "/tmp/test_safetensors.XXXXXX";
+static char root[] = TEMPORARY("test_safetensors");
 
 static const char *at(const char *name)
 {

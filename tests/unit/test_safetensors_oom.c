@@ -10,9 +10,10 @@
 #include "engine/base/file.h"
 #include "engine/base/safetensors.h"
 
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
-static char root[] = "/tmp/test_safetensors_oom.XXXXXX";
+static char root[] = TEMPORARY("test_safetensors_oom");
 static char path[256];
 
 static int write_two(void *arg)

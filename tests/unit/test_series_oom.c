@@ -13,11 +13,12 @@
 #include "engine/base/file.h"
 
 #include "tests/support/made_dicom.h"
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
 enum { SLICES = 4 };
 
-static char root[] = "/tmp/test_series_oom.XXXXXX";
+static char root[] = TEMPORARY("test_series_oom");
 static char plain[64], packed[64], copies[64];
 
 /* Scan a folder and assemble its one series. */

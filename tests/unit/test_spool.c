@@ -21,9 +21,11 @@
 #include "engine/base/sha256.h"
 #include "server/spool.h"
 
+#include "tests/support/temporary.h"
+
 enum { ROOM = 256, LOG_MAX = 64 };
 
-static char root[] = "/tmp/test_spool.XXXXXX";
+static char root[] = TEMPORARY("test_spool");
 static struct sctd_error err;
 
 /* What the spool asked the kernel for, a letter each: w(rite), D(ata sync), c(lose), r(ename), F(older sync),

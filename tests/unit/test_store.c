@@ -18,8 +18,9 @@
 #include "engine/model/store.h"
 
 #include "tests/support/made_checkpoint.h"
+#include "tests/support/temporary.h"
 
-static char folder[] = "/tmp/sctd-test-store-XXXXXX";
+static char folder[] = TEMPORARY("sctd-test-store");
 
 /* All weights of the smallest network, under canonical names. */
 static struct made_checkpoint *new_weights(void)

@@ -12,6 +12,7 @@
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
 
+#include "tests/support/temporary.h"
 #include "tests/support/torture.h"
 
 enum { MODELS = 20 }; /* more than a list holds before it grows */
@@ -36,7 +37,7 @@ static int list_and_resolve(void *arg)
 
 int main(void)
 {
-    char folder[] = "/tmp/sctd-test-store-oom-XXXXXX";
+    char folder[] = TEMPORARY("sctd-test-store-oom");
     char path[64];
     assert(mkdtemp(folder) != NULL);
     for (int i = 0; i < MODELS; i++) {

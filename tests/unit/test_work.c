@@ -20,9 +20,11 @@
 #include "engine/base/file.h"
 #include "engine/base/work.h"
 
+#include "tests/support/temporary.h"
+
 enum { ROOM = 256, TOO_LONG_S = 60 };
 
-static char root[] = "/tmp/test_work.XXXXXX";
+static char root[] = TEMPORARY("test_work");
 static int flock_error; /* what every flock fails with; 0: none */
 static char before_flock_from[SCTD_PATH_MAX];
 static char before_flock_to[SCTD_PATH_MAX]; /* rename once before a flock, if not "" */
