@@ -13,15 +13,22 @@
 #include "engine/base/error.h"
 #include "server/memory_file.h"
 #include "server/spool.h"
+#include "server/worker_messages.h"
 
 enum { BYTES_MAX = 32 << 20, LINES_MAX = 1 << 18 };
 
+static void free_texts(char **text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(text[i]);
+    }
+    free((void *)text);
+}
+
 void worker_list_fini(struct worker_list *list)
 {
-    for (size_t i = 0; i < list->n_files; i++) {
-        free(list->file[i]);
-    }
-    free((void *)list->file);
+    free_texts(list->file, list->n_files);
+    free_texts(list->result, list->n_results);
     free(list->uid);
     *list = (struct worker_list){.n_uids = 0};
 }
@@ -36,10 +43,23 @@ int worker_list_write(int *ret_fd, const struct worker_list *list, struct sctd_e
     for (size_t i = 0; r == 0 && i < list->n_files; i++) {
         r = sctd_buf_printf(&text, err, "F %s\n", list->file[i]);
     }
+    for (size_t i = 0; r == 0 && i < list->n_results; i++) {
+        r = sctd_buf_printf(&text, err, "R %s\n", list->result[i]);
+    }
     if (r < 0) {
         return r;
     }
     return memory_file_write(ret_fd, &text, err);
+}
+
+static int add_text(char **text, size_t *n, const char *value, struct sctd_error *err)
+{
+    text[*n] = strdup(value);
+    if (text[*n] == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "a job's list");
+    }
+    (*n)++;
+    return 0;
 }
 
 static int add_line(struct worker_list *list, const char *line, struct sctd_error *err)
@@ -50,12 +70,10 @@ static int add_line(struct worker_list *list, const char *line, struct sctd_erro
         return 0;
     }
     if (line[0] == 'F' && line[1] == ' ' && spool_is_name(value)) {
-        char *file = strdup(value);
-        if (file == NULL) {
-            return sctd_error(err, SCTD_ENOMEM, "a job's list");
-        }
-        list->file[list->n_files++] = file;
-        return 0;
+        return add_text(list->file, &list->n_files, value, err);
+    }
+    if (line[0] == 'R' && line[1] == ' ' && worker_messages_is_file(value)) {
+        return add_text(list->result, &list->n_results, value, err);
     }
     return sctd_error(err, SCTD_EDATA, "a job's list has a line that is no UID and no file");
 }
@@ -64,7 +82,8 @@ static int split(struct worker_list *list, char *text, size_t lines, struct sctd
 {
     list->uid = calloc(lines + 1, sizeof *list->uid);
     list->file = (char **)calloc(lines + 1, sizeof *list->file);
-    if (list->uid == NULL || list->file == NULL) {
+    list->result = (char **)calloc(lines + 1, sizeof *list->result);
+    if (list->uid == NULL || list->file == NULL || list->result == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "a job's list");
     }
     int r = 0;

@@ -1,7 +1,8 @@
 /*
- * worker_list.h - the UIDs and files of a job, handed to a worker as a file in memory.
+ * worker_list.h - the UIDs and files of a job, handed to a worker or a viewer as a file in memory.
  *
- * One line each: "U UID" and "F FILE", FILE below the spool's folder.  They are too many for a message.
+ * One line each: "U UID", "F FILE" and "R FILE", FILE below the folder of the spool or of the results.  They are
+ * too many for a message.
  *
  * Thread safety: pure functions.
  */
@@ -22,6 +23,8 @@ struct worker_list {
     size_t n_uids;
     char **file; /* [n_files], owned: the source */
     size_t n_files;
+    char **result; /* [n_results], owned: an sCT that was made before, for viewers */
+    size_t n_results;
 };
 void worker_list_fini(struct worker_list *list); /* leaves it empty */
 

@@ -38,6 +38,10 @@ static void uids_and_files_come_back_in_their_order(void)
     char *files[] = {name, name};
     list.file = files;
     list.n_files = 2;
+    char result[] = "2.25.7/IM00001.dcm";
+    char *results[] = {result};
+    list.result = results;
+    list.n_results = 1;
     assert(list.uid != NULL);
     for (int i = 0; i < N; i++) {
         (void)snprintf(list.uid[i], sizeof list.uid[i], "2.25.%d", i);
@@ -47,6 +51,7 @@ static void uids_and_files_come_back_in_their_order(void)
     assert(worker_list_write(&fd, &list, &err) == 0);
     assert(worker_list_read(&again, fd, &err) == 0);
     assert(again.n_uids == N && again.n_files == 2 && strcmp(again.file[1], FILE_NAME) == 0);
+    assert(again.n_results == 1 && strcmp(again.result[0], result) == 0);
     for (size_t i = 0; i < N; i++) {
         assert(strcmp(again.uid[i], list.uid[i]) == 0);
     }
@@ -74,6 +79,9 @@ static void a_hostile_list_is_refused(void)
         ("F " FILE_NAME "x\n"),
         "F series/0/1.dcm\n",
         "F \n",
+        "R ../IM00001.dcm\n",
+        "R /2.25.7\n",
+        "R 2.25.7\n",
         "U 1.2.3.4.5.6.7.8.9.10.11.12.13.14.15.16.17.18.19.20.21.22.23.24.25\n", /* 65 */
     };
     struct worker_list list = {.n_uids = 77};

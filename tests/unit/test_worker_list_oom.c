@@ -21,7 +21,9 @@ static int pass(void *arg)
     char uid[][DICOM_UID_SIZE] = {"2.25.1", "2.25.2"};
     char name[] = FILE_NAME;
     char *file[] = {name};
-    const struct worker_list list = {uid, 2, file, 1};
+    char written[] = "2.25.7/IM00001.dcm";
+    char *result[] = {written};
+    const struct worker_list list = {uid, 2, file, 1, result, 1};
     sctd_auto(worker_list_fini) struct worker_list again = {.n_uids = 0};
     int fd = -1;
     (void)arg;
@@ -32,7 +34,8 @@ static int pass(void *arg)
     }
     r = worker_list_read(&again, fd, &err);
     (void)close(fd);
-    assert(r == 0 ? again.n_files == 1 : r == SCTD_ENOMEM && again.uid == NULL);
+    assert(r == 0 ? again.n_files == 1 && again.n_results == 1
+                  : r == SCTD_ENOMEM && again.uid == NULL);
     return r;
 }
 
