@@ -24,28 +24,49 @@ int core_begin_read(struct db *db, struct sctd_error *err)
     return sql_begin_read(db->sql, err);
 }
 
+void core_changed(struct db *db, enum db_change what, int64_t id)
+{
+    struct core_changes *c = &db->changes;
+    if (db->changed == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->change[i].what == what && c->change[i].id == id) {
+            return;
+        }
+    }
+    if (c->n == CORE_CHANGES_MAX) {
+        c->overflow = true;
+        return;
+    }
+    c->change[c->n].what = what;
+    c->change[c->n].id = id;
+    c->n++;
+}
+
+static void tell_changes(struct db *db)
+{
+    struct core_changes *c = &db->changes;
+    for (size_t i = 0; i < c->n; i++) {
+        db->changed(db->changed_arg, c->change[i].what, c->change[i].id);
+    }
+    if (c->overflow) {
+        db->changed(db->changed_arg, DB_CHANGE_MANY, 0);
+    }
+}
+
 int core_end(struct db *db, int r, struct sctd_error *err)
 {
     if (r < 0) {
         sql_rollback(db->sql);
-        return r;
     }
-    const int committed = sql_commit(db->sql, err);
-    return committed < 0 ? committed : r;
-}
-
-static bool is_utf8(const char *text)
-{
-    size_t left = strlen(text);
-    while (left > 0) {
-        const size_t n = utf8_length(text, left);
-        if (n == 0) {
-            return false;
-        }
-        text += n;
-        left -= n;
+    const int ended = r < 0 ? r : sql_commit(db->sql, err);
+    if (ended >= 0) {
+        tell_changes(db);
     }
-    return true;
+    db->changes.n = 0;
+    db->changes.overflow = false;
+    return ended < 0 ? ended : r;
 }
 
 int core_check_texts(const struct core_text *texts, size_t n, struct sctd_error *err)
@@ -60,7 +81,7 @@ int core_check_texts(const struct core_text *texts, size_t n, struct sctd_error 
             return sctd_error(err, SCTD_EINVAL, "job store: a %s of %zu bytes (%zu are kept)",
                               t->name, size, t->size - 1);
         }
-        if (size > 0 && !is_utf8(t->text)) {
+        if (size > 0 && !utf8_is_text(t->text)) {
             return sctd_error(err, SCTD_EINVAL, "job store: a %s that is no UTF-8", t->name);
         }
     }
@@ -95,6 +116,7 @@ int core_note(struct db *db, const struct db_now *now, const struct core_change 
     sql_bind_int(s, change->to);
     sql_bind_text(s, change->reason);
     sql_bind_text(s, change->detail);
+    core_changed(db, DB_CHANGE_JOB, change->job_id);
     return sql_finish(s, err);
 }
 

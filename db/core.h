@@ -18,10 +18,28 @@
 extern "C" {
 #endif
 
+enum { CORE_CHANGES_MAX = 64 };
+
+/* What the transaction has changed, until it is committed. */
+struct core_changes {
+    struct {
+        enum db_change what;
+        int64_t id;
+    } change[CORE_CHANGES_MAX];
+    size_t n;
+    bool overflow;
+};
+
 struct db {
     struct sql *sql;
     int lock; /* descriptor that holds the lock; -1: a reader */
+    db_changed_fn changed;
+    void *changed_arg;
+    struct core_changes changes;
 };
+
+/* Say at the commit that it changed; again and again is once. */
+void core_changed(struct db *db, enum db_change what, int64_t id);
 
 /*
  * A call that writes:

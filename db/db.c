@@ -342,3 +342,9 @@ int db_get_size(struct db *db, struct db_size *ret_size, struct sctd_error *err)
     ret_size->wal_bytes = wal < 0 ? 0 : wal;
     return 0;
 }
+
+void db_set_changed(struct db *db, db_changed_fn changed, void *arg)
+{
+    db->changed = changed;
+    db->changed_arg = arg;
+}

@@ -131,6 +131,15 @@ SCTD_NODISCARD int db_verify(struct db *db, enum db_check check, struct sctd_err
 /* A sync or commit failed: all that writes gives SCTD_EIO from then on.  End the process, start again. */
 bool db_is_failed(const struct db *db);
 
+enum db_change {
+    DB_CHANGE_JOB,    /* a job or a delivery of it */
+    DB_CHANGE_SERIES, /* its instances or its state */
+    DB_CHANGE_MANY,   /* more than are named; id is 0 */
+};
+/* Called after each commit for what it changed, from within the call that changed it: it must not call the store. */
+typedef void (*db_changed_fn)(void *arg, enum db_change what, int64_t id);
+void db_set_changed(struct db *db, db_changed_fn changed, void *arg); /* NULL: nobody listens */
+
 /* Bytes of the database and of its log. */
 struct db_size {
     int64_t database_bytes, wal_bytes;

@@ -262,6 +262,7 @@ static int progress(struct db *db, const struct db_now *now, const struct beat *
     sql_bind_int(s, m.d.failures);
     sql_bind_int(s, m.d.spent_ms);
     sql_bind_int(s, m.claimed_ms);
+    core_changed(db, DB_CHANGE_JOB, m.d.job_id);
     return sql_finish(s, err);
 }
 

@@ -366,6 +366,7 @@ static int put_known(struct db *db, const struct db_now *now, const struct db_in
         return r;
     }
     tell_place(result, &place);
+    core_changed(db, DB_CHANGE_SERIES, result->series_id);
     (void)snprintf(result->kept_file, sizeof result->kept_file, "%s", known->file);
     if (known->file_state == TAKEN) {
         return say(result, DB_PUT_BUSY, "its earlier file is being removed: send it again later");

@@ -284,6 +284,7 @@ static int change_series(struct db *db, const struct db_now *now, const struct d
     sql_bind_int(s, (int64_t)d->to);
     sql_bind_int(s, d->to == DB_SERIES_OPEN ? 0 : now->wall_ms);
     sql_bind_text(s, d->reason);
+    core_changed(db, DB_CHANGE_SERIES, d->series_id);
     return sql_finish(s, err);
 }
 

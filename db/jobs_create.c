@@ -235,6 +235,7 @@ static int close_series(struct db *db, const struct db_now *now, const struct db
     sql_bind_int(s, (int64_t)series->evidence);
     sql_bind_int(s, now->wall_ms);
     sql_bind_text(s, series->reason);
+    core_changed(db, DB_CHANGE_SERIES, series->id);
     r = sql_finish(s, err);
     r = r < 0 ? r : sql_prepare(&s, db->sql, "DELETE FROM expected WHERE series_uid = ?1", err);
     if (r < 0) {

@@ -7,6 +7,7 @@
 
 #include "db/core.h"
 #include "db/db.h"
+#include "db/jobs.h"
 #include "db/sql.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -123,6 +124,32 @@ int db_retention_take(struct db *db, enum db_file_kind kind, int64_t before_ms, 
     }
     *ret_list = list;
     return 0;
+}
+
+static int take_result(struct db *db, int64_t job_id, int64_t *ret_n, struct sctd_error *err)
+{
+    struct db_job job = {0};
+    int r = db_job_get(db, job_id, &job, err);
+    if (r != 0) {
+        return r;
+    }
+    if (job.state != DB_JOB_DONE && job.state != DB_JOB_CANCELLED) {
+        return DB_REFUSED;
+    }
+    r = core_number(db, "SELECT count(*) FROM output WHERE job_id = ?1 AND file_state = 0", job_id,
+                    ret_n, err);
+    r = r < 0 ? r
+              : run_with_id(db,
+                            "UPDATE output SET file_state = 1 WHERE job_id = ?1 AND file_state = 0",
+                            job_id, err);
+    core_changed(db, DB_CHANGE_JOB, job_id);
+    return r < 0 ? r : run_with_id(db, "UPDATE job SET kept = 0 WHERE id = ?1", job_id, err);
+}
+
+int db_result_take(struct db *db, int64_t job_id, int64_t *ret_n, struct sctd_error *err)
+{
+    const int r = core_begin(db, err);
+    return r < 0 ? r : core_end(db, take_result(db, job_id, ret_n, err), err);
 }
 
 int db_retention_taken(struct db *db, enum db_file_kind kind, size_t limit,

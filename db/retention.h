@@ -43,6 +43,10 @@ void db_removal_list_fini(struct db_removal_list *list); /* leaves it empty */
 SCTD_NODISCARD int db_retention_take(struct db *db, enum db_file_kind kind, int64_t before_ms,
                                      size_t limit, struct db_removal_list *ret_list,
                                      struct sctd_error *err);
+/* The same with all files that a job has produced, whatever their age: *ret_n of them.  Returns 0, DB_NONE, or
+ * DB_REFUSED: only what is DONE or CANCELLED may go.  Errors: SCTD_EIO. */
+SCTD_NODISCARD int db_result_take(struct db *db, int64_t job_id, int64_t *ret_n,
+                                  struct sctd_error *err);
 /* Files that were taken and are not done: unlink them (again) and call db_retention_done. */
 SCTD_NODISCARD int db_retention_taken(struct db *db, enum db_file_kind kind, size_t limit,
                                       struct db_removal_list *ret_list, struct sctd_error *err);

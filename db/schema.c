@@ -131,7 +131,12 @@ static const char performed[] =
     "CREATE TABLE step (uid TEXT NOT NULL PRIMARY KEY, state INTEGER NOT NULL, calling_ae TEXT NOT NULL,"
     "  created_ms INTEGER NOT NULL, changed_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
 
-const char *const schema_steps[] = {received, jobs, deliveries, performed};
+/* The past by its time, for the throughput of a day. */
+static const char activity[] =
+    "CREATE INDEX job_ended ON job (ended_ms, state, outputs) WHERE ended_ms > 0;"
+    "CREATE INDEX series_first ON series (first_ms);";
+
+const char *const schema_steps[] = {received, jobs, deliveries, performed, activity};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

@@ -63,6 +63,8 @@ const struct dicom_associate_reply dicom_associate_congested =
 
 static const struct dicom_associate_reply unexpected_pdu = {
     DICOM_PDU_ABORT, 0, 2, 2, "the first PDU is no association request"};
+static const struct dicom_associate_reply tls = {DICOM_PDU_ABORT, 0, 2, 1,
+                                                 "it speaks TLS, and this port plain DICOM"};
 static const struct dicom_associate_reply too_long = {
     DICOM_PDU_ABORT, 0, 2, 6, "an association request of impossible length"};
 static const struct dicom_associate_reply wrong_version =
@@ -388,9 +390,10 @@ static int parse_request(struct parse *p, const unsigned char *bytes, size_t siz
 int dicom_associate_measure(size_t *ret_size, const void *header,
                             struct dicom_associate_reply *ret_reply)
 {
+    enum { TLS_HANDSHAKE = 0x16, TLS_MAJOR = 3 }; /* RFC 8446 5.1 */
     const unsigned char *bytes = header;
     if (bytes[0] != DICOM_PDU_ASSOCIATE_RQ) {
-        *ret_reply = unexpected_pdu;
+        *ret_reply = bytes[0] == TLS_HANDSHAKE && bytes[1] == TLS_MAJOR ? tls : unexpected_pdu;
         return DICOM_ASSOCIATE_REFUSED;
     }
     const uint32_t length = get32(bytes + 2);

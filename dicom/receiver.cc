@@ -315,6 +315,9 @@ int run(const struct dicom_receiver_options &options, const struct dicom_receive
         condition = negotiate(a.assoc, options);
     }
     r.assoc = a.assoc;
+    if (condition.good()) {
+        result.contexts = ASC_countAcceptedPresentationContexts(a.assoc->params);
+    }
     if (condition.bad()) {
         result.end = end_of(r, condition);
         if (!r.layer.was_connected()) {

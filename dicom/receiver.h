@@ -127,6 +127,7 @@ struct dicom_receiver_result {
     enum dicom_receiver_end end;
     int64_t stored, refused, echoed; /* answers given */
     int64_t told;                    /* what peers said about instances, well or not */
+    int32_t contexts;                /* presentation contexts that were accepted */
 };
 
 /* What takes time and does not need the association: the dictionary.  Errors: SCTD_EIO. */

@@ -39,6 +39,7 @@ int cmd_series(int argc, char **argv);
 int cmd_receive(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_token(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_rules(int argc, char **argv);
 

@@ -382,6 +382,37 @@ static int run_verify(int argc, char **argv)
     return r < 0 ? cmd_fail(command, &err) : CMD_OK;
 }
 
+static int run_activate(int argc, char **argv)
+{
+    static const char command[] = "sctd model activate";
+    struct sctd_error err = {.code = SCTD_OK};
+    struct one_words words = {.json = false};
+    int r =
+        parse_one(&words, command,
+                  "Choose the version that a name without one means.  A running daemon takes it up "
+                  "with SIGHUP.",
+                  argc, argv, &err);
+    if (r != 0) {
+        return r == OPTIONS_HELP ? CMD_OK : cmd_fail(command, &err);
+    }
+    sctd_auto(model_closep) struct model *model = NULL;
+    r = model_open(&model, words.dir, &err);
+    if (r < 0) {
+        return cmd_fail(command, &err);
+    }
+    const struct manifest *m = model_get_manifest(model);
+    r = model_activate(words.models_dir, m->name, m->version, &err);
+    if (r < 0) {
+        return cmd_fail(command, &err);
+    }
+    if (words.json) {
+        r = print_manifest_json(m, words.dir, &err);
+        return r < 0 ? cmd_fail(command, &err) : CMD_OK;
+    }
+    (void)fprintf(stdout, "\"%s\" means %s@%s now\n", m->name, m->name, m->version);
+    return CMD_OK;
+}
+
 int cmd_model(int argc, char **argv)
 {
     static const struct cmd commands[] = {
@@ -389,6 +420,7 @@ int cmd_model(int argc, char **argv)
         {"list", run_list, "list the models"},
         {"show", run_show, "show what a model is"},
         {"verify", run_verify, "check a model's files against each other"},
+        {"activate", run_activate, "choose the version that a name without one means"},
         {NULL, NULL, NULL},
     };
     return cmd_dispatch("sctd model", commands, argc, argv);

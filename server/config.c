@@ -15,6 +15,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/parse.h"
+#include "server/config_http.h"
 #include "server/config_schema.h"
 #include "server/rules.h"
 
@@ -349,6 +350,9 @@ int config_parse(struct config **ret_config, const char *path, const char *text,
     }
     int r = set_defaults(config, err);
     r = r < 0 ? r : check(config, path, err);
+    if (r == 0 && config->http != NULL) {
+        r = config_http_finish(config->http, path, err);
+    }
     if (r < 0) {
         return r;
     }

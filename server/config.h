@@ -99,6 +99,27 @@ struct config_listen {
     int32_t per_peer;     /* 8 */
 };
 
+/* Who may ask over HTTP. */
+struct config_token {
+    char *name;
+    char *role;    /* "viewer" (the default), "operator" or "admin" */
+    bool identity; /* may see who patients are */
+    char *sha256;  /* of the token, 64 hex digits: "sctd token" makes both */
+};
+
+/* The status API, metrics and dashboard; none without this section. */
+struct config_http {
+    char *address;           /* "127.0.0.1" */
+    uint16_t *port;          /* NULL: 8104; 0: any */
+    char *certificate, *key; /* PEM files: TLS */
+    bool plain;              /* without TLS even beyond this machine: behind a proxy that has it */
+    bool open_metrics;       /* /metrics without a token */
+    int32_t connections;     /* 256 */
+    int32_t requests_per_second; /* of an address: 2000 */
+    struct config_token *tokens;
+    uint32_t tokens_count;
+};
+
 enum config_log_format { CONFIG_LOG_AUTO, CONFIG_LOG_TEXT, CONFIG_LOG_JSON };
 
 struct config {
@@ -116,6 +137,7 @@ struct config {
     struct config_workers workers;
     struct config_retention retention;
     enum config_log_format log_format;
+    struct config_http *http; /* NULL: none */
 };
 
 /*

@@ -96,6 +96,26 @@ static const cyaml_schema_field_t retention_fields[] = {
     CYAML_FIELD_INT("min_free_percent", OPTIONAL, struct config_retention, min_free_percent),
     CYAML_FIELD_END};
 
+static const cyaml_schema_field_t token_fields[] = {
+    TEXT("name", config_token, name, CYAML_FLAG_DEFAULT),
+    TEXT("role", config_token, role, OPTIONAL),
+    CYAML_FIELD_BOOL("identity", OPTIONAL, struct config_token, identity),
+    TEXT("sha256", config_token, sha256, CYAML_FLAG_DEFAULT), CYAML_FIELD_END};
+static const cyaml_schema_value_t token_entry = {
+    CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_token, token_fields)};
+
+static const cyaml_schema_field_t http_fields[] = {
+    TEXT("address", config_http, address, OPTIONAL),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL | CYAML_FLAG_POINTER, struct config_http, port),
+    TEXT("certificate", config_http, certificate, OPTIONAL),
+    TEXT("key", config_http, key, OPTIONAL),
+    CYAML_FIELD_BOOL("plain", OPTIONAL, struct config_http, plain),
+    CYAML_FIELD_BOOL("open_metrics", OPTIONAL, struct config_http, open_metrics),
+    CYAML_FIELD_INT("connections", OPTIONAL, struct config_http, connections),
+    CYAML_FIELD_INT("requests_per_second", OPTIONAL, struct config_http, requests_per_second),
+    LIST("tokens", config_http, tokens, &token_entry, OPTIONAL),
+    CYAML_FIELD_END};
+
 static const cyaml_strval_t log_formats[] = {
     {"auto", CONFIG_LOG_AUTO}, {"text", CONFIG_LOG_TEXT}, {"json", CONFIG_LOG_JSON}};
 
@@ -112,6 +132,7 @@ static const cyaml_schema_field_t top_fields[] = {
     CYAML_FIELD_MAPPING("retention", OPTIONAL, struct config, retention, retention_fields),
     CYAML_FIELD_ENUM("log_format", OPTIONAL | CYAML_FLAG_STRICT, struct config, log_format,
                      log_formats, CYAML_ARRAY_LEN(log_formats)),
+    CYAML_FIELD_MAPPING_PTR("http", OPTIONAL, struct config, http, http_fields),
     CYAML_FIELD_END};
 
 const cyaml_schema_value_t config_schema = {
@@ -120,8 +141,9 @@ const cyaml_schema_value_t config_schema = {
 const char *config_schema_suggest(const char *word)
 {
     static const cyaml_schema_field_t *const mappings[] = {
-        top_fields,   listen_fields, peer_fields,      destination_fields, rule_fields,
-        match_fields, worker_fields, retention_fields, completion_fields};
+        top_fields,        listen_fields, peer_fields,   destination_fields,
+        rule_fields,       match_fields,  worker_fields, retention_fields,
+        completion_fields, http_fields,   token_fields};
     for (size_t i = 0; i < sizeof mappings / sizeof *mappings; i++) {
         const char *keys[KEYS_MAX];
         size_t n = 0;

@@ -567,6 +567,11 @@ struct receivers *front_door_get_receivers(const struct front_door *door)
     return door->receivers;
 }
 
+bool front_door_has_room(const struct front_door *door, struct sctd_error *ret_why)
+{
+    return spool_check(&door->spool, door->options.room_for_series, ret_why) == 0;
+}
+
 int64_t front_door_get_rejected(const struct front_door *door, enum front_door_reason reason)
 {
     return reason < FRONT_DOOR_REASONS ? door->rejected[reason] : 0;

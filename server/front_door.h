@@ -78,6 +78,8 @@ void front_door_set_allow(struct front_door *door, const struct allow_rule *allo
 
 int front_door_get_port(const struct front_door *door); /* that it listens on */
 struct receivers *front_door_get_receivers(const struct front_door *door);
+/* Whether a series would be let in by the disk; *ret_why: why not. */
+bool front_door_has_room(const struct front_door *door, struct sctd_error *ret_why);
 int64_t front_door_get_rejected(const struct front_door *door, enum front_door_reason reason);
 int front_door_count_waiting(
     const struct front_door *door); /* peers that have not said what they want */

@@ -374,6 +374,8 @@ static int make_order(struct intake *intake, const struct db_series *series,
     *ret_done = result.outcome != ORDER_CHANGED;
     if (result.outcome == ORDER_CREATED) {
         intake->hooks.job_made(intake->hooks.arg, result.job_id);
+    } else if (result.outcome == ORDER_DISCARDED) {
+        intake->hooks.discarded(intake->hooks.arg, series, &result.decision);
     }
     return 0;
 }
@@ -389,25 +391,24 @@ static void hold(struct watched *w, const struct db_series *series,
     w->is_held = completion->is_held;
 }
 
-static int look(struct intake *intake, struct watched *w, bool *ret_done, struct sctd_error *err)
+/* Whether a watched series is complete, as it is now.  Returns 0, or DB_NONE: it is not open. */
+static int judge(struct intake *intake, const struct watched *w, struct db_series *series,
+                 struct db_member_list *members, struct completion *completion,
+                 struct sctd_error *err)
 {
     struct db *db = intake->options.db;
     const struct config_completion *config = &intake->options.policy->config->completion;
-    struct db_series series;
-    struct completion completion;
-    sctd_auto(db_member_list_fini) struct db_member_list members = {.n = 0};
-    int r = db_series_get(db, w->series_id, &series, err);
-    if (r != 0 || series.state != DB_SERIES_OPEN) {
-        *ret_done = r >= 0;
-        return r < 0 ? r : 0;
+    int r = db_series_get(db, w->series_id, series, err);
+    if (r != 0 || series->state != DB_SERIES_OPEN) {
+        return r < 0 ? r : DB_NONE;
     }
-    r = db_series_members(db, w->series_id, 0, &members, err);
+    r = db_series_members(db, w->series_id, 0, members, err);
     if (r < 0) {
         return r;
     }
     const struct completion_view view = {
-        .series = &series,
-        .members = &members,
+        .series = series,
+        .members = members,
         .is_sending = is_sending(intake, w->series_id),
         .was_broken = w->was_broken,
         .last_ms = w->last_ms,
@@ -416,13 +417,26 @@ static int look(struct intake *intake, struct watched *w, bool *ret_done, struct
         .quiet_ms = (int64_t)config->quiet_s * 1000,
         .closed_quiet_ms = (int64_t)config->closed_quiet_s * 1000,
     };
-    completion_judge(&view, &completion);
+    completion_judge(&view, completion);
+    return 0;
+}
+
+static int look(struct intake *intake, struct watched *w, bool *ret_done, struct sctd_error *err)
+{
+    struct db_series series;
+    struct completion completion;
+    sctd_auto(db_member_list_fini) struct db_member_list members = {.n = 0};
+    const int r = judge(intake, w, &series, &members, &completion, err);
+    if (r != 0) {
+        *ret_done = r > 0;
+        return r < 0 ? r : 0;
+    }
     w->again_ms = completion.again_ms;
     hold(w, &series, &completion);
     if (!completion.is_complete) {
         return 0;
     }
-    w->again_ms = view.now_ms + SETTLE_MS; /* unless an order is made of it */
+    w->again_ms = sctd_boot_ms() + SETTLE_MS; /* unless an order is made of it */
     return make_order(intake, &series, &members, &completion, ret_done, err);
 }
 
@@ -502,6 +516,27 @@ int intake_complete_now(struct intake *intake, int64_t series_id, const char *re
         forget(intake, w);
     }
     return r;
+}
+
+int intake_explain(struct intake *intake, int64_t series_id, struct completion *ret_completion,
+                   struct sctd_error *err)
+{
+    const struct watched *w = intake->watched;
+    struct db_series series;
+    sctd_auto(db_member_list_fini) struct db_member_list members = {.n = 0};
+    while (w != NULL && w->series_id != series_id) {
+        w = w->next;
+    }
+    return w == NULL ? DB_NONE : judge(intake, w, &series, &members, ret_completion, err);
+}
+
+int32_t intake_count_open(const struct intake *intake)
+{
+    int32_t n = 0;
+    for (const struct watched *w = intake->watched; w != NULL; w = w->next) {
+        n++;
+    }
+    return n;
 }
 
 /* Beginning and end */

@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "db/instances.h"
 #include "engine/base/error.h"
+#include "server/completion.h"
 #include "server/policy.h"
 #include "server/receivers.h"
 
@@ -24,6 +26,9 @@ struct intake;
 struct intake_hooks {
     void *arg;
     void (*job_made)(void *arg, int64_t job_id);
+    /* Nothing is made of a series: no rule holds, or one ignores it. */
+    void (*discarded)(void *arg, const struct db_series *series,
+                      const struct policy_decision *decision);
     void (*failed)(void *arg, const char *reason); /* the job store: end the process */
 };
 
@@ -56,6 +61,11 @@ void intake_touch(struct intake *intake, int64_t series_id);
  * Errors: those of order_make. */
 SCTD_NODISCARD int intake_complete_now(struct intake *intake, int64_t series_id, const char *reason,
                                        struct sctd_error *err);
+
+/* Whether a series is complete, and why, or what it waits for.  Returns 0 or DB_NONE: it is not open. */
+SCTD_NODISCARD int intake_explain(struct intake *intake, int64_t series_id,
+                                  struct completion *ret_completion, struct sctd_error *err);
+int32_t intake_count_open(const struct intake *intake); /* series that are watched */
 
 void intake_stop(struct intake *intake); /* no more jobs: the daemon drains */
 void intake_free(

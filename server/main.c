@@ -14,6 +14,7 @@ static const struct cmd commands[] = {
     {"serve", cmd_serve, "run the daemon: receive, convert, deliver"},
     {"job", cmd_job, "list, show, cancel and retry jobs of the daemon"},
     {"series", cmd_series, "list the series that came in, complete or discard them"},
+    {"token", cmd_token, "make a token for the HTTP API"},
     {"doctor", cmd_doctor, "check all that the daemon needs"},
     {"receive", cmd_receive, NULL},
     {"send", cmd_send, NULL},

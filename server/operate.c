@@ -79,18 +79,20 @@ static void note(const struct request *q)
     struct sctd_error err = {.code = SCTD_OK};
     struct db_event event = {.id = 0};
     (void)snprintf(event.kind, sizeof event.kind, "%s", q->control->action);
-    (void)snprintf(event.actor, sizeof event.actor, "operator");
+    (void)snprintf(event.actor, sizeof event.actor, "%s", q->operate->actor);
     (void)snprintf(event.subject, sizeof event.subject, "%" PRId64, q->control->id);
     (void)snprintf(event.text, sizeof event.text, "%s", q->reason);
     if (db_event_add(q->operate->db, &q->now, &event, &err) < 0) {
         LOG_ERROR("job-store", log_text("reason", err.text));
     }
-    LOG_INFO("operator", log_text("action", q->control->action), log_number("id", q->control->id),
+    LOG_INFO("operator", log_text("actor", q->operate->actor),
+             log_text("action", q->control->action), log_number("id", q->control->id),
              log_text("reason", q->reason));
 }
 
-bool operate_do(const struct operate *operate, const struct control_request *request,
-                struct control_answer *ret_answer)
+enum operate_outcome operate_do(const struct operate *operate,
+                                const struct control_request *request,
+                                struct control_answer *ret_answer)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct request q = {
@@ -118,9 +120,12 @@ bool operate_do(const struct operate *operate, const struct control_request *req
         } else {
             note(&q);
         }
-        return r == 0;
+        return r < 0          ? OPERATE_FAILED
+               : r == DB_NONE ? OPERATE_NONE
+               : r > 0        ? OPERATE_REFUSED
+                              : OPERATE_DONE;
     }
     (void)snprintf(text, size, "action \"%.32s\" is unknown: is the daemon older?",
                    request->action);
-    return false;
+    return OPERATE_FAILED;
 }

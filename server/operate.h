@@ -6,8 +6,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdbool.h>
-
 #include "db/db.h"
 #include "server/control.h"
 #include "server/intake.h"
@@ -19,14 +17,23 @@ extern "C" {
 struct operate {
     struct db *db;
     struct intake *intake;
+    const char *actor; /* who asks, for the audit log */
+};
+
+enum operate_outcome {
+    OPERATE_DONE,    /* something changed: workers and deliveries may have something to do */
+    OPERATE_NONE,    /* there is no such thing */
+    OPERATE_REFUSED, /* its state does not allow it */
+    OPERATE_FAILED,  /* the store; also an action that is unknown */
 };
 
 /*
  * Actions: job-cancel, job-retry, job-prioritise (value 0 ... 9), series-complete, series-discard, series-reopen.
- * Returns whether something changed; then workers and deliveries may have something to do.
+ * ret_answer->done: whether the outcome is OPERATE_DONE.
  */
-bool operate_do(const struct operate *operate, const struct control_request *request,
-                struct control_answer *ret_answer);
+enum operate_outcome operate_do(const struct operate *operate,
+                                const struct control_request *request,
+                                struct control_answer *ret_answer);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/utf8.h"
 #include "engine/engine.h"
 #include "server/config.h"
 #include "server/parameters.h"
@@ -106,6 +107,23 @@ int policy_load(struct policy **ret_policy, const char *path, struct sctd_error 
     return r;
 }
 
+/* Says which rule is nearest; returns it if all but one of its conditions hold. */
+static const struct config_rule *explain_none(const struct config *config,
+                                              const struct rules_subject *subject, char *reason,
+                                              size_t size)
+{
+    int misses = 0;
+    char why[RULES_WHY_SIZE];
+    const struct config_rule *nearest = rules_nearest(config, subject, &misses, why);
+    if (nearest == NULL) {
+        (void)snprintf(reason, size, "there is no rule: see docs/configuration.md");
+        return NULL;
+    }
+    (void)snprintf(reason, size, "no rule holds; nearest is \"%.64s\": %.140s", nearest->name, why);
+    utf8_clean(reason); /* a cut may have split a character */
+    return misses == 1 ? nearest : NULL;
+}
+
 void policy_decide(const struct policy *policy, const struct db_series *series, int32_t frames,
                    struct policy_decision *ret_decision)
 {
@@ -128,8 +146,7 @@ void policy_decide(const struct policy *policy, const struct db_series *series, 
     };
     const struct config_rule *rule = rules_find(config, &subject);
     if (rule == NULL) {
-        (void)snprintf(d->reason, sizeof d->reason,
-                       "no rule holds: see sctd rules test --input DIR");
+        d->almost = explain_none(config, &subject, d->reason, sizeof d->reason);
     } else if (rule->ignore) {
         (void)snprintf(d->reason, sizeof d->reason, "rule \"%s\" ignores it", rule->name);
     } else {

@@ -49,6 +49,7 @@ struct policy_decision {
     enum policy_verdict verdict;
     const struct config_rule *rule;   /* CONVERT */
     const struct policy_model *model; /* CONVERT */
+    const struct config_rule *almost; /* IGNORE: all of its conditions hold but one; NULL: none */
     char reason[DB_REASON_SIZE];
 };
 

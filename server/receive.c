@@ -302,6 +302,7 @@ static int serve_connection(struct frame_reader *parent, const struct receive_se
                                        .refused = result.refused,
                                        .echoed = result.echoed,
                                        .told = result.told,
+                                       .contexts = result.contexts,
                                        .spool_failed = receive.spool.is_failed};
     receive_close(&receive);
     const int sent = receive_messages_send(parent->fd, &message, -1, SEND_TIMEOUT_MS, err);

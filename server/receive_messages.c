@@ -87,8 +87,9 @@ static const struct record_field answered_fields[] = {
 };
 
 static const struct record_field end_fields[] = {
-    FIELD(I32, end.end),    FIELD(I64, end.stored), FIELD(I64, end.refused),
-    FIELD(I64, end.echoed), FIELD(I64, end.told),   FIELD(BOOL, end.spool_failed),
+    FIELD(I32, end.end),           FIELD(I64, end.stored), FIELD(I64, end.refused),
+    FIELD(I64, end.echoed),        FIELD(I64, end.told),   FIELD(I32, end.contexts),
+    FIELD(BOOL, end.spool_failed),
 };
 
 static const struct message_type types[] = {

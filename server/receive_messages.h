@@ -77,6 +77,7 @@ struct receive_kept {
 struct receive_end {
     int32_t end;                           /* enum dicom_receiver_end */
     int64_t stored, refused, echoed, told; /* as in struct dicom_receiver_result */
+    int32_t contexts;                      /* presentation contexts that were accepted */
     bool spool_failed;                     /* a sync failed: stop accepting and end */
 };
 

@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/parse.h"
 
 enum { RAW_MAX = 4096 }; /* a path */
 
@@ -69,33 +70,6 @@ void record_write(struct json_writer *w, const struct record *record, const void
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Exactly the bytes of `text`, at most `room`; *ret_n: how many. */
-static bool read_hex(unsigned char *to, size_t room, const char *text, size_t *ret_n)
-{
-    const size_t digits = strlen(text);
-    if (digits % 2 != 0 || digits / 2 > room) {
-        return false;
-    }
-    for (size_t i = 0; i < digits / 2; i++) {
-        const int high = hex_value(text[2 * i]);
-        const int low = hex_value(text[2 * i + 1]);
-        if (high < 0 || low < 0) {
-            return false;
-        }
-        to[i] = (unsigned char)(high << 4 | low);
-    }
-    *ret_n = digits / 2;
-    return true;
-}
-
 static int read_text(void *to, const struct record_field *f, const char *text,
                      struct sctd_error *err)
 {
@@ -105,9 +79,9 @@ static int read_text(void *to, const struct record_field *f, const char *text,
         fits = n < f->size;
         memcpy(to, text, fits ? n + 1 : 0);
     } else if (f->kind == RECORD_BYTES) {
-        fits = read_hex(to, f->size, text, &n) && n == f->size;
+        fits = sctd_parse_hex(to, f->size, text, &n) == 0 && n == f->size;
     } else {
-        fits = read_hex(to, f->size - 1, text, &n);
+        fits = sctd_parse_hex(to, f->size - 1, text, &n) == 0;
         memset((char *)to + (fits ? n : 0), 0, 1);
         fits = fits && strlen(to) == n;
     }

@@ -62,9 +62,11 @@ struct condition {
     bool (*holds)(const char *wanted, const char *is);
 };
 
-static bool hold_texts(const struct config_match *m, const struct rules_subject *s,
-                       char ret_why[RULES_WHY_SIZE])
+/* How many conditions do not hold; ret_why names the first of them. */
+static int count_misses(const struct config_rule *rule, const struct rules_subject *s,
+                        char ret_why[RULES_WHY_SIZE])
 {
+    const struct config_match *m = &rule->match;
     const struct condition conditions[] = {
         {"modality", m->modality, s->modality, fits},
         {"calling_ae_title", m->calling_ae_title, s->calling_ae_title, fits},
@@ -73,36 +75,47 @@ static bool hold_texts(const struct config_match *m, const struct rules_subject 
         {"series_description", m->series_description, s->series_description, is_found},
         {"body_part_examined", m->body_part_examined, s->body_part_examined, fits},
     };
+    int misses = 0;
+    ret_why[0] = '\0';
     for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
         const struct condition *c = &conditions[i];
-        if (c->wanted != NULL && !c->holds(c->wanted, c->is)) {
+        if (c->wanted != NULL && !c->holds(c->wanted, c->is) && misses++ == 0) {
             (void)snprintf(ret_why, RULES_WHY_SIZE, "%s is \"%.60s\", the rule wants \"%.60s\"",
                            c->key, c->is, c->wanted);
-            return false;
         }
     }
-    return true;
+    if (!fits_image_type(m, s->image_type) && misses++ == 0) {
+        (void)snprintf(ret_why, RULES_WHY_SIZE, "image_type is \"%.100s\"", s->image_type);
+    }
+    const bool too_few = s->slices < m->min_slices;
+    if ((too_few || (m->max_slices > 0 && s->slices > m->max_slices)) && misses++ == 0) {
+        (void)snprintf(ret_why, RULES_WHY_SIZE, "it has %d slices, the rule wants %s %d", s->slices,
+                       too_few ? "at least" : "at most", too_few ? m->min_slices : m->max_slices);
+    }
+    return misses;
 }
 
 bool rules_holds(const struct config_rule *rule, const struct rules_subject *subject,
                  char ret_why[RULES_WHY_SIZE])
 {
-    const struct config_match *m = &rule->match;
-    if (!hold_texts(m, subject, ret_why)) {
-        return false;
+    return count_misses(rule, subject, ret_why) == 0;
+}
+
+const struct config_rule *rules_nearest(const struct config *config,
+                                        const struct rules_subject *subject, int *ret_misses,
+                                        char ret_why[RULES_WHY_SIZE])
+{
+    const struct config_rule *nearest = NULL;
+    char why[RULES_WHY_SIZE];
+    for (uint32_t i = 0; i < config->rules_count; i++) {
+        const int misses = count_misses(&config->rules[i], subject, why);
+        if (misses > 0 && (nearest == NULL || misses < *ret_misses)) {
+            nearest = &config->rules[i];
+            *ret_misses = misses;
+            memcpy(ret_why, why, sizeof why);
+        }
     }
-    if (!fits_image_type(m, subject->image_type)) {
-        (void)snprintf(ret_why, RULES_WHY_SIZE, "image_type is \"%.100s\"", subject->image_type);
-        return false;
-    }
-    if (subject->slices < m->min_slices || (m->max_slices > 0 && subject->slices > m->max_slices)) {
-        (void)snprintf(ret_why, RULES_WHY_SIZE, "it has %d slices, the rule wants %s %d",
-                       subject->slices, subject->slices < m->min_slices ? "at least" : "at most",
-                       subject->slices < m->min_slices ? m->min_slices : m->max_slices);
-        return false;
-    }
-    ret_why[0] = '\0';
-    return true;
+    return nearest;
 }
 
 const struct config_rule *rules_find(const struct config *config,

@@ -40,6 +40,11 @@ bool rules_holds(const struct config_rule *rule, const struct rules_subject *sub
 const struct config_rule *rules_find(const struct config *config,
                                      const struct rules_subject *subject);
 
+/* Of those that do not hold, the one that the fewest conditions speak against, the first of several; NULL: there is no
+ * rule.  *ret_misses: how many; ret_why: the first of them. */
+const struct config_rule *rules_nearest(const struct config *config,
+                                        const struct rules_subject *subject, int *ret_misses,
+                                        char ret_why[RULES_WHY_SIZE]);
 /* Whether `text` is an extended regular expression (POSIX). */
 bool rules_is_pattern(const char *text);
 

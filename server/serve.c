@@ -20,9 +20,11 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/allow.h"
+#include "server/api/api.h"
 #include "server/config.h"
 #include "server/control.h"
 #include "server/deliver.h"
+#include "server/diagnosis.h"
 #include "server/front_door.h"
 #include "server/intake.h"
 #include "server/log.h"
@@ -31,6 +33,7 @@
 #include "server/policy.h"
 #include "server/receive_messages.h"
 #include "server/receivers.h"
+#include "server/reload.h"
 #include "server/removal.h"
 #include "server/services.h"
 #include "server/spool.h"
@@ -74,7 +77,10 @@ struct serve {
     struct deliver *deliver;
     struct front_door *door;
     struct control *control;
-    int to_drain; /* parts that have not ended yet */
+    struct diagnosis *diagnosis;
+    struct api *api;  /* NULL: no HTTP */
+    uv_idle_t reload; /* runs when the configuration is to be read again */
+    int to_drain;     /* parts that have not ended yet */
     bool is_draining, has_failed, must_sweep;
     struct sctd_error failure;
 };
@@ -105,7 +111,7 @@ static void close_handles(struct serve *s)
     uv_handle_t *const handles[] = {(uv_handle_t *)&s->terminate, (uv_handle_t *)&s->interrupt,
                                     (uv_handle_t *)&s->hangup,    (uv_handle_t *)&s->upkeep,
                                     (uv_handle_t *)&s->watchdog,  (uv_handle_t *)&s->sweep,
-                                    (uv_handle_t *)&s->end};
+                                    (uv_handle_t *)&s->end,       (uv_handle_t *)&s->reload};
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++) {
         close_handle(handles[i]);
     }
@@ -114,11 +120,13 @@ static void close_handles(struct serve *s)
 /* What was opened, in the opposite order; the loop must still run once more. */
 static void close_parts(struct serve *s)
 {
+    api_close(s->api);
     control_close(s->control);
     front_door_free(s->door);
     deliver_free(s->deliver);
     workers_free(s->workers);
     intake_free(s->intake);
+    s->api = NULL;
     s->control = NULL;
     s->door = NULL;
     s->deliver = NULL;
@@ -148,6 +156,9 @@ static void drain(struct serve *s, int grace_ms)
     }
     s->is_draining = true;
     (void)sd_notify(0, "STOPPING=1");
+    if (s->api != NULL) {
+        api_drain(s->api);
+    }
     intake_stop(s->intake);
     s->to_drain = 3;
     front_door_drain(s->door, grace_ms);
@@ -174,62 +185,19 @@ static void on_terminate(uv_signal_t *handle, int number)
 
 /* Configuration */
 
-/* Peers as the front door wants them: "AE@ADDRESS". */
-static int make_allow(struct allow_rule **ret_allow, const struct config *config,
-                      struct sctd_error *err)
-{
-    struct allow_rule *allow = calloc(config->peers_count + 1, sizeof *allow);
-    if (allow == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "peers");
-    }
-    int r = 0;
-    for (uint32_t i = 0; r == 0 && i < config->peers_count; i++) {
-        const struct config_peer *peer = &config->peers[i];
-        char text[128];
-        (void)snprintf(text, sizeof text, "%s@%s", peer->ae_title == NULL ? "*" : peer->ae_title,
-                       peer->address == NULL ? "*" : peer->address);
-        r = allow_parse(&allow[i], text, err);
-        allow[i].compressed = peer->compressed;
-    }
-    if (r < 0) {
-        free(allow);
-        return r;
-    }
-    *ret_allow = allow;
-    return 0;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
-}
-
-/* Whether what only a start can change is as it was. */
-static bool can_reload(const struct config *old, const struct config *new)
-{
-    return same_text(old->ae_title, new->ae_title) && same_text(old->state_dir, new->state_dir) &&
-           same_text(old->models_dir, new->models_dir) &&
-           same_text(old->listen.address, new->listen.address) &&
-           old->listen.port == new->listen.port &&
-           old->listen.associations == new->listen.associations &&
-           old->listen.per_peer == new->listen.per_peer &&
-           old->workers.slots == new->workers.slots &&
-           old->workers.threads == new->workers.threads &&
-           old->workers.batch == new->workers.batch &&
-           old->workers.timeout_s == new->workers.timeout_s &&
-           old->workers.silence_s == new->workers.silence_s &&
-           old->workers.memory_mib == new->workers.memory_mib;
-}
-
 static void adopt_policy(struct serve *s, struct policy *policy, struct allow_rule *allow)
 {
-    if (!can_reload(s->policy->config, policy->config)) {
+    if (!reload_is_whole(s->policy->config, policy->config)) {
         LOG_WARNING("reload-partial",
-                    log_text("reason", "ae_title, state_dir, models_dir, listen and workers (but "
-                                       "for precision) change with the next start only"));
+                    log_text("reason", "ae_title, state_dir, models_dir, listen, workers (but for "
+                                       "precision) and where http listens change with the next "
+                                       "start only"));
     }
     struct sctd_error err = {.code = SCTD_OK};
     if (deliver_set_config(s->deliver, policy->config, &err) < 0) {
+        LOG_ERROR("reload", log_text("reason", err.text));
+    }
+    if (s->api != NULL && api_set_policy(s->api, policy, &err) < 0) {
         LOG_ERROR("reload", log_text("reason", err.text));
     }
     log_open(policy->config->log_format);
@@ -245,18 +213,16 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
              log_number("destinations", policy->config->destinations_count));
 }
 
-static void on_hangup(uv_signal_t *handle, int number)
+static void reload(struct serve *s)
 {
-    struct serve *s = handle->data;
     struct sctd_error err = {.code = SCTD_OK};
     struct policy *policy = NULL;
     struct allow_rule *allow = NULL;
-    (void)number;
     if (s->is_draining) {
         return;
     }
     int r = policy_load(&policy, s->options->config, &err);
-    r = r < 0 ? r : make_allow(&allow, policy->config, &err);
+    r = r < 0 ? r : reload_make_allow(&allow, policy->config, &err);
     if (r < 0) {
         policy_free(policy);
         LOG_ERROR("reload-refused", log_text("reason", err.text),
@@ -264,6 +230,25 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     adopt_policy(s, policy, allow);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    reload(handle->data);
+}
+
+static void on_reload(uv_idle_t *idle)
+{
+    (void)uv_idle_stop(idle);
+    reload(idle->data);
+}
+
+/* Not at once: whoever asks works with what a reload frees. */
+static void reload_soon(void *arg)
+{
+    struct serve *s = arg;
+    (void)uv_idle_start(&s->reload, on_reload);
 }
 
 /* Upkeep */
@@ -313,22 +298,54 @@ static void on_finished(void *arg, int64_t job_id)
     }
 }
 
+/* A rule that all but holds is a mistake in it, or in the series' description. */
+static void on_discarded(void *arg, const struct db_series *series,
+                         const struct policy_decision *decision)
+{
+    const struct serve *s = arg;
+    struct diagnosis_line line = {.severity = DIAGNOSIS_WARNING};
+    if (decision->almost == NULL) {
+        return;
+    }
+    (void)snprintf(line.kind, sizeof line.kind, "almost_matched");
+    (void)snprintf(line.peer, sizeof line.peer, "%s", series->peer);
+    (void)snprintf(line.ae_title, sizeof line.ae_title, "%s", series->calling_ae);
+    (void)snprintf(line.title, sizeof line.title, "Series %lld was left alone: %.160s",
+                   (long long)series->id, decision->reason);
+    (void)snprintf(
+        line.mend, sizeof line.mend,
+        "If it should be converted, mend that condition of the rule, reload (SIGHUP), and "
+        "open the series again (sctd series reopen %lld)",
+        (long long)series->id);
+    diagnosis_note(s->diagnosis, &line, sctd_wall_ms());
+}
+
+static void kick(void *arg)
+{
+    const struct serve *s = arg;
+    if (!s->is_draining) {
+        workers_kick(s->workers);
+        deliver_kick(s->deliver);
+    }
+}
+
 /* A job that was cancelled while it runs is noticed at its worker's next word. */
 static void on_control(void *arg, const struct control_request *request,
                        struct control_answer *ret_answer)
 {
     struct serve *s = arg;
-    const struct operate operate = {.db = s->db, .intake = s->intake};
-    if (operate_do(&operate, request, ret_answer) && !s->is_draining) {
-        workers_kick(s->workers);
-        deliver_kick(s->deliver);
+    const struct operate operate = {.db = s->db, .intake = s->intake, .actor = "operator"};
+    if (operate_do(&operate, request, ret_answer) == OPERATE_DONE) {
+        kick(s);
     }
 }
 
 static void on_rejected(void *arg, enum front_door_reason reason, const char *peer,
                         const char *calling_ae, const char *text)
 {
-    (void)arg;
+    const struct serve *s = arg;
+    diagnosis_rejected(s->diagnosis, front_door_reason_name(reason), peer, calling_ae, text,
+                       sctd_wall_ms());
     LOG_WARNING("association-rejected", log_text("peer", peer), log_text("calling_ae", calling_ae),
                 log_text("why", front_door_reason_name(reason)), log_text("reason", text));
 }
@@ -428,7 +445,8 @@ static int open_deliver(struct serve *s, struct sctd_error *err)
 static int open_intake(struct serve *s, struct sctd_error *err)
 {
     const struct intake_options options = {.loop = &s->loop, .db = s->db, .policy = s->policy};
-    const struct intake_hooks hooks = {.arg = s, .job_made = on_job_made, .failed = on_failed};
+    const struct intake_hooks hooks = {
+        .arg = s, .job_made = on_job_made, .discarded = on_discarded, .failed = on_failed};
     return intake_new(&s->intake, &options, &hooks, err);
 }
 
@@ -619,6 +637,39 @@ static int open_door(struct serve *s, struct sctd_error *err)
     return front_door_open(&s->door, &s->loop, &options, &hooks, err);
 }
 
+static void remove_soon(void *arg)
+{
+    struct serve *s = arg;
+    (void)uv_timer_start(&s->upkeep, on_upkeep, 0, UPKEEP_MS);
+}
+
+static int open_api(struct serve *s, struct sctd_error *err)
+{
+    const struct config *config = s->policy->config;
+    const struct api_node lent = {
+        .loop = &s->loop,
+        .program = s->options->program,
+        .version = SCTD_VERSION,
+        .ae_title = s->ae_title,
+        .state_dir = config->state_dir,
+        .spool = s->spool,
+        .results = s->results,
+        .models_dir = s->models_dir,
+        .db = s->db,
+        .intake = s->intake,
+        .workers = s->workers,
+        .deliver = s->deliver,
+        .door = s->door,
+        .diagnosis = s->diagnosis,
+        .started_ms = sctd_wall_ms(),
+        .kick = kick,
+        .remove = remove_soon,
+        .reload = reload_soon,
+        .arg = s,
+    };
+    return config->http == NULL ? 0 : api_open(&s->api, &lent, s->policy, err);
+}
+
 static void start_handles(struct serve *s)
 {
     uint64_t watchdog_us = 0;
@@ -638,7 +689,8 @@ static void start_handles(struct serve *s)
     (void)uv_timer_init(&s->loop, &s->watchdog);
     (void)uv_timer_init(&s->loop, &s->sweep);
     (void)uv_timer_init(&s->loop, &s->end);
-    s->upkeep.data = s->watchdog.data = s->sweep.data = s->end.data = s;
+    (void)uv_idle_init(&s->loop, &s->reload);
+    s->reload.data = s->upkeep.data = s->watchdog.data = s->sweep.data = s->end.data = s;
     (void)uv_timer_start(&s->upkeep, on_upkeep, FIRST_UPKEEP_MS, UPKEEP_MS);
     if (sd_watchdog_enabled(0, &watchdog_us) > 0) {
         (void)uv_timer_start(&s->watchdog, on_watchdog, 0, watchdog_us / 2000);
@@ -654,14 +706,16 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     log_open(s->policy->config->log_format);
     (void)snprintf(s->ae_title, sizeof s->ae_title, "%s", s->policy->config->ae_title);
     (void)snprintf(s->models_dir, sizeof s->models_dir, "%s", s->policy->config->models_dir);
-    r = make_allow(&s->allow, s->policy->config, err);
+    r = diagnosis_new(&s->diagnosis, err);
+    r = r < 0 ? r : reload_make_allow(&s->allow, s->policy->config, err);
     r = r < 0 ? r : open_folders(s, err);
     r = r < 0 ? r : open_store(s, err);
     r = r < 0 ? r : open_workers(s, err);
     r = r < 0 ? r : open_deliver(s, err);
     r = r < 0 ? r : open_intake(s, err);
     r = r < 0 ? r : open_control(s, err);
-    return r < 0 ? r : open_door(s, err);
+    r = r < 0 ? r : open_door(s, err);
+    return r < 0 ? r : open_api(s, err);
 }
 
 static void announce(const struct serve *s)
@@ -671,8 +725,15 @@ static void announce(const struct serve *s)
              log_text("ae_title", s->policy->config->ae_title), log_number("port", port),
              log_number("rules", s->policy->config->rules_count));
     (void)sd_notifyf(0, "READY=1\nSTATUS=listening on port %d", port);
+    if (s->api != NULL) {
+        LOG_INFO("http", log_text("address", s->policy->config->http->address),
+                 log_number("port", api_get_port(s->api)));
+    }
     if (s->options->print_port) {
         (void)fprintf(stdout, "port %d\n", port);
+        if (s->api != NULL) {
+            (void)fprintf(stdout, "http %d\n", api_get_port(s->api));
+        }
         (void)fflush(stdout);
     }
 }
@@ -704,6 +765,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
     db_close(s.db);
     free(s.allow);
     policy_free(s.policy);
+    diagnosis_free(s.diagnosis);
     if (r == 0 && s.has_failed) {
         *err = s.failure;
         r = SCTD_EIO;

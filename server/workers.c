@@ -619,3 +619,15 @@ void workers_free(struct workers *workers)
     uv_close((uv_handle_t *)&workers->timer, on_closed);
     uv_close((uv_handle_t *)&workers->drain, on_closed);
 }
+
+void workers_get_count(const struct workers *all, struct workers_count *ret_count)
+{
+    enum { DYING = 3 };
+    *ret_count = (struct workers_count){.slots = all->n};
+    for (int i = 0; i < all->n; i++) {
+        const struct slot *slot = &all->slot[i];
+        ret_count->alive += slot->child != NULL;
+        ret_count->busy += slot->is_busy;
+        ret_count->dying += slot->deaths >= DYING;
+    }
+}

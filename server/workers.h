@@ -44,6 +44,13 @@ struct workers_options {
 SCTD_NODISCARD int workers_new(struct workers **ret_workers, const struct workers_options *options,
                                const struct workers_hooks *hooks, struct sctd_error *err);
 
+/* How its slots are now. */
+struct workers_count {
+    int32_t slots, alive, busy;
+    int32_t dying; /* that wait after several deaths in a row */
+};
+void workers_get_count(const struct workers *workers, struct workers_count *ret_count);
+
 /* There may be something to do. */
 void workers_kick(struct workers *workers);
 

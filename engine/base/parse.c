@@ -111,3 +111,31 @@ int sctd_parse_f64(double *ret_value, const char *text, struct sctd_error *err)
     *ret_value = value;
     return 0;
 }
+
+int sctd_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    const char low = (char)(c | 0x20);
+    return low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+}
+
+int sctd_parse_hex(void *bytes, size_t room, const char *text, size_t *ret_n)
+{
+    unsigned char *to = bytes;
+    const size_t digits = strlen(text);
+    if (digits % 2 != 0 || digits / 2 > room) {
+        return SCTD_EINVAL;
+    }
+    for (size_t i = 0; i < digits / 2; i++) {
+        const int high = sctd_hex_digit(text[2 * i]);
+        const int low = sctd_hex_digit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return SCTD_EINVAL;
+        }
+        to[i] = (unsigned char)(high << 4 | low);
+    }
+    *ret_n = digits / 2;
+    return 0;
+}

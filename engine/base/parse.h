@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/error.h"
@@ -17,6 +18,12 @@ SCTD_NODISCARD int sctd_parse_u64(uint64_t *ret_value, const char *text, uint64_
                                   struct sctd_error *err);
 /* A finite number as JSON writes it. */
 SCTD_NODISCARD int sctd_parse_f64(double *ret_value, const char *text, struct sctd_error *err);
+
+/* Bytes from pairs of hex digits of either case, at most `room`; *ret_n: how many.  Errors: SCTD_EINVAL; what was
+ * written to `bytes` by then means nothing. */
+SCTD_NODISCARD int sctd_parse_hex(void *bytes, size_t room, const char *text, size_t *ret_n);
+/* The value of a hex digit; -1: it is none. */
+int sctd_hex_digit(char c);
 
 #ifdef __cplusplus
 }

@@ -48,3 +48,16 @@ void utf8_clean(char *text)
         left -= n;
     }
 }
+
+bool utf8_is_text(const char *text)
+{
+    for (size_t left = strlen(text); left > 0;) {
+        const size_t n = utf8_length(text, left);
+        if (n == 0) {
+            return false;
+        }
+        text += n;
+        left -= n;
+    }
+    return true;
+}

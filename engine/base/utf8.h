@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -13,6 +14,9 @@ extern "C" {
  * `left` >= 1 may be read; 0 if it is ill-formed or cut off.
  */
 size_t utf8_length(const void *bytes, size_t left);
+
+/* Whether all of it is well-formed. */
+bool utf8_is_text(const char *text);
 
 /* '?' for all that would break a line or drive a terminal: C0 and C1 controls, DEL, bytes that are no UTF-8. */
 void utf8_clean(char *text);

@@ -73,9 +73,19 @@ struct model_import_options {
 SCTD_NODISCARD int model_import(char *ret_dir, const struct model_import_options *options,
                                 struct sctd_buf *problems, struct sctd_error *err);
 
+enum { MODEL_NONE = 1 };
+
+/* The version that a bare NAME means where there are several.  Returns 0, or MODEL_NONE: none was chosen.
+ * Errors: SCTD_EIO, SCTD_EDATA (the file that says it is damaged), SCTD_EINVAL. */
+SCTD_NODISCARD int model_get_active(char ret_version[MANIFEST_NAME_MAX], const char *models_dir,
+                                    const char *name, struct sctd_error *err);
+/* Choose it, durably.  Errors: SCTD_EINVAL (no such model), SCTD_EIO. */
+SCTD_NODISCARD int model_activate(const char *models_dir, const char *name, const char *version,
+                                  struct sctd_error *err);
+
 /*
- * Find a model by NAME@VERSION, by NAME (its only version; several are an error that lists them) or by
- * the path of its directory (anything with a '/').
+ * Find a model by NAME@VERSION, by NAME (its only version, or the active one of several; without it an error that
+ * lists them) or by the path of its directory (anything with a '/').
  * ret_dir: at least 4096 bytes.  Errors: SCTD_EINVAL (no such model; says which there are), SCTD_EIO.
  */
 SCTD_NODISCARD int model_resolve(char *ret_dir, const char *models_dir, const char *spec,

@@ -188,6 +188,18 @@ int model_resolve(char *ret_dir, const char *models_dir, const char *spec, struc
         n++;
     }
     char list[120];
+    if (n > 1 && strchr(spec, '@') == NULL) {
+        char version[MANIFEST_NAME_MAX];
+        r = model_get_active(version, models_dir, spec, err);
+        for (size_t i = first; r == 0 && i < first + n; i++) {
+            if (strcmp(names.name[i] + strlen(spec) + 1, version) == 0) {
+                return sctd_path_join(ret_dir, models_dir, names.name[i], err);
+            }
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
     if (n == 1) {
         return sctd_path_join(ret_dir, models_dir, names.name[first], err);
     }

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How the daemon is: health, status, throughput, troubles, and what changes. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/activity.h"
+#include "db/db.h"
+#include "db/deliveries.h"
+#include "db/jobs.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/api/assets.h"
+#include "server/api/context.h"
+#include "server/api/destinations.h"
+#include "server/config.h"
+#include "server/diagnosis.h"
+#include "server/front_door.h"
+#include "server/health.h"
+#include "server/http/reply.h"
+#include "server/http/request.h"
+#include "server/http/stream.h"
+#include "server/intake.h"
+#include "server/receivers.h"
+#include "server/workers.h"
+
+static void look(const struct api *api, struct health *health)
+{
+    const struct health_parts parts = {.db = api->node.db,
+                                       .workers = api->node.workers,
+                                       .door = api->node.door,
+                                       .policy = api->policy,
+                                       .spool = api->node.spool,
+                                       .is_draining = api->is_draining};
+    health_look(&parts, health);
+}
+
+static void write_checks(struct json_writer *w, const struct health *health, bool vital_only)
+{
+    json_write_array_begin(w, "checks");
+    for (size_t i = 0; i < health->n; i++) {
+        const struct health_check *check = &health->check[i];
+        if (vital_only && !check->is_vital) {
+            continue;
+        }
+        json_write_object_begin(w, NULL);
+        json_write_string(w, "name", check->name);
+        json_write_bool(w, "ok", check->ok);
+        json_write_string(w, "detail", check->detail);
+        json_write_string(w, "mend", check->mend);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
+static void reply_health(struct request *request, bool vital_only)
+{
+    struct health health;
+    struct sctd_error err = {.code = SCTD_OK};
+    look(api_of(request), &health);
+    const bool ok = vital_only ? health.is_alive : health.is_ready;
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    json_write_string(&w, "status", ok ? "ok" : "failed");
+    write_checks(&w, &health, vital_only);
+    request->reply.status = ok ? 200 : 503;
+    reply_end_json(&request->reply, &w);
+}
+
+void api_healthz(struct request *request)
+{
+    reply_health(request, true);
+}
+
+void api_readyz(struct request *request)
+{
+    reply_health(request, false);
+}
+
+/* Status */
+
+static int write_counts(struct json_writer *w, const struct api *api, struct sctd_error *err)
+{
+    int64_t counts[DB_JOB_STATES];
+    const int r = db_job_counts(api->node.db, counts, err);
+    if (r < 0) {
+        return r;
+    }
+    json_write_object_begin(w, "jobs");
+    for (int i = 0; i < DB_JOB_STATES; i++) {
+        json_write_int(w, db_job_state_name((enum db_job_state)i), counts[i]);
+    }
+    json_write_object_end(w);
+    return 0;
+}
+
+static void write_door(struct json_writer *w, const struct api *api)
+{
+    const struct front_door *door = api->node.door;
+    json_write_object_begin(w, "associations");
+    json_write_int(w, "open", receivers_count(front_door_get_receivers(door)));
+    json_write_int(w, "max", api->policy->config->listen.associations);
+    json_write_int(w, "waiting", front_door_count_waiting(door));
+    json_write_object_end(w);
+    json_write_object_begin(w, "rejected");
+    for (int i = 0; i < FRONT_DOOR_REASONS; i++) {
+        const enum front_door_reason reason = (enum front_door_reason)i;
+        json_write_int(w, front_door_reason_name(reason), front_door_get_rejected(door, reason));
+    }
+    json_write_object_end(w);
+}
+
+static void write_workers(struct json_writer *w, const struct api *api)
+{
+    struct workers_count count;
+    workers_get_count(api->node.workers, &count);
+    json_write_object_begin(w, "workers");
+    json_write_int(w, "slots", count.slots);
+    json_write_int(w, "running", count.busy);
+    json_write_int(w, "alive", count.alive);
+    json_write_string(w, "precision", api->policy->config->workers.precision);
+    json_write_object_end(w);
+}
+
+static int write_disk(struct json_writer *w, const struct api *api, struct sctd_error *err)
+{
+    struct health_disk disk;
+    struct db_size size;
+    health_look_at_disk(api->node.spool, &disk);
+    json_write_object_begin(w, "disk");
+    json_write_int(w, "free_bytes", disk.free_bytes);
+    json_write_int(w, "total_bytes", disk.total_bytes);
+    json_write_double(w, "free_percent", disk.free_percent);
+    json_write_int(w, "min_free_percent", api->policy->config->retention.min_free_percent);
+    json_write_int(w, "free_files", disk.free_files);
+    json_write_object_end(w);
+    const int r = db_get_size(api->node.db, &size, err);
+    if (r < 0) {
+        return r;
+    }
+    json_write_object_begin(w, "job_store");
+    json_write_int(w, "database_bytes", size.database_bytes);
+    json_write_int(w, "wal_bytes", size.wal_bytes);
+    json_write_object_end(w);
+    return 0;
+}
+
+void api_status(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct health health;
+    struct sctd_error err = {.code = SCTD_OK};
+    look(api, &health);
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    json_write_string(&w, "version", api->node.version);
+    json_write_string(&w, "ae_title", api->node.ae_title);
+    json_write_int(&w, "port", front_door_get_port(api->node.door));
+    reply_write_time(&w, "started", api->node.started_ms);
+    reply_write_time(&w, "now", sctd_wall_ms());
+    json_write_bool(&w, "ready", health.is_ready);
+    json_write_bool(&w, "draining", api->is_draining);
+    write_checks(&w, &health, false);
+    int r = write_counts(&w, api, &err);
+    write_door(&w, api);
+    write_workers(&w, api);
+    json_write_int(&w, "series_open", intake_count_open(api->node.intake));
+    r = r < 0 ? r : write_disk(&w, api, &err);
+    json_write_array_begin(&w, "destinations");
+    r = r < 0 ? r : api_destinations_write(&w, api, &err);
+    json_write_array_end(&w);
+    if (r < 0) {
+        reply_error(&request->reply, &err);
+        return;
+    }
+    reply_end_json(&request->reply, &w);
+}
+
+/* Throughput */
+
+void api_activity(struct request *request)
+{
+    enum { HOURS = 24, HOURS_MAX = 168, HOUR_MS = 3600000, MINUTES_15_MS = 900000 };
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_activity steps[DB_ACTIVITY_MAX];
+    int64_t hours = HOURS;
+    if (!request_get_int(request, "hours", 1, HOURS_MAX, &hours)) {
+        return;
+    }
+    const int64_t step_ms = hours <= HOURS ? MINUTES_15_MS : HOUR_MS;
+    const size_t n = (size_t)(hours * HOUR_MS / step_ms) + 1;
+    const int64_t from_ms = (sctd_wall_ms() - hours * HOUR_MS) / step_ms * step_ms;
+    if (db_activity_list(api->node.db, from_ms, step_ms, steps, n, &err) < 0) {
+        reply_error(&request->reply, &err);
+        return;
+    }
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    json_write_int(&w, "bucket_s", step_ms / 1000);
+    json_write_array_begin(&w, "buckets");
+    for (size_t i = 0; i < n; i++) {
+        json_write_object_begin(&w, NULL);
+        reply_write_time(&w, "from", from_ms + (int64_t)i * step_ms);
+        json_write_int(&w, "received", steps[i].received);
+        json_write_int(&w, "done", steps[i].done);
+        json_write_int(&w, "failed", steps[i].failed);
+        json_write_int(&w, "slices", steps[i].slices);
+        json_write_object_end(&w);
+    }
+    json_write_array_end(&w);
+    reply_end_json(&request->reply, &w);
+}
+
+/* Troubles */
+
+static void write_trouble(struct json_writer *w, const struct diagnosis_line *line)
+{
+    json_write_object_begin(w, NULL);
+    json_write_string(w, "kind", line->kind);
+    json_write_string(w, "severity", diagnosis_severity_name(line->severity));
+    json_write_string(w, "title", line->title);
+    json_write_string(w, "mend", line->mend);
+    json_write_int(w, "count", line->count);
+    reply_write_time(w, "last", line->last_ms);
+    json_write_string(w, "peer", line->peer);
+    json_write_string(w, "ae_title", line->ae_title);
+    json_write_object_end(w);
+}
+
+/* A destination that does not answer, or that nobody knows any more, is told from what the store knows of it. */
+static int write_destination_troubles(struct json_writer *w, const struct api *api,
+                                      struct sctd_error *err)
+{
+    const struct config *config = api->policy->config;
+    sctd_auto(db_destination_page_fini) struct db_destination_page page = {.n = 0};
+    const int r = db_destination_list(api->node.db, &page, err);
+    for (size_t i = 0; r == 0 && i < page.n; i++) {
+        const struct db_destination *d = &page.destination[i];
+        const struct config_destination *c = config_find_destination(config, d->name);
+        struct diagnosis_line line = {.severity = DIAGNOSIS_ERROR, .count = d->failures};
+        line.last_ms = d->last_failure_ms;
+        if (c == NULL && d->backlog > 0) {
+            (void)snprintf(line.kind, sizeof line.kind, "destination_unknown");
+            (void)snprintf(line.title, sizeof line.title,
+                           "%d deliveries wait for \"%.64s\", which the configuration does not "
+                           "name any more",
+                           d->backlog, d->name);
+            (void)snprintf(line.mend, sizeof line.mend,
+                           "Add the destination again, or cancel these jobs");
+            line.last_ms = d->oldest_ms;
+            line.count = d->backlog;
+        } else if (c != NULL && d->failures > 0) {
+            (void)snprintf(line.kind, sizeof line.kind, "destination_down");
+            (void)snprintf(line.title, sizeof line.title, "\"%.64s\" cannot be reached: %.100s",
+                           d->name, d->reason);
+            (void)snprintf(line.mend, sizeof line.mend,
+                           "Check that %s at %.100s port %d runs and knows us as %s; deliveries "
+                           "wait and go on by themselves, an echo on its page tries at once",
+                           c->ae_title, c->host, c->port, api->node.ae_title);
+            (void)snprintf(line.ae_title, sizeof line.ae_title, "%s", c->ae_title);
+        } else {
+            continue;
+        }
+        write_trouble(w, &line);
+    }
+    return r;
+}
+
+void api_diagnosis(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    const struct diagnosis_line *lines = NULL;
+    const size_t n = diagnosis_list(api->node.diagnosis, &lines);
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    json_write_array_begin(&w, "items");
+    if (write_destination_troubles(&w, api, &err) < 0) {
+        reply_error(&request->reply, &err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        write_trouble(&w, &lines[i]);
+    }
+    json_write_array_end(&w);
+    reply_end_json(&request->reply, &w);
+}
+
+/* What changes */
+
+void api_events(struct request *request)
+{
+    request->reply.stream = stream_new(api_of(request)->hub, request->headers.last_event_id);
+    if (request->reply.stream == NULL) {
+        request->reply.retry_after_s = 10;
+        reply_problem(&request->reply, 503, "%d pages watch already: close one", STREAMS_MAX);
+    }
+}
+
+void api_openapi(struct request *request)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    const struct asset *document = api_assets_find("openapi.json");
+    if (document == NULL ||
+        sctd_buf_append(&request->reply.body, document->bytes, document->size, &err) < 0) {
+        reply_problem(&request->reply, 500, "the document is missing");
+    }
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/api/changes.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <uv.h>
+
+#include "db/db.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "engine/base/error.h"
+#include "server/api/context.h"
+#include "server/http/stream.h"
+
+enum {
+    GATHER_MS = 200, /* a series of 400 instances is a few events, not 400 */
+    BEAT_MS = 15000,
+    GATHERED_MAX = 128,
+};
+
+struct gathered {
+    enum db_change what;
+    int64_t id;
+};
+
+struct changes {
+    struct api *api;
+    uv_timer_t gather, beat;
+    int open_handles;
+    struct gathered gathered[GATHERED_MAX];
+    size_t n;
+    bool overflow;
+};
+
+static void tell_job(struct api *api, int64_t id)
+{
+    char data[200];
+    struct db_job job;
+    struct sctd_error err = {.code = SCTD_OK};
+    if (db_job_get(api->node.db, id, &job, &err) == 0) {
+        (void)snprintf(data, sizeof data,
+                       "{\"id\":%" PRId64
+                       ",\"state\":\"%s\",\"stage\":\"%s\",\"series_id\":%" PRId64 "}",
+                       id, db_job_state_name(job.state),
+                       job.state == DB_JOB_RUNNING ? job.stage : "", job.series_id);
+        stream_hub_publish(api->hub, "job", data);
+    }
+}
+
+static void tell_series(struct api *api, int64_t id)
+{
+    static const char *const states[] = {"open", "closed", "discarded"};
+    char data[100];
+    struct db_series series;
+    struct sctd_error err = {.code = SCTD_OK};
+    if (db_series_get(api->node.db, id, &series, &err) == 0) {
+        (void)snprintf(data, sizeof data, "{\"id\":%" PRId64 ",\"state\":\"%s\",\"instances\":%d}",
+                       id, states[series.state], series.instances);
+        stream_hub_publish(api->hub, "series", data);
+    }
+}
+
+static void on_gathered(uv_timer_t *timer)
+{
+    struct changes *changes = timer->data;
+    struct api *api = changes->api;
+    /* Whoever comes later reads everything anyway. */
+    if (changes->overflow || stream_hub_count_streams(api->hub) == 0) {
+        stream_hub_publish(api->hub, "reset", "{}");
+    } else {
+        for (size_t i = 0; i < changes->n; i++) {
+            if (changes->gathered[i].what == DB_CHANGE_JOB) {
+                tell_job(api, changes->gathered[i].id);
+            } else {
+                tell_series(api, changes->gathered[i].id);
+            }
+        }
+    }
+    changes->n = 0;
+    changes->overflow = false;
+}
+
+static void on_changed(void *arg, enum db_change what, int64_t id)
+{
+    struct changes *changes = arg;
+    if (uv_is_active((const uv_handle_t *)&changes->gather) == 0) {
+        (void)uv_timer_start(&changes->gather, on_gathered, GATHER_MS, 0);
+    }
+    for (size_t i = 0; i < changes->n; i++) {
+        if (changes->gathered[i].what == what && changes->gathered[i].id == id) {
+            return;
+        }
+    }
+    if (what == DB_CHANGE_MANY || changes->n == GATHERED_MAX) {
+        changes->overflow = true;
+        return;
+    }
+    changes->gathered[changes->n].what = what;
+    changes->gathered[changes->n].id = id;
+    changes->n++;
+}
+
+static void on_beat(uv_timer_t *timer)
+{
+    struct changes *changes = timer->data;
+    stream_hub_beat(changes->api->hub);
+}
+
+int changes_open(struct changes **ret_changes, struct api *api, struct sctd_error *err)
+{
+    struct changes *changes = calloc(1, sizeof *changes);
+    if (changes == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "changes");
+    }
+    changes->api = api;
+    (void)uv_timer_init(api->node.loop, &changes->gather);
+    (void)uv_timer_init(api->node.loop, &changes->beat);
+    changes->gather.data = changes->beat.data = changes;
+    changes->open_handles = 2;
+    (void)uv_timer_start(&changes->beat, on_beat, BEAT_MS, BEAT_MS);
+    db_set_changed(api->node.db, on_changed, changes);
+    *ret_changes = changes;
+    return 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct changes *changes = handle->data;
+    if (--changes->open_handles == 0) {
+        free(changes);
+    }
+}
+
+void changes_close(struct changes *changes)
+{
+    if (changes != NULL) {
+        db_set_changed(changes->api->node.db, NULL, NULL);
+        uv_close((uv_handle_t *)&changes->gather, on_closed);
+        uv_close((uv_handle_t *)&changes->beat, on_closed);
+    }
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/api/write.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "db/db.h"
+#include "db/deliveries.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "dicom/charset.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/api/context.h"
+#include "server/api/pseudonym.h"
+#include "server/http/reply.h"
+
+static void write_int_or_null(struct json_writer *w, const char *key, int64_t value, bool is_null)
+{
+    if (is_null) {
+        json_write_null(w, key);
+    } else {
+        json_write_int(w, key, value);
+    }
+}
+
+/* Who it is, or a name that says nothing of it. */
+static int write_patient(struct json_writer *w, struct api *api, const struct db_series *series,
+                         bool identity, struct sctd_error *err)
+{
+    struct db_identity_bytes bytes = {.patient_id = ""};
+    char pseudonym[PSEUDONYM_SIZE];
+    char text[sizeof bytes.patient_name * 3];
+    const int r = db_identity_get(api->node.db, series->study_id, &bytes, err);
+    if (r < 0) {
+        return r;
+    }
+    pseudonym_of(api->pseudonym_key,
+                 bytes.patient_id[0] == '\0' ? series->study_uid : bytes.patient_id, pseudonym);
+    json_write_object_begin(w, "patient");
+    json_write_string(w, "pseudonym", pseudonym);
+    if (identity) {
+        dicom_charset_to_utf8(text, sizeof text, bytes.patient_id, bytes.character_set);
+        json_write_string(w, "id", text);
+        dicom_charset_to_utf8(text, sizeof text, bytes.patient_name, bytes.character_set);
+        json_write_string(w, "name", text);
+    }
+    json_write_object_end(w);
+    return 0;
+}
+
+int write_job(struct json_writer *w, struct api *api, const struct db_job *job, bool identity,
+              struct sctd_error *err)
+{
+    struct db_series series = {.id = 0};
+    const int r = db_series_get(api->node.db, job->series_id, &series, err);
+    if (r != 0) {
+        return r < 0 ? r : sctd_error(err, SCTD_EIO, "job store: a job without its series");
+    }
+    json_write_int(w, "id", job->id);
+    json_write_string(w, "state", db_job_state_name(job->state));
+    json_write_string(w, "reason", job->reason);
+    json_write_int(w, "series_id", job->series_id);
+    json_write_string(w, "series_uid", job->series_uid);
+    json_write_string(w, "study_uid", job->study_uid);
+    json_write_int(w, "revision", job->revision);
+    json_write_string(w, "source_ae", job->source_ae);
+    json_write_string(w, "rule", job->rule);
+    json_write_string(w, "model", job->model);
+    json_write_int(w, "priority", job->priority);
+    json_write_int(w, "attempt", job->attempt);
+    json_write_string(w, "stage", job->state == DB_JOB_RUNNING ? job->stage : "");
+    json_write_int(w, "outputs", job->outputs);
+    json_write_string(w, "output_series_uid", job->output_series_uid);
+    json_write_string(w, "evidence", db_evidence_name(job->evidence));
+    write_int_or_null(w, "superseded_by", job->superseded_by, job->superseded_by == 0);
+    reply_write_time(w, "created", job->created_ms);
+    reply_write_time(w, "changed", job->changed_ms);
+    reply_write_time_or_null(w, "ended", job->ended_ms);
+    json_write_string(w, "modality", series.modality);
+    json_write_string(w, "series_description", series.series_description);
+    return write_patient(w, api, &series, identity, err);
+}
+
+int write_series(struct json_writer *w, struct api *api, const struct db_series *series,
+                 bool identity, struct sctd_error *err)
+{
+    static const char *const states[] = {"open", "closed", "discarded"};
+    const bool expects = series->expected_by != DB_EVIDENCE_NONE;
+    json_write_int(w, "id", series->id);
+    json_write_string(w, "state", states[series->state]);
+    json_write_string(w, "reason", series->reason);
+    json_write_string(w, "evidence", db_evidence_name(series->evidence));
+    json_write_int(w, "revision", series->revision);
+    json_write_string(w, "series_uid", series->series_uid);
+    json_write_string(w, "study_uid", series->study_uid);
+    json_write_int(w, "instances", series->instances);
+    write_int_or_null(w, "expected", series->expected, !expects);
+    write_int_or_null(w, "missing", series->missing, !expects || series->missing < 0);
+    json_write_int(w, "bytes", series->bytes);
+    reply_write_time(w, "first", series->first_ms);
+    reply_write_time(w, "last", series->last_ms);
+    reply_write_time_or_null(w, "closed", series->closed_ms);
+    json_write_string(w, "calling_ae", series->calling_ae);
+    json_write_string(w, "called_ae", series->called_ae);
+    json_write_string(w, "peer", series->peer);
+    json_write_string(w, "modality", series->modality);
+    json_write_string(w, "series_description", series->series_description);
+    json_write_string(w, "study_description", series->study_description);
+    json_write_string(w, "protocol", series->protocol);
+    json_write_string(w, "body_part", series->body_part);
+    json_write_string(w, "manufacturer", series->manufacturer);
+    json_write_string(w, "model_name", series->model_name);
+    json_write_string(w, "station", series->station);
+    json_write_string(w, "image_type", series->image_type);
+    write_int_or_null(w, "series_number", series->series_number,
+                      series->series_number == INT32_MIN);
+    return write_patient(w, api, series, identity, err);
+}
+
+void write_delivery(struct json_writer *w, const struct db_delivery *delivery)
+{
+    enum { SECOND_MS = 1000 };
+    const int64_t rest_ms = delivery->due_ms - sctd_boot_ms();
+    json_write_int(w, "id", delivery->id);
+    json_write_string(w, "destination", delivery->destination);
+    json_write_string(w, "state", db_delivery_state_name(delivery->state));
+    json_write_int(w, "instances", delivery->instances);
+    json_write_int(w, "stored", delivery->stored);
+    json_write_int(w, "committed", delivery->committed);
+    json_write_bool(w, "commitment", delivery->commitment);
+    json_write_int(w, "attempt", delivery->attempt);
+    json_write_int(w, "failures", delivery->failures);
+    json_write_string(w, "reason", delivery->reason);
+    reply_write_time(w, "changed", delivery->changed_ms);
+    if (delivery->state == DB_DELIVERY_RETRY) {
+        json_write_double(w, "due_s", rest_ms > 0 ? (double)rest_ms / SECOND_MS : 0.0);
+    } else {
+        json_write_null(w, "due_s");
+    }
+}
+
+void write_history(struct json_writer *w, const char *key, const struct db_history *history)
+{
+    json_write_array_begin(w, key);
+    for (size_t i = 0; i < history->n; i++) {
+        const struct db_transition *t = &history->transition[i];
+        json_write_object_begin(w, NULL);
+        reply_write_time(w, "at", t->at_ms);
+        json_write_int(w, "attempt", t->attempt);
+        json_write_string(w, "destination", t->destination);
+        json_write_string(w, "from", t->from);
+        json_write_string(w, "to", t->to);
+        json_write_string(w, "reason", t->reason);
+        json_write_string(w, "detail", t->detail);
+        json_write_object_end(w);
+    }
+    json_write_array_end(w);
+}
+
+const struct job_words *write_find_words(const struct db_job *job, bool delivery_failed)
+{
+    static const struct job_words by_state[DB_JOB_STATES] = {
+        [DB_JOB_FAILED] =
+            {"No sCT could be made of this series",
+             "The reason says what is wrong. Mend that, then retry; a series that came incomplete "
+             "or wrong is to be sent again"},
+        [DB_JOB_POISON] =
+            {"The job was parked: its worker died again and again",
+             "The history holds the evidence (signal, memory, last stage). Retry once the cause is "
+             "found: too little memory (workers.memory_mib), a broken model (verify it), or a "
+             "series that no program should meet (report it)"},
+        [DB_JOB_RETRY] = {"The last attempt failed; it is tried again by itself",
+                          "Nothing is needed. If it goes on, the reason says what to look at"},
+        [DB_JOB_CANCELLED] = {"The job was cancelled", "Retry it if that was a mistake"},
+    };
+    static const struct job_words undelivered = {
+        "The sCT is there, and could not be delivered",
+        "The delivery's reason says what the destination did. Mend that, then retry: what is "
+        "stored already is not sent again"};
+    if (job->state == DB_JOB_FAILED && delivery_failed) {
+        return &undelivered;
+    }
+    return by_state[job->state].title == NULL ? NULL : &by_state[job->state];
+}
