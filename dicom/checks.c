@@ -133,15 +133,16 @@ static int check_identifiers(const struct dicom_instance *instance,
 }
 
 int dicom_check_instances(const struct dicom_scanned *const *scanned, size_t n,
-                          const char *modality, struct dicom_refusal *ret_refusal)
+                          const struct dicom_series_options *options,
+                          struct dicom_refusal *ret_refusal)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !options->own_objects; i++) {
         if (strcmp(scanned[i]->instance.manufacturer, SCT_MANUFACTURER) == 0) {
             return dicom_refusal_set(ret_refusal, DICOM_REFUSAL_OWN_OBJECT,
                                      "a synthetic CT made by sctd is no source");
         }
     }
-    int r = check_class(scanned, n, modality, ret_refusal);
+    int r = check_class(scanned, n, options->modality, ret_refusal);
     for (size_t i = 0; i < n && r == 0; i++) {
         const struct dicom_instance *instance = &scanned[i]->instance;
         if (instance->is_damaged) {

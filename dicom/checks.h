@@ -32,9 +32,10 @@ dicom_candidate_get_frame(const struct dicom_candidate *candidate)
     return &candidate->from->instance.frame[candidate->frame];
 }
 
-/* Instances: class, origin, modality ("MR", "CT", NULL for any), damage, one patient and study. */
+/* Instances: class, origin, modality, damage, one patient and study. */
 SCTD_NODISCARD int dicom_check_instances(const struct dicom_scanned *const *scanned, size_t n,
-                                         const char *modality, struct dicom_refusal *ret_refusal);
+                                         const struct dicom_series_options *options,
+                                         struct dicom_refusal *ret_refusal);
 
 /* No localiser, mosaic or colour, pixels that can be decoded, HU if it is CT. */
 SCTD_NODISCARD int dicom_check_images(const struct dicom_candidate *candidate, size_t n,

@@ -371,7 +371,7 @@ static int list_sources(const struct assembly *a, struct dicom_series *series)
 /* The checks in the order in which an operator would want to hear of them. */
 static int check_all(struct assembly *a, struct volume_grid *ret_grid)
 {
-    int r = dicom_check_instances(a->scanned, a->n_scanned, a->options.modality, a->refusal);
+    int r = dicom_check_instances(a->scanned, a->n_scanned, &a->options, a->refusal);
     if (r == 0) {
         r = collect_frames(a);
     }

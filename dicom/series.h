@@ -116,6 +116,7 @@ struct dicom_series_options {
     size_t n_selectors;
     double spacing_tolerance; /* of the median slice spacing; 0: 0.01 */
     int32_t min_slices;       /* 0: 4 */
+    bool own_objects;         /* an sCT of ours too, to be looked at */
     bool headers_only;        /* check and sort, decode nothing: the volume's voxels stay zero */
 };
 

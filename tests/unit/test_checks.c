@@ -62,7 +62,8 @@ static int code_of(int r, const struct dicom_refusal *refusal)
 static int check_instances(const struct fixture *f, const char *modality)
 {
     struct dicom_refusal refusal = {.text = ""};
-    return code_of(dicom_check_instances(f->list, SLICES, modality, &refusal), &refusal);
+    const struct dicom_series_options options = {.modality = modality};
+    return code_of(dicom_check_instances(f->list, SLICES, &options, &refusal), &refusal);
 }
 
 static int check_images(const struct fixture *f)
@@ -83,6 +84,18 @@ static void what_was_made_passes(void)
     init_fixture(&f);
     assert(check_instances(&f, NULL) == FINE && check_instances(&f, "MR") == FINE);
     assert(check_images(&f) == FINE && check_grid(&f) == FINE);
+    fini_fixture(&f);
+}
+
+static void our_own_object_passes_where_it_is_only_looked_at(void)
+{
+    struct fixture f;
+    struct dicom_refusal refusal = {.text = ""};
+    const struct dicom_series_options options = {.own_objects = true};
+    init_fixture(&f);
+    set_text(f.scanned[0].instance.manufacturer, sizeof f.scanned[0].instance.manufacturer, "sctd");
+    assert(check_instances(&f, NULL) == DICOM_REFUSAL_OWN_OBJECT);
+    assert(dicom_check_instances(f.list, SLICES, &options, &refusal) == 0);
     fini_fixture(&f);
 }
 
@@ -274,6 +287,7 @@ static void many_choices_are_cut_short(void)
 int main(void)
 {
     what_was_made_passes();
+    our_own_object_passes_where_it_is_only_looked_at();
     one_instance_that_differs_is_enough();
     the_class_decides_the_modality();
     words_of_the_image_type_count_whole();
