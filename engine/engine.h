@@ -13,9 +13,12 @@
 
 #include "engine/base/error.h"
 #include "engine/image/orient.h"     // IWYU pragma: export
+#include "engine/image/outline.h"    // IWYU pragma: export
 #include "engine/image/percentile.h" // IWYU pragma: export
 #include "engine/image/phantom.h"    // IWYU pragma: export
 #include "engine/image/resample.h"   // IWYU pragma: export
+#include "engine/image/resize.h"     // IWYU pragma: export
+#include "engine/image/scale.h"      // IWYU pragma: export
 #include "engine/model/manifest.h"   // IWYU pragma: export
 #include "engine/model/model.h"      // IWYU pragma: export
 
