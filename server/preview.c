@@ -2,7 +2,6 @@
 #include "server/preview.h"
 
 #include <math.h>
-#include <png.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,39 +13,21 @@
 #include "engine/base/volume.h"
 #include "engine/engine.h"
 #include "server/font.h"
+#include "server/picture.h"
+#include "server/plane.h"
 
 enum {
-    PLANES = 3,
     LONGEST = 320,  /* pixels of the longest side of the source */
     MARGIN = 26,    /* around a plane, for its letters */
     SCALE = 2,      /* of the letters */
     TITLE_MAX = 80, /* letters of a line that the picture grows for */
     LINE = 20,      /* from one line of text to the next */
-    WHITE = 255,
     GREY = 150,
-};
-
-/* How a plane lies in the patient, and what stands at its edges. */
-struct view {
-    const char *name;
-    int right, down;  /* patient axes that its rows and columns run along */
-    double down_sign; /* +1 or -1 along it; rows always run along +right */
-    char left, top, end, bottom;
-};
-
-static const struct view views[PLANES] = {
-    {"axial", 0, 1, 1.0, 'R', 'A', 'L', 'P'},
-    {"coronal", 0, 2, -1.0, 'R', 'H', 'L', 'F'},
-    {"sagittal", 1, 2, -1.0, 'A', 'H', 'P', 'F'},
 };
 
 struct preview {
     struct volume_grid plane[PLANES];
     float *source[PLANES], *sct[PLANES]; /* [rows, columns] of the plane; NaN: outside */
-};
-
-struct window {
-    double low, high;
 };
 
 /* Cutting */
@@ -67,7 +48,7 @@ static void find_box(double low[3], double high[3], const struct volume_grid *gr
     }
 }
 
-static void make_plane(struct volume_grid *ret_grid, const struct view *view, const double low[3],
+static void make_plane(struct volume_grid *ret_grid, const struct plane *view, const double low[3],
                        const double high[3], double pixel_mm)
 {
     struct volume_grid grid = {.step = {pixel_mm, pixel_mm, pixel_mm}};
@@ -84,7 +65,7 @@ static void make_plane(struct volume_grid *ret_grid, const struct view *view, co
         grid.origin[x] -= sign * pixel_mm * (grid.dim[a] - 1) * 0.5;
     }
     grid.dim[2] = 1;
-    grid.axis[2][3 - view->right - view->down] = 1.0;
+    grid.axis[2][plane_through(view)] = 1.0;
     *ret_grid = grid;
 }
 
@@ -105,7 +86,7 @@ int preview_new(struct preview **ret_preview, const struct volume_grid *source,
     find_box(low, high, source);
     const double longest = fmax(fmax(high[0] - low[0], high[1] - low[1]), high[2] - low[2]);
     for (int v = 0; v < PLANES; v++) {
-        make_plane(&p->plane[v], &views[v], low, high, longest / LONGEST);
+        make_plane(&p->plane[v], &plane_views[v], low, high, longest / LONGEST);
         const size_t n = count_pixels(&p->plane[v]);
         p->source[v] = malloc(n * sizeof(float));
         p->sct[v] = malloc(n * sizeof(float));
@@ -190,47 +171,38 @@ static void draw_text(struct preview_image *image, int32_t x, int32_t y, const c
     }
 }
 
-static unsigned char shade(float value, const struct window *window)
-{
-    if (isnan(value)) {
-        return 0;
-    }
-    const double at = ((double)value - window->low) / (window->high - window->low);
-    return (unsigned char)lround(fmin(fmax(at, 0.0), 1.0) * WHITE);
-}
-
 struct place {
     int32_t x, y;
 };
 
 static void draw_plane(struct preview_image *image, struct place at,
                        const struct volume_grid *plane, const float *value,
-                       const struct window *window)
+                       const struct plane_window *window)
 {
     for (int32_t row = 0; row < plane->dim[1]; row++) {
         for (int32_t column = 0; column < plane->dim[0]; column++) {
-            draw_dot(image, at.x + column, at.y + row, shade(*value++, window));
+            draw_dot(image, at.x + column, at.y + row, plane_shade(*value++, window));
         }
     }
 }
 
 /* Letters outside the plane, in the middle of its edges. */
 static void draw_letters(struct preview_image *image, struct place at,
-                         const struct volume_grid *plane, const struct view *view)
+                         const struct volume_grid *plane, const struct plane *view)
 {
     const int32_t w = FONT_WIDTH * SCALE;
     const int32_t h = FONT_HEIGHT * SCALE;
     const int32_t gap = (MARGIN - h) / 2;
     const int32_t x = at.x + (plane->dim[0] - w) / 2;
     const int32_t y = at.y + (plane->dim[1] - h) / 2;
-    draw_letter(image, at.x - gap - w, y, view->left, WHITE);
-    draw_letter(image, at.x + plane->dim[0] + gap, y, view->end, WHITE);
-    draw_letter(image, x, at.y - gap - h, view->top, WHITE);
-    draw_letter(image, x, at.y + plane->dim[1] + gap, view->bottom, WHITE);
+    draw_letter(image, at.x - gap - w, y, view->left, PLANE_WHITE);
+    draw_letter(image, at.x + plane->dim[0] + gap, y, view->end, PLANE_WHITE);
+    draw_letter(image, x, at.y - gap - h, view->top, PLANE_WHITE);
+    draw_letter(image, x, at.y + plane->dim[1] + gap, view->bottom, PLANE_WHITE);
 }
 
 /* The 1st and the 99th percentile of what the planes show of the source. */
-static int find_window(struct window *ret_window, const struct preview *preview,
+static int find_window(struct plane_window *ret_window, const struct preview *preview,
                        struct sctd_error *err)
 {
     size_t n = 0;
@@ -253,7 +225,7 @@ static int find_window(struct window *ret_window, const struct preview *preview,
     int r = n == 0 ? 0 : percentile_find(found, percent, shown, n, err);
     free(shown);
     if (r == 0) {
-        *ret_window = (struct window){found[0], fmax(found[1], found[0] + 1e-6)};
+        *ret_window = (struct plane_window){found[0], fmax(found[1], found[0] + 1e-6)};
     }
     return r;
 }
@@ -269,7 +241,7 @@ static void lay_out(struct layout *ret_layout, const struct preview *preview,
     struct layout l = {.top = MARGIN / 2 + (int32_t)n * LINE};
     for (int v = 0; v < PLANES; v++) {
         const int32_t *dim = preview->plane[v].dim;
-        const int32_t name = (int32_t)strlen(views[v].name) * FONT_ADVANCE * SCALE;
+        const int32_t name = (int32_t)strlen(plane_views[v].name) * FONT_ADVANCE * SCALE;
         l.x[v] = l.width + MARGIN;
         l.width += (dim[0] > name ? dim[0] : name) + 2 * MARGIN;
         l.row_height = dim[1] > l.row_height ? dim[1] : l.row_height;
@@ -286,14 +258,14 @@ static void lay_out(struct layout *ret_layout, const struct preview *preview,
 
 static void draw_row(struct preview_image *image, const struct preview *preview,
                      const struct layout *l, int32_t y, float *const value[PLANES],
-                     const struct window *window)
+                     const struct plane_window *window)
 {
     for (int v = 0; v < PLANES; v++) {
         const struct volume_grid *plane = &preview->plane[v];
         const int32_t room = l->row_height - LINE - 2 * MARGIN - plane->dim[1];
         const struct place at = {l->x[v], y + LINE + MARGIN + room / 2};
         draw_plane(image, at, plane, value[v], window);
-        draw_letters(image, at, plane, &views[v]);
+        draw_letters(image, at, plane, &plane_views[v]);
     }
 }
 
@@ -303,7 +275,7 @@ int preview_draw(struct preview_image *ret_image, const struct preview *preview,
     static const char *const names[3] = {"source, percentiles 1 to 99",
                                          "sCT, soft tissue: centre 40, width 400 HU",
                                          "sCT, bone: centre 500, width 2000 HU"};
-    struct window windows[3] = {{0.0, 1.0}, {-160.0, 240.0}, {-500.0, 1500.0}};
+    struct plane_window windows[3] = {{0.0, 1.0}, {-160.0, 240.0}, {-500.0, 1500.0}};
     int r = find_window(&windows[0], preview, err);
     if (r < 0) {
         return r;
@@ -317,10 +289,10 @@ int preview_draw(struct preview_image *ret_image, const struct preview *preview,
         return sctd_error(err, SCTD_ENOMEM, "preview of %d x %d", l.width, l.height);
     }
     for (size_t i = 0; i < n; i++) {
-        draw_text(&image, MARGIN / 2, MARGIN / 2 + (int32_t)i * LINE, title[i], WHITE);
+        draw_text(&image, MARGIN / 2, MARGIN / 2 + (int32_t)i * LINE, title[i], PLANE_WHITE);
     }
     for (int v = 0; v < PLANES; v++) {
-        draw_text(&image, l.x[v], l.top + LINE / 4, views[v].name, GREY);
+        draw_text(&image, l.x[v], l.top + LINE / 4, plane_views[v].name, GREY);
     }
     for (int row = 0; row < 3; row++) {
         const int32_t y = l.top + LINE + row * l.row_height;
@@ -334,36 +306,16 @@ int preview_draw(struct preview_image *ret_image, const struct preview *preview,
 
 /* Writing */
 
-static int encode(void **ret_bytes, size_t *ret_size, const struct preview_image *image,
-                  struct sctd_error *err)
-{
-    png_image png = {.version = PNG_IMAGE_VERSION,
-                     .width = (uint32_t)image->width,
-                     .height = (uint32_t)image->height,
-                     .format = PNG_FORMAT_GRAY};
-    size_t size = PNG_IMAGE_PNG_SIZE_MAX(png);
-    void *bytes = malloc(size);
-    if (bytes == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "preview of %zu bytes", size);
-    }
-    if (png_image_write_to_memory(&png, bytes, &size, 0, image->pixel, 0, NULL) == 0) {
-        free(bytes);
-        return sctd_error(err, SCTD_ENOMEM, "libpng: %s", png.message);
-    }
-    *ret_bytes = bytes;
-    *ret_size = size;
-    return 0;
-}
-
 int preview_write(const struct preview *preview, const char *path, const char *const *title,
                   size_t n, struct sctd_error *err)
 {
     sctd_auto(preview_image_fini) struct preview_image image = {0};
-    void *bytes = NULL;
+    unsigned char *bytes = NULL;
     size_t size = 0;
     int r = preview_draw(&image, preview, title, n, err);
     if (r == 0) {
-        r = encode(&bytes, &size, &image, err);
+        const struct picture picture = {image.width, image.height, 1, image.pixel};
+        r = picture_encode(&bytes, &size, &picture, err);
     }
     if (r == 0) {
         r = sctd_file_replace(path, bytes, size, err);
