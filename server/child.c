@@ -30,11 +30,11 @@ enum {
     EXIT_MS = 5000, /* from its last word to its exit */
     NAME_SIZE = 32,
     FILES_MAX = 64,
+    MEMORY_MIB = 1024,
     MESSAGES_MAX = 64, /* at once: one that talks without end must not have the loop for itself */
 };
-#define STACK_MAX  ((rlim_t)1 << 20)
-#define MEMORY_MAX ((rlim_t)1 << 30)
-#define X32_CALLS  0x40000000 /* the first number of another ABI of this architecture */
+#define STACK_MAX ((rlim_t)1 << 20)
+#define X32_CALLS 0x40000000 /* the first number of another ABI of this architecture */
 
 struct child {
     struct child_hooks hooks;
@@ -249,7 +249,7 @@ void child_end_with_parent(void)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-int child_limit(struct sctd_error *err)
+int child_limit_to(int32_t memory_mib, struct sctd_error *err)
 {
     const struct {
         int resource;
@@ -259,7 +259,8 @@ int child_limit(struct sctd_error *err)
         {RLIMIT_STACK, STACK_MAX},
         {RLIMIT_NOFILE, FILES_MAX},
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        {RLIMIT_AS, MEMORY_MAX}, /* sanitizers reserve terabytes */
+        {RLIMIT_AS, memory_mib > 0 ? (rlim_t)memory_mib << 20
+                                   : RLIM_INFINITY}, /* sanitizers reserve terabytes */
 #endif
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
@@ -275,6 +276,11 @@ int child_limit(struct sctd_error *err)
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return 0;
+}
+
+int child_limit(struct sctd_error *err)
+{
+    return child_limit_to(MEMORY_MIB, err);
 }
 
 /* A filter of system calls (seccomp(2)): socket() of any family but AF_UNIX fails.  Other ABIs are not let in. */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
@@ -61,6 +62,8 @@ SCTD_NODISCARD int child_deny_network(struct sctd_error *err);
 /* What a hostile peer makes this process do ends with it: no cores, new privileges, big stacks or memory.
  * Errors: SCTD_EIO. */
 SCTD_NODISCARD int child_limit(struct sctd_error *err);
+/* The same with an address space of so many MiB; 0: no limit.  May be called again with less. */
+SCTD_NODISCARD int child_limit_to(int32_t memory_mib, struct sctd_error *err);
 
 #ifdef __cplusplus
 }
