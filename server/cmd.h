@@ -41,6 +41,7 @@ int cmd_send(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
+int cmd_view(int argc, char **argv);
 int cmd_rules(int argc, char **argv);
 
 /*

@@ -1,4 +1,4 @@
-/* cmd_child.h - the subcommands that only `sctd serve` starts: receive, worker and send. */
+/* cmd_child.h - the subcommands that only `sctd serve` starts: receive, worker, view and send. */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 

@@ -19,6 +19,7 @@ static const struct cmd commands[] = {
     {"receive", cmd_receive, NULL},
     {"send", cmd_send, NULL},
     {"worker", cmd_worker, NULL},
+    {"view", cmd_view, NULL},
     {NULL, NULL, NULL},
 };
 
