@@ -251,6 +251,9 @@ void child_end_with_parent(void)
 
 int child_limit_to(int32_t memory_mib, struct sctd_error *err)
 {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    memory_mib = 0; /* sanitizers reserve terabytes */
+#endif
     const struct {
         int resource;
         rlim_t value;
@@ -258,10 +261,7 @@ int child_limit_to(int32_t memory_mib, struct sctd_error *err)
         {RLIMIT_CORE, 0},
         {RLIMIT_STACK, STACK_MAX},
         {RLIMIT_NOFILE, FILES_MAX},
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        {RLIMIT_AS, memory_mib > 0 ? (rlim_t)memory_mib << 20
-                                   : RLIM_INFINITY}, /* sanitizers reserve terabytes */
-#endif
+        {RLIMIT_AS, memory_mib > 0 ? (rlim_t)memory_mib << 20 : RLIM_INFINITY},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         const __rlimit_resource_t resource = (__rlimit_resource_t)limits[i].resource;
