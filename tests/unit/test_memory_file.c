@@ -70,11 +70,44 @@ static void what_is_no_file_is_an_error(void)
     (void)close(pair[1]);
 }
 
+static void what_is_sealed_cannot_be_changed_and_has_the_size_it_says(void)
+{
+    static const char text[] = "sealed";
+    char again[sizeof text];
+    int fd = -1;
+    assert(memory_file_seal(&fd, text, sizeof text, &err) == 0);
+    assert((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+    assert(pwrite(fd, "S", 1, 0) < 0 && ftruncate(fd, 1) < 0 && ftruncate(fd, 99) < 0);
+    assert(memory_file_read_sealed(again, sizeof again, fd, &err) == 0);
+    assert(memcmp(again, text, sizeof text) == 0);
+    assert(memory_file_read_sealed(again, sizeof again - 1, fd, &err) == SCTD_EDATA);
+    (void)close(fd);
+}
+
+static void what_is_not_sealed_is_not_read_as_if_it_were(void)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(64);
+    char again[3];
+    int fd = -1;
+    assert(sctd_buf_text(&text, "one", &err) == 0);
+    assert(memory_file_write(&fd, &text, &err) == 0);
+    assert(memory_file_read_sealed(again, sizeof again, fd, &err) == SCTD_EDATA);
+    assert(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0);
+    assert(memory_file_read_sealed(again, sizeof again, fd, &err) == SCTD_EDATA);
+    (void)close(fd);
+    const int endless = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    assert(memory_file_read_sealed(again, sizeof again, endless, &err) == SCTD_EDATA);
+    assert(memory_file_read_sealed(again, sizeof again, -1, &err) == SCTD_EDATA);
+    (void)close(endless);
+}
+
 int main(void)
 {
     any_length_comes_back_as_it_was();
     it_is_read_from_its_start_by_everybody_and_after_what_is_there();
     more_than_the_buffer_may_hold_is_refused();
     what_is_no_file_is_an_error();
+    what_is_sealed_cannot_be_changed_and_has_the_size_it_says();
+    what_is_not_sealed_is_not_read_as_if_it_were();
     return 0;
 }
