@@ -101,6 +101,12 @@ static int check_drawn(const struct view_picture *picture, struct sctd_error *er
     return is_fine ? 0 : sctd_error(err, SCTD_EDATA, "a picture that cannot be");
 }
 
+static int check_ask(const struct view_request *request, struct sctd_error *err)
+{
+    struct sctd_error why = {.code = SCTD_OK};
+    return view_request_check(request, &why) == 0 ? 0 : sctd_error(err, SCTD_EDATA, "%s", why.text);
+}
+
 static int check(const struct view_message *m, struct sctd_error *err)
 {
     if (m->type == VIEW_TYPE_SUBJECT) {
@@ -110,7 +116,7 @@ static int check(const struct view_message *m, struct sctd_error *err)
         return check_facts(&m->loaded, err);
     }
     if (m->type == VIEW_TYPE_ASK) {
-        return view_request_check(&m->ask, err);
+        return check_ask(&m->ask, err);
     }
     return m->type == VIEW_TYPE_PICTURE ? check_drawn(&m->picture, err) : 0;
 }
@@ -123,7 +129,7 @@ int view_messages_read(struct view_message *ret_message, const struct json *json
     int r = message_read(&message, &type, types, COUNT(types), json, err);
     if (r == 0) {
         message.type = (enum view_type)type;
-        r = check(&message, err) == 0 ? 0 : SCTD_EDATA;
+        r = check(&message, err);
     }
     if (r < 0) {
         return r;

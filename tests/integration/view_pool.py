@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The viewers as processes: killed, hung, lying, too many, and out of work.
 usage: view_pool.py /path/to/sctd [unittest options]"""
+import json
 import os
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -126,12 +129,12 @@ class Pool(Case):
         (pid,) = self.viewers(tool)
         os.kill(pid, signal.SIGSTOP)
         asked = [tool.ask_picture(key, SOURCE, AXIAL) for _ in range(3)]
-        os.kill(pid, signal.SIGSEGV)
+        os.kill(pid, signal.SIGABRT)
         os.kill(pid, signal.SIGCONT)
         for number in asked:
             answer = tool.wait(number)
             self.assertEqual(answer['status'], 'unavailable')
-            self.assertRegex(answer['reason'], 'died: Segmentation fault')
+            self.assertRegex(answer['reason'], 'died: Aborted')
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
         self.ended(tool)
 
@@ -290,6 +293,90 @@ class Subjects(Case):
         self.assertIn('NoNewPrivs:\t1', status)
         self.assertFalse(any('jobs.db' in os.readlink(p) for p in pathlib.Path(f'/proc/{pid}/fd').iterdir()))
         self.ended(tool)
+
+
+class Child(Case):
+    """The process alone, with a parent that is this test."""
+
+    def start(self):
+        ours, theirs = socket.socketpair()
+        fd = theirs.fileno()
+        # pylint: disable-next=consider-using-with,subprocess-popen-preexec-fn
+        process = subprocess.Popen([str(SCTD), 'view'], preexec_fn=lambda: os.dup2(fd, 3), pass_fds=(3, fd),
+                                   stderr=subprocess.PIPE, text=True)
+        theirs.close()
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(ours.close)
+        self.addCleanup(process.kill)
+        ours.settimeout(60)
+        self.assertEqual(self.hear(ours), {'type': 'ready'})
+        return process, ours
+
+    @staticmethod
+    def say(ours, message, text=None):
+        data = json.dumps(message).encode()
+        frame = struct.pack('>I', len(data)) + data
+        if text is None:
+            ours.sendall(frame)
+            return
+        fd = os.memfd_create('list')
+        os.write(fd, text.encode())
+        socket.send_fds(ours, [frame], [fd])
+        os.close(fd)
+
+    @staticmethod
+    def hear(ours):
+        head, fds, _, _ = socket.recv_fds(ours, 4, 1)
+        for fd in fds:
+            os.close(fd)
+        if not head:
+            return None
+        text, size = b'', struct.unpack('>I', head)[0]
+        while len(text) < size:
+            text += ours.recv(size - len(text))
+        return json.loads(text)
+
+    def subject(self):
+        lines = self.phantom()
+        hexed = {n: str(p).encode().hex() for n, p in (('spool', self.places.spool), ('results', self.places.results))}
+        message = {'type': 'subject', 'subject.spool': hexed['spool'], 'subject.results': hexed['results'],
+                   'subject.parameters': '', 'subject.memory_mib': 0}
+        return message, ''.join(line + '\n' for line in lines)
+
+    ASK = {'type': 'ask', 'ask.kind': 0, 'ask.image': 0, 'ask.plane': 0, 'ask.slice': -1, 'ask.centre': 0,
+           'ask.width': 0, 'ask.max_width': 0, 'ask.max_height': 0, 'ask.bins': 0}
+
+    def test_it_ends_in_order_when_the_parent_has_no_more_to_ask(self):
+        """Under the address sanitizer: and leaks nothing."""
+        process, ours = self.start()
+        self.say(ours, *self.subject())
+        self.assertEqual(self.hear(ours)['type'], 'loaded')
+        for change, answer in (({}, 'picture'), ({'ask.plane': 2}, 'picture'), ({'ask.image': 1}, 'no'),
+                               ({'ask.slice': 99}, 'no'), ({'ask.kind': 1}, 'loaded'),
+                               ({'ask.kind': 2, 'ask.bins': 5}, 'histogram')):
+            self.say(ours, {**self.ASK, **change})
+            self.assertEqual(self.hear(ours)['type'], answer)
+        ours.close()
+        self.assertEqual((process.wait(60), process.stderr.read()), (0, ''))
+
+    def test_what_does_not_keep_to_the_protocol_ends_it(self):
+        message, text = self.subject()
+        for first, said in ((False, {'type': 'what'}), (False, self.ASK), (False, message),
+                            (True, {**self.ASK, 'ask.plane': 3}), (True, {**self.ASK, 'ask.bins': None}),
+                            (True, {'type': 'ready'})):
+            process, ours = self.start()
+            if first:
+                self.say(ours, message, text)
+                self.hear(ours)
+            self.say(ours, said)
+            self.assertIsNone(self.hear(ours))
+            self.assertEqual(process.wait(60), 1)
+            self.assertRegex(process.stderr.read(), r'\Asctd view: [^\n]*\n\Z')
+
+    def test_it_is_no_command_for_people(self):
+        done = subprocess.run([SCTD, 'view'], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, 'not started by "sctd serve"')
 
 
 class Liars(Case):

@@ -58,21 +58,23 @@ static void twice_the_size_is_linear_between_the_centres(void)
     check_row(want, 4, in, 2);
 }
 
-static void what_is_even_stays_so_at_any_size(void)
+static void check_even(struct resize_size size)
 {
     float in[48];
     float out[64];
     for (int i = 0; i < 48; i++) {
         in[i] = 7.0F;
     }
-    for (int32_t rows = 1; rows <= 8; rows++) {
-        for (int32_t columns = 1; columns <= 8; columns++) {
-            assert(scale_run(out, (struct resize_size){rows, columns}, in,
-                             (struct resize_size){6, 8}, &err) == 0);
-            for (int32_t i = 0; i < rows * columns; i++) {
-                assert(fabsf(out[i] - 7.0F) < 1e-5F);
-            }
-        }
+    assert(scale_run(out, size, in, (struct resize_size){6, 8}, &err) == 0);
+    for (int32_t i = 0; i < size.rows * size.columns; i++) {
+        assert(fabsf(out[i] - 7.0F) < 1e-5F);
+    }
+}
+
+static void what_is_even_stays_so_at_any_size(void)
+{
+    for (int32_t n = 0; n < 64; n++) {
+        check_even((struct resize_size){n / 8 + 1, n % 8 + 1});
     }
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "db/db.h"
-#include "db/instances.h"
+#include "db/jobs.h"
 #include "server/view_subject.h"
 
 #include "tests/support/db_kit.h"
