@@ -124,6 +124,23 @@ void diagnosis_rejected(struct diagnosis *diagnosis, const char *reason, const c
     }
 }
 
+void diagnosis_no_contexts(struct diagnosis *diagnosis, const char *peer, const char *calling_ae,
+                           int64_t wall_ms)
+{
+    struct diagnosis_line line = {.severity = DIAGNOSIS_WARNING};
+    (void)snprintf(line.kind, sizeof line.kind, "no_contexts");
+    (void)snprintf(line.peer, sizeof line.peer, "%s", peer);
+    (void)snprintf(line.ae_title, sizeof line.ae_title, "%s", calling_ae);
+    (void)snprintf(line.title, sizeof line.title,
+                   "A peer proposed no kind of object and transfer syntax that is taken here");
+    (void)snprintf(
+        line.mend, sizeof line.mend,
+        "Set the sending device to uncompressed transfer (Explicit VR Little Endian), or "
+        "set compressed: true for this peer; MR, CT and Enhanced MR and CT images are "
+        "taken (docs/conformance.md)");
+    diagnosis_note(diagnosis, &line, wall_ms);
+}
+
 size_t diagnosis_list(struct diagnosis *diagnosis, const struct diagnosis_line **ret_lines)
 {
     *ret_lines = diagnosis->line;

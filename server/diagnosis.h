@@ -45,6 +45,10 @@ void diagnosis_note(struct diagnosis *diagnosis, const struct diagnosis_line *li
 void diagnosis_rejected(struct diagnosis *diagnosis, const char *reason, const char *peer,
                         const char *calling_ae, const char *text, int64_t wall_ms);
 
+/* An association was let in, and no presentation context of it could be accepted. */
+void diagnosis_no_contexts(struct diagnosis *diagnosis, const char *peer, const char *calling_ae,
+                           int64_t wall_ms);
+
 /* The lines, the latest first.  Returns how many; *ret_lines is valid until the next note. */
 size_t diagnosis_list(struct diagnosis *diagnosis, const struct diagnosis_line **ret_lines);
 

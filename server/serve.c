@@ -16,6 +16,7 @@
 
 #include "db/db.h"
 #include "db/instances.h"
+#include "dicom/receiver.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -28,6 +29,7 @@
 #include "server/front_door.h"
 #include "server/intake.h"
 #include "server/log.h"
+#include "server/metrics.h"
 #include "server/moment.h"
 #include "server/operate.h"
 #include "server/policy.h"
@@ -78,6 +80,7 @@ struct serve {
     struct front_door *door;
     struct control *control;
     struct diagnosis *diagnosis;
+    struct metrics *metrics;
     struct api *api;  /* NULL: no HTTP */
     uv_idle_t reload; /* runs when the configuration is to be read again */
     int to_drain;     /* parts that have not ended yet */
@@ -156,14 +159,14 @@ static void drain(struct serve *s, int grace_ms)
     }
     s->is_draining = true;
     (void)sd_notify(0, "STOPPING=1");
-    if (s->api != NULL) {
-        api_drain(s->api);
-    }
     intake_stop(s->intake);
-    s->to_drain = 3;
+    s->to_drain = s->api == NULL ? 3 : 4;
     front_door_drain(s->door, grace_ms);
     workers_drain(s->workers, grace_ms);
     deliver_drain(s->deliver, grace_ms);
+    if (s->api != NULL) {
+        api_drain(s->api);
+    }
 }
 
 static void on_failed(void *arg, const char *reason)
@@ -500,6 +503,7 @@ static int keep(void *arg, const struct receivers_keep *instances, size_t n,
     struct serve *s = arg;
     const int r = intake_keep(s->intake, instances, n, ret_kept, err);
     for (size_t i = 0; r == 0 && i < n; i++) { /* the file lies there: to be taken in later */
+        metrics_instance(s->metrics, ret_kept[i].outcome, instances[i].instance->size);
         s->must_sweep = s->must_sweep || (ret_kept[i].outcome == RECEIVE_NOT_KEPT &&
                                           !instances[i].association.serve->adopt);
     }
@@ -509,6 +513,7 @@ static int keep(void *arg, const struct receivers_keep *instances, size_t n,
 static void opened(void *arg, const struct receivers_association *association)
 {
     struct serve *s = arg;
+    metrics_association_opened(s->metrics);
     intake_opened(s->intake, association);
 }
 
@@ -521,6 +526,13 @@ static void ended(void *arg, const struct receivers_association *association,
             log_number("files", end == NULL ? 0 : end->stored),
             log_number("quarantined", end == NULL ? 0 : end->refused),
             log_number("status", status));
+    }
+    metrics_association_ended(
+        s->metrics,
+        end == NULL ? "died" : dicom_receiver_end_name((enum dicom_receiver_end)end->end));
+    if (end != NULL && end->contexts == 0 && !association->serve->adopt) {
+        diagnosis_no_contexts(s->diagnosis, association->serve->peer,
+                              association->serve->calling_ae, sctd_wall_ms());
     }
     intake_ended(s->intake, association, end, status);
     /* One that died may have left a file that nobody knows; to tell it from one on its way, wait for silence. */
@@ -661,10 +673,12 @@ static int open_api(struct serve *s, struct sctd_error *err)
         .deliver = s->deliver,
         .door = s->door,
         .diagnosis = s->diagnosis,
+        .metrics = s->metrics,
         .started_ms = sctd_wall_ms(),
         .kick = kick,
         .remove = remove_soon,
         .reload = reload_soon,
+        .drained = on_drained,
         .arg = s,
     };
     return config->http == NULL ? 0 : api_open(&s->api, &lent, s->policy, err);
@@ -707,6 +721,7 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     (void)snprintf(s->ae_title, sizeof s->ae_title, "%s", s->policy->config->ae_title);
     (void)snprintf(s->models_dir, sizeof s->models_dir, "%s", s->policy->config->models_dir);
     r = diagnosis_new(&s->diagnosis, err);
+    r = r < 0 ? r : metrics_new(&s->metrics, err);
     r = r < 0 ? r : reload_make_allow(&s->allow, s->policy->config, err);
     r = r < 0 ? r : open_folders(s, err);
     r = r < 0 ? r : open_store(s, err);
@@ -766,6 +781,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
     free(s.allow);
     policy_free(s.policy);
     diagnosis_free(s.diagnosis);
+    metrics_free(s.metrics);
     if (r == 0 && s.has_failed) {
         *err = s.failure;
         r = SCTD_EIO;

@@ -65,6 +65,7 @@ struct workers {
     struct sctd_rng rng;
     struct slot *slot;
     int n;
+    int64_t attempts[WORKERS_OUTCOMES];
 };
 
 static void kick(struct workers *all);
@@ -140,14 +141,14 @@ static int try_finish(struct slot *slot, struct db_work_result *result, struct s
     return r;
 }
 
-static const char *work_name(enum db_work work)
+const char *workers_outcome_name(int outcome)
 {
-    static const char *const names[] = {[DB_WORK_DONE] = "done",
-                                        [DB_WORK_FAILED] = "failed",
-                                        [DB_WORK_REFUSED] = "refused",
-                                        [DB_WORK_DIED] = "died",
-                                        [DB_WORK_RELEASED] = "released"};
-    return names[work];
+    static const char *const names[WORKERS_OUTCOMES] = {[DB_WORK_DONE] = "done",
+                                                        [DB_WORK_FAILED] = "failed",
+                                                        [DB_WORK_REFUSED] = "refused",
+                                                        [DB_WORK_DIED] = "died",
+                                                        [DB_WORK_RELEASED] = "released"};
+    return names[outcome];
 }
 
 static void finish(struct slot *slot, enum db_work work, const char *reason, const char *detail)
@@ -164,11 +165,12 @@ static void finish(struct slot *slot, enum db_work work, const char *reason, con
     }
     LOG(work == DB_WORK_DONE || work == DB_WORK_RELEASED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
         "job-attempt", log_number("job", job_id), log_number("attempt", slot->job.attempt),
-        log_text("result", r == DB_LOST ? "lost" : work_name(result.work)),
+        log_text("result", r == DB_LOST ? "lost" : workers_outcome_name((int)result.work)),
         log_text("reason", result.reason), log_text("detail", result.detail));
     if (r < 0) {
         bear(all, &err); /* the lease ends by itself, and the job is taken again */
     }
+    all->attempts[result.work]++;
     forget_job(slot);
     all->hooks.finished(all->hooks.arg, job_id);
 }
@@ -624,6 +626,7 @@ void workers_get_count(const struct workers *all, struct workers_count *ret_coun
 {
     enum { DYING = 3 };
     *ret_count = (struct workers_count){.slots = all->n};
+    memcpy(ret_count->attempts, all->attempts, sizeof all->attempts);
     for (int i = 0; i < all->n; i++) {
         const struct slot *slot = &all->slot[i];
         ret_count->alive += slot->child != NULL;

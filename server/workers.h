@@ -44,11 +44,15 @@ struct workers_options {
 SCTD_NODISCARD int workers_new(struct workers **ret_workers, const struct workers_options *options,
                                const struct workers_hooks *hooks, struct sctd_error *err);
 
-/* How its slots are now. */
+enum { WORKERS_OUTCOMES = 5 };
+
+/* How its slots are now, and how its attempts went. */
 struct workers_count {
     int32_t slots, alive, busy;
-    int32_t dying; /* that wait after several deaths in a row */
+    int32_t dying;                      /* that wait after several deaths in a row */
+    int64_t attempts[WORKERS_OUTCOMES]; /* that have ended, by enum db_work */
 };
+const char *workers_outcome_name(int outcome); /* "done", "died" ...; never NULL */
 void workers_get_count(const struct workers *workers, struct workers_count *ret_count);
 
 /* There may be something to do. */

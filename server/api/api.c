@@ -24,7 +24,9 @@
 #include "server/http/request.h"
 #include "server/http/stream.h"
 #include "server/log.h"
+#include "server/metrics.h"
 #include "server/moment.h"
+#include "server/viewers.h"
 
 /* A token that is none may be tried this often; a typing error is forgiven. */
 #define FAILURES_PER_S (1.0 / 6.0)
@@ -83,12 +85,19 @@ void api_tasks_end(struct api *api, const struct request *request)
 static void on_dropped(void *arg, struct request *request)
 {
     struct api *api = arg;
+    viewers_forget(api->viewers, request);
     for (size_t i = 0; i < TASKS_MAX; i++) {
         if (api->task[i].request == request) {
             api->task[i].forget(api->task[i].work);
             api->task[i] = (struct task){.request = NULL};
         }
     }
+}
+
+static void on_answered(void *arg, int status)
+{
+    const struct api *api = arg;
+    metrics_http(api->node.metrics, status);
 }
 
 /* Configuration */
@@ -200,8 +209,19 @@ static int open_listener(struct api *api, struct sctd_error *err)
                                              .max_connections = http->connections,
                                              .dispatch = &api->dispatch,
                                              .dropped = on_dropped,
+                                             .answered = on_answered,
                                              .arg = api};
     return listener_open(&api->listener, &options, err);
+}
+
+static int open_viewers(struct api *api, struct sctd_error *err)
+{
+    const struct viewers_options options = {.loop = api->node.loop,
+                                            .program = api->node.program,
+                                            .spool = api->node.spool,
+                                            .results = api->node.results};
+    const struct viewers_hooks hooks = {.arg = api->node.arg, .drained = api->node.drained};
+    return viewers_new(&api->viewers, &options, &hooks, err);
 }
 
 static int open_all(struct api *api, struct sctd_error *err)
@@ -215,6 +235,7 @@ static int open_all(struct api *api, struct sctd_error *err)
     r = r < 0 ? r : stream_hub_new(&api->hub, err);
     r = r < 0 ? r : pseudonym_open(api->pseudonym_key, api->node.state_dir, err);
     r = r < 0 ? r : read_pems(&api->pem, http, err);
+    r = r < 0 ? r : open_viewers(api, err);
     r = r < 0 ? r : open_listener(api, err);
     return r < 0 ? r : changes_open(&api->changes, api, err);
 }
@@ -245,6 +266,7 @@ int api_get_port(const struct api *api)
 void api_drain(struct api *api)
 {
     api->is_draining = true;
+    viewers_drain(api->viewers);
 }
 
 void api_close(struct api *api)
@@ -254,6 +276,7 @@ void api_close(struct api *api)
     }
     changes_close(api->changes);
     listener_close(api->listener);
+    viewers_free(api->viewers);
     stream_hub_free(api->hub);
     rate_free(api->rate);
     rate_free(api->failures);

@@ -20,6 +20,7 @@
 #include "server/diagnosis.h"
 #include "server/front_door.h"
 #include "server/intake.h"
+#include "server/metrics.h"
 #include "server/policy.h"
 #include "server/workers.h"
 
@@ -40,11 +41,13 @@ struct api_node {
     struct deliver *deliver;
     struct front_door *door;
     struct diagnosis *diagnosis;
+    struct metrics *metrics;
     int64_t started_ms;        /* wall clock */
     void (*kick)(void *arg);   /* there may be something to do for workers and deliveries */
     void (*remove)(void *arg); /* files were marked for removal */
     /* The configuration is to be read again: after a change of the active model. */
     void (*reload)(void *arg);
+    void (*drained)(void *arg); /* after api_drain: none of its processes is left */
     void *arg;
 };
 
@@ -61,7 +64,8 @@ int api_get_port(const struct api *api);
 SCTD_NODISCARD int api_set_policy(struct api *api, const struct policy *policy,
                                   struct sctd_error *err);
 
-/* The daemon ends: /readyz says so; requests are answered until api_close. */
+/* The daemon ends: /readyz says so, and pictures are drawn no more; other requests are answered until api_close, which
+ * comes after node.drained. */
 void api_drain(struct api *api);
 
 /* Connections are closed at once; its handles close as the loop runs on.  NULL is a no-op. */

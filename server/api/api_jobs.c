@@ -23,6 +23,26 @@
 #include "server/http/request.h"
 #include "server/timings.h"
 
+static void write_timings(struct json_writer *w, const struct db_job *job,
+                          const struct db_history *history)
+{
+    struct timings t;
+    timings_of(job, history, &t);
+    const struct {
+        const char *key;
+        double seconds; /* NAN is null */
+    } stages[] = {
+        {"queue_s", t.queue_s},     {"assemble_s", t.assemble_s}, {"load_s", t.load_s},
+        {"convert_s", t.convert_s}, {"write_s", t.write_s},       {"deliver_s", t.deliver_s},
+        {"commit_s", t.commit_s},   {"total_s", t.total_s},
+    };
+    json_write_object_begin(w, "timings");
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
+        json_write_double(w, stages[i].key, stages[i].seconds);
+    }
+    json_write_object_end(w);
+}
+
 /* The list */
 
 static bool read_filter(struct request *request, struct db_job_filter *filter)
@@ -42,14 +62,28 @@ static bool read_filter(struct request *request, struct db_job_filter *filter)
            request_get_time(request, "before", &filter->created_before_ms);
 }
 
+static int write_listed(struct json_writer *w, struct api *api, const struct db_job *job,
+                        const struct page *page, bool timings, struct sctd_error *err)
+{
+    sctd_auto(db_history_fini) struct db_history history = {.n = 0};
+    int r = write_job(w, api, job, page->identity, err);
+    if (r == 0 && timings) {
+        r = db_job_history(api->node.db, job->id, DB_PAGE_MAX, &history, err);
+        write_timings(w, job, &history);
+    }
+    return r;
+}
+
 void api_jobs(struct request *request)
 {
     struct api *api = api_of(request);
+    bool timings = false;
     struct sctd_error err = {.code = SCTD_OK};
     struct page page;
     struct db_job_filter filter = {.state = -1};
     sctd_auto(db_job_page_fini) struct db_job_page list = {.n = 0};
-    if (!read_filter(request, &filter) || !page_read(request, &page)) {
+    if (!read_filter(request, &filter) || !request_get_bool(request, "timings", &timings) ||
+        !page_read(request, &page)) {
         return;
     }
     filter.ascending = page.ascending;
@@ -63,7 +97,7 @@ void api_jobs(struct request *request)
     int r = 0;
     for (size_t i = 0; r == 0 && i < list.n; i++) {
         json_write_object_begin(&w, NULL);
-        r = write_job(&w, api, &list.job[i], page.identity, &err);
+        r = write_listed(&w, api, &list.job[i], &page, timings, &err);
         json_write_object_end(&w);
     }
     page_end(request, &w, r, list.next);
@@ -90,27 +124,6 @@ static int read_whole(struct db *db, int64_t id, struct whole *whole, struct sct
     int r = db_job_get(db, id, &whole->job, err);
     r = r != 0 ? r : db_delivery_list(db, &deliveries, &whole->deliveries, err);
     return r != 0 ? r : db_job_history(db, id, DB_PAGE_MAX, &whole->history, err);
-}
-
-static void write_seconds(struct json_writer *w, const char *key, double seconds)
-{
-    json_write_double(w, key, seconds); /* NAN is null */
-}
-
-static void write_timings(struct json_writer *w, const struct whole *whole)
-{
-    struct timings t;
-    timings_of(&whole->job, &whole->history, &t);
-    json_write_object_begin(w, "timings");
-    write_seconds(w, "queue_s", t.queue_s);
-    write_seconds(w, "assemble_s", t.assemble_s);
-    write_seconds(w, "load_s", t.load_s);
-    write_seconds(w, "convert_s", t.convert_s);
-    write_seconds(w, "write_s", t.write_s);
-    write_seconds(w, "deliver_s", t.deliver_s);
-    write_seconds(w, "commit_s", t.commit_s);
-    write_seconds(w, "total_s", t.total_s);
-    json_write_object_end(w);
 }
 
 static void write_job_diagnosis(struct json_writer *w, const struct whole *whole)
@@ -178,7 +191,7 @@ void api_job(struct request *request)
     json_write_int(&w, "failures", job->failures);
     json_write_int(&w, "deaths", job->deaths);
     json_write_int(&w, "interruptions", job->interruptions);
-    write_timings(&w, &whole);
+    write_timings(&w, &whole.job, &whole.history);
     json_write_array_begin(&w, "deliveries");
     for (size_t i = 0; i < whole.deliveries.n; i++) {
         json_write_object_begin(&w, NULL);

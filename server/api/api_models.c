@@ -118,25 +118,30 @@ static bool find_model(struct request *request, char dir[SCTD_PATH_MAX])
     return false;
 }
 
-static int write_card(struct json_writer *w, const char *dir, struct sctd_error *err)
+/* Beside its files, or one for all models of the folder. */
+static bool open_card(struct sctd_map *map, const char *dir, const char *models_dir)
 {
     char path[SCTD_PATH_MAX];
-    struct sctd_map map;
-    struct sctd_error none = {.code = SCTD_OK};
-    int r = sctd_path_join(path, dir, card_file, err);
-    if (r < 0) {
-        return r;
+    struct sctd_error err = {.code = SCTD_OK};
+    if (sctd_path_join(path, dir, card_file, &err) == 0 && sctd_map_open(map, path, &err) == 0) {
+        return true;
     }
-    if (sctd_map_open(&map, path, &none) < 0) {
+    return sctd_path_join(path, models_dir, card_file, &err) == 0 &&
+           sctd_map_open(map, path, &err) == 0;
+}
+
+static void write_card(struct json_writer *w, const char *dir, const char *models_dir)
+{
+    struct sctd_map map;
+    if (!open_card(&map, dir, models_dir)) {
         json_write_string(w, "card", "");
-        return 0;
+        return;
     }
     static char text[CARD_MAX + 1];
     (void)snprintf(text, sizeof text, "%.*s", (int)(map.size < CARD_MAX ? map.size : CARD_MAX),
                    map.data == NULL ? "" : (const char *)map.data);
     sctd_map_close(&map);
     json_write_string(w, "card", utf8_is_text(text) ? text : "");
-    return 0;
 }
 
 void api_model(struct request *request)
@@ -153,11 +158,7 @@ void api_model(struct request *request)
     const bool sound = r == 0 && manifest_read(&manifest, path, &why) == 0;
     struct json_writer w = reply_begin_json(&request->reply, &err);
     write_model(&w, api_of(request), dir, sound ? &manifest : NULL, why.text);
-    r = r < 0 ? r : write_card(&w, dir, &err);
-    if (r < 0) {
-        reply_error(&request->reply, &err);
-        return;
-    }
+    write_card(&w, dir, api_of(request)->node.models_dir);
     if (sound) {
         json_write_object_begin(&w, "manifest");
         manifest_write_members(&manifest, &w);

@@ -28,7 +28,7 @@
 #include "server/receivers.h"
 #include "server/workers.h"
 
-static void look(const struct api *api, struct health *health)
+void api_look_at_health(const struct api *api, struct health *ret_health)
 {
     const struct health_parts parts = {.db = api->node.db,
                                        .workers = api->node.workers,
@@ -36,7 +36,7 @@ static void look(const struct api *api, struct health *health)
                                        .policy = api->policy,
                                        .spool = api->node.spool,
                                        .is_draining = api->is_draining};
-    health_look(&parts, health);
+    health_look(&parts, ret_health);
 }
 
 static void write_checks(struct json_writer *w, const struct health *health, bool vital_only)
@@ -61,7 +61,7 @@ static void reply_health(struct request *request, bool vital_only)
 {
     struct health health;
     struct sctd_error err = {.code = SCTD_OK};
-    look(api_of(request), &health);
+    api_look_at_health(api_of(request), &health);
     const bool ok = vital_only ? health.is_alive : health.is_ready;
     struct json_writer w = reply_begin_json(&request->reply, &err);
     json_write_string(&w, "status", ok ? "ok" : "failed");
@@ -153,7 +153,7 @@ void api_status(struct request *request)
     struct api *api = api_of(request);
     struct health health;
     struct sctd_error err = {.code = SCTD_OK};
-    look(api, &health);
+    api_look_at_health(api, &health);
     struct json_writer w = reply_begin_json(&request->reply, &err);
     json_write_string(&w, "version", api->node.version);
     json_write_string(&w, "ae_title", api->node.ae_title);

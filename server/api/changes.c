@@ -13,14 +13,18 @@
 #include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "server/api/context.h"
 #include "server/http/stream.h"
+#include "server/metrics.h"
+#include "server/timings.h"
 
 enum {
     GATHER_MS = 200, /* a series of 400 instances is a few events, not 400 */
     BEAT_MS = 15000,
-    GATHERED_MAX = 128,
+    GATHERED_MAX = 512,
 };
 
 struct gathered {
@@ -37,12 +41,27 @@ struct changes {
     bool overflow;
 };
 
+/* A job that has just ended goes into the metrics. */
+static void count_end(struct api *api, const struct db_job *job)
+{
+    enum { JUST_MS = 60000 };
+    struct timings timings;
+    struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(db_history_fini) struct db_history history = {.n = 0};
+    if (job->ended_ms != 0 && sctd_wall_ms() - job->ended_ms < JUST_MS &&
+        db_job_history(api->node.db, job->id, DB_PAGE_MAX, &history, &err) == 0) {
+        timings_of(job, &history, &timings);
+        metrics_job_ended(api->node.metrics, job, &timings);
+    }
+}
+
 static void tell_job(struct api *api, int64_t id)
 {
     char data[200];
     struct db_job job;
     struct sctd_error err = {.code = SCTD_OK};
     if (db_job_get(api->node.db, id, &job, &err) == 0) {
+        count_end(api, &job);
         (void)snprintf(data, sizeof data,
                        "{\"id\":%" PRId64
                        ",\"state\":\"%s\",\"stage\":\"%s\",\"series_id\":%" PRId64 "}",
@@ -69,17 +88,15 @@ static void on_gathered(uv_timer_t *timer)
 {
     struct changes *changes = timer->data;
     struct api *api = changes->api;
-    /* Whoever comes later reads everything anyway. */
-    if (changes->overflow || stream_hub_count_streams(api->hub) == 0) {
-        stream_hub_publish(api->hub, "reset", "{}");
-    } else {
-        for (size_t i = 0; i < changes->n; i++) {
-            if (changes->gathered[i].what == DB_CHANGE_JOB) {
-                tell_job(api, changes->gathered[i].id);
-            } else {
-                tell_series(api, changes->gathered[i].id);
-            }
+    for (size_t i = 0; i < changes->n; i++) {
+        if (changes->gathered[i].what == DB_CHANGE_JOB) {
+            tell_job(api, changes->gathered[i].id);
+        } else if (stream_hub_count_streams(api->hub) > 0) {
+            tell_series(api, changes->gathered[i].id);
         }
+    }
+    if (changes->overflow) {
+        stream_hub_publish(api->hub, "reset", "{}");
     }
     changes->n = 0;
     changes->overflow = false;

@@ -26,6 +26,7 @@ extern "C" {
 #endif
 
 struct changes;
+struct viewers;
 
 /* PEM texts, owned; NULL: no TLS. */
 struct api_pem {
@@ -49,6 +50,7 @@ struct api {
     struct dispatch dispatch;
     struct listener *listener;
     struct changes *changes;
+    struct viewers *viewers;
     struct api_pem pem;
     unsigned char pseudonym_key[SHA256_SIZE];
     bool is_draining;
@@ -68,6 +70,9 @@ static inline struct api *api_of(const struct request *request)
 /* Keep in the audit log that the one who asks did something: kind "job-retry", subject an id or a name. */
 void api_note(const struct request *request, const char *kind, const char *subject,
               const char *text);
+
+struct health;
+void api_look_at_health(const struct api *api, struct health *ret_health);
 
 /* The handlers, by file. */
 void api_healthz(struct request *request); /* api_status.c */

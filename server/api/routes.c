@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "server/api/context.h"
+#include "server/exposition.h"
 #include "server/http/access.h"
 #include "server/http/reply.h"
 #include "server/http/route.h"
@@ -19,6 +20,7 @@
 const struct route api_routes[] = {
     GET("/healthz", "", ACCESS_NOBODY, api_healthz),
     GET("/readyz", "", ACCESS_NOBODY, api_readyz),
+    GET_AS(EXPOSITION_TYPE, "/metrics", "", ACCESS_VIEWER, api_metrics),
     GET("/api/v1/openapi.json", "", ACCESS_NOBODY, api_openapi),
     GET("/api/v1/status", "", ACCESS_VIEWER, api_status),
     GET("/api/v1/activity", "hours", ACCESS_VIEWER, api_activity),
@@ -29,19 +31,26 @@ const struct route api_routes[] = {
     DELETE("/api/v1/session", ACCESS_VIEWER, api_logout),
     GET("/api/v1/jobs",
         "state source_ae rule model series_uid output_series_uid from before order cursor limit "
-        "identity",
+        "timings identity",
         ACCESS_VIEWER, api_jobs),
     GET("/api/v1/jobs/{id}", "identity", ACCESS_VIEWER, api_job),
     POST("/api/v1/jobs/{id}/retry", ACCESS_OPERATOR, api_job_retry),
     POST("/api/v1/jobs/{id}/cancel", ACCESS_OPERATOR, api_job_cancel),
     POST("/api/v1/jobs/{id}/prioritise", ACCESS_OPERATOR, api_job_prioritise),
     DELETE("/api/v1/jobs/{id}/result", ACCESS_ADMIN, api_job_delete_result),
+    GET_AS("image/png", "/api/v1/jobs/{id}/preview.png", PREVIEW_PARAMS, ACCESS_VIEWER,
+           api_preview),
+    GET("/api/v1/jobs/{id}/images", "", ACCESS_VIEWER, api_images),
+    GET("/api/v1/jobs/{id}/histogram", "", ACCESS_VIEWER, api_histogram),
     GET("/api/v1/series", "state study_uid order cursor limit identity", ACCESS_VIEWER,
         api_series_list),
     GET("/api/v1/series/{id}", "identity", ACCESS_VIEWER, api_series),
     POST("/api/v1/series/{id}/complete", ACCESS_OPERATOR, api_series_complete),
     POST("/api/v1/series/{id}/discard", ACCESS_OPERATOR, api_series_discard),
     POST("/api/v1/series/{id}/reopen", ACCESS_OPERATOR, api_series_reopen),
+    GET_AS("image/png", "/api/v1/series/{id}/preview.png", PREVIEW_PARAMS, ACCESS_VIEWER,
+           api_preview),
+    GET("/api/v1/series/{id}/images", "", ACCESS_VIEWER, api_images),
     GET("/api/v1/destinations", "", ACCESS_VIEWER, api_destinations),
     GET("/api/v1/destinations/{name}", "", ACCESS_VIEWER, api_destination),
     POST("/api/v1/destinations/{name}/echo", ACCESS_OPERATOR, api_destination_echo),

@@ -63,7 +63,7 @@ struct exchange {
     struct exchange *next, **at; /* among those whose reply comes later, or streams */
     char target[URI_SIZE_MAX];
     char method[24];
-    bool has_begun, wants_body, is_answered, is_suspended, is_stream;
+    bool has_begun, wants_body, is_suspended, is_stream;
     size_t excess;
 };
 
@@ -317,6 +317,7 @@ static void add_headers(struct MHD_Response *response, const struct exchange *ex
 static enum MHD_Result send_reply(struct exchange *exchange)
 {
     struct reply *reply = &exchange->request.reply;
+    const struct listener *listener = exchange->listener;
     char etag[DISPATCH_ETAG_SIZE];
     const bool is_gzip = dispatch_finish(&exchange->request, etag);
     struct MHD_Response *response = NULL;
@@ -339,7 +340,7 @@ static enum MHD_Result send_reply(struct exchange *exchange)
     const enum MHD_Result sent =
         MHD_queue_response(exchange->connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);
-    exchange->is_answered = true;
+    listener->options.answered(listener->options.arg, reply->status);
     if (exchange->of != NULL) {
         set_phase(exchange->of, exchange->is_stream ? PHASE_STREAM : PHASE_ANSWER);
     }
@@ -652,7 +653,9 @@ static void stop(struct listener *listener)
 int listener_set_certificate(struct listener *listener, char *certificate, char *key,
                              struct sctd_error *err)
 {
-    stop(listener);
+    if (listener->mhd != NULL) {
+        stop(listener);
+    }
     listener->options.certificate = certificate;
     listener->options.key = key;
     const int r = start(listener, err);

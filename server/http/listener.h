@@ -32,6 +32,7 @@ struct listener_options {
     int max_connections;
     struct dispatch *dispatch;                           /* borrowed */
     void (*dropped)(void *arg, struct request *request); /* one whose reply was to come later */
+    void (*answered)(void *arg, int status);
     void *arg;
 };
 

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/metrics.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/jobs.h"
+#include "dicom/receiver.h"
+#include "engine/base/error.h"
+#include "server/exposition.h"
+#include "server/receive_messages.h"
+#include "server/timings.h"
+
+enum {
+    MODELS_MAX = 64,  /* more are "other" */
+    ENDED_MAX = 1024, /* ends that are remembered, so that none is counted twice */
+    ENDS_MAX = 8,     /* of associations */
+    OUTCOMES = RECEIVE_FAILED + 1,
+    CLASSES = 6, /* of HTTP statuses */
+};
+
+struct model_count {
+    char model[DB_NAME_SIZE];
+    int64_t ended[DB_JOB_STATES];
+    int64_t slices;
+    double seconds; /* of the engine */
+};
+
+struct ended {
+    int64_t job_id, ended_ms;
+};
+
+struct association_ends {
+    const char *end;
+    int64_t n;
+};
+
+struct metrics {
+    int64_t instances[OUTCOMES], bytes;
+    int64_t associations;
+    struct association_ends ends[ENDS_MAX];
+    struct model_count model[MODELS_MAX + 1];
+    size_t n_models;
+    struct exposition_histogram stage[METRICS_STAGES];
+    double last_slices_per_s;
+    int64_t http[CLASSES];
+    struct ended ended[ENDED_MAX];
+    size_t next_ended;
+};
+
+int metrics_new(struct metrics **ret_metrics, struct sctd_error *err)
+{
+    struct metrics *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "metrics");
+    }
+    for (int i = 0; i <= DICOM_END_STOPPED; i++) {
+        m->ends[i].end = dicom_receiver_end_name((enum dicom_receiver_end)i);
+    }
+    m->ends[DICOM_END_STOPPED + 1].end = "died";
+    *ret_metrics = m;
+    return 0;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    free(metrics);
+}
+
+void metrics_instance(struct metrics *metrics, int32_t outcome, int64_t bytes)
+{
+    if (outcome >= 0 && outcome < OUTCOMES) {
+        metrics->instances[outcome]++;
+    }
+    if (outcome == RECEIVE_STORED) {
+        metrics->bytes += bytes;
+    }
+}
+
+void metrics_association_opened(struct metrics *metrics)
+{
+    metrics->associations++;
+}
+
+void metrics_association_ended(struct metrics *metrics, const char *end)
+{
+    for (size_t i = 0; i < ENDS_MAX && metrics->ends[i].end != NULL; i++) {
+        if (strcmp(metrics->ends[i].end, end) == 0) {
+            metrics->ends[i].n++;
+        }
+    }
+}
+
+void metrics_http(struct metrics *metrics, int status)
+{
+    enum { CLASS = 100 };
+    const int class = status / CLASS;
+    if (class >= 1 && class < CLASSES) {
+        metrics->http[class]++;
+    }
+}
+
+static struct model_count *find_model(struct metrics *m, const char *model)
+{
+    size_t i = 0;
+    while (i < m->n_models && strcmp(m->model[i].model, model) != 0) {
+        i++;
+    }
+    if (i < m->n_models) {
+        return &m->model[i];
+    }
+    struct model_count *added = &m->model[i];
+    (void)snprintf(added->model, sizeof added->model, "%s", i < MODELS_MAX ? model : "other");
+    m->n_models += i < MODELS_MAX ? 1 : 0;
+    return added;
+}
+
+static bool is_counted(struct metrics *m, const struct db_job *job)
+{
+    for (size_t i = 0; i < ENDED_MAX; i++) {
+        if (m->ended[i].job_id == job->id && m->ended[i].ended_ms == job->ended_ms) {
+            return true;
+        }
+    }
+    m->ended[m->next_ended] = (struct ended){job->id, job->ended_ms};
+    m->next_ended = (m->next_ended + 1) % ENDED_MAX;
+    return false;
+}
+
+void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
+                       const struct timings *timings)
+{
+    const double seconds[METRICS_STAGES] = {
+        [METRICS_QUEUE] = timings->queue_s,     [METRICS_ASSEMBLE] = timings->assemble_s,
+        [METRICS_CONVERT] = timings->convert_s, [METRICS_WRITE] = timings->write_s,
+        [METRICS_DELIVER] = timings->deliver_s, [METRICS_COMMIT] = timings->commit_s,
+        [METRICS_TOTAL] = timings->total_s,
+    };
+    if (is_counted(metrics, job)) {
+        return;
+    }
+    struct model_count *model = find_model(metrics, job->model);
+    model->ended[job->state]++;
+    if (job->state != DB_JOB_DONE) {
+        return;
+    }
+    for (int i = 0; i < METRICS_STAGES; i++) {
+        exposition_observe(&metrics->stage[i], seconds[i]);
+    }
+    if (isfinite(timings->convert_s) && timings->convert_s > 0) {
+        model->slices += job->outputs;
+        model->seconds += timings->convert_s;
+        metrics->last_slices_per_s = job->outputs / timings->convert_s;
+    }
+}
+
+/* Writing */
+
+static void write_receiving(const struct metrics *m, struct exposition *e)
+{
+    static const char *const outcomes[OUTCOMES] = {"stored",      "duplicate", "conflict",
+                                                   "series_full", "no_room",   "failed"};
+    exposition_family(e, "sctd_instances_received_total", "counter",
+                      "Instances that peers sent, by what became of them.");
+    for (int i = 0; i < OUTCOMES; i++) {
+        exposition_labelled(e, "outcome", outcomes[i], (double)m->instances[i]);
+    }
+    exposition_family(e, "sctd_received_bytes_total", "counter",
+                      "Bytes of the instances that were stored.");
+    exposition_value(e, (double)m->bytes);
+    exposition_family(e, "sctd_associations_accepted_total", "counter",
+                      "Associations that were let in.");
+    exposition_value(e, (double)m->associations);
+    exposition_family(e, "sctd_associations_ended_total", "counter",
+                      "Associations that have ended, by how.");
+    for (size_t i = 0; i < ENDS_MAX && m->ends[i].end != NULL; i++) {
+        exposition_labelled(e, "end", m->ends[i].end, (double)m->ends[i].n);
+    }
+}
+
+static void write_models(const struct metrics *m, struct exposition *e)
+{
+    static const enum db_job_state ends[] = {DB_JOB_DONE, DB_JOB_FAILED, DB_JOB_POISON,
+                                             DB_JOB_CANCELLED};
+    exposition_family(e, "sctd_jobs_ended_total", "counter",
+                      "Jobs that have ended, by model and outcome.");
+    for (size_t i = 0; i < m->n_models; i++) {
+        for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+            const struct exposition_label model = {"model", m->model[i].model};
+            const struct exposition_label outcome = {"outcome", db_job_state_name(ends[k])};
+            exposition_sample(e, model, outcome, (double)m->model[i].ended[ends[k]]);
+        }
+    }
+    exposition_family(e, "sctd_engine_slices_total", "counter",
+                      "Slices that the network has converted, by model.");
+    for (size_t i = 0; i < m->n_models; i++) {
+        exposition_labelled(e, "model", m->model[i].model, (double)m->model[i].slices);
+    }
+    exposition_family(e, "sctd_engine_seconds_total", "counter",
+                      "Time that the network took for them, by model.");
+    for (size_t i = 0; i < m->n_models; i++) {
+        exposition_labelled(e, "model", m->model[i].model, m->model[i].seconds);
+    }
+    exposition_family(e, "sctd_engine_last_slices_per_second", "gauge",
+                      "Speed of the network in the last job; 0 before the first.");
+    exposition_value(e, m->last_slices_per_s);
+}
+
+static void write_stages(const struct metrics *m, struct exposition *e)
+{
+    static const char *const names[METRICS_STAGES] = {
+        [METRICS_QUEUE] = "queue",     [METRICS_ASSEMBLE] = "assemble",
+        [METRICS_CONVERT] = "convert", [METRICS_WRITE] = "write",
+        [METRICS_DELIVER] = "deliver", [METRICS_COMMIT] = "commit",
+        [METRICS_TOTAL] = "turnaround"};
+    const struct exposition_label none = {NULL, NULL};
+    exposition_family(e, "sctd_job_stage_seconds", "histogram",
+                      "How long the stages of jobs that are done took.");
+    for (int i = 0; i < METRICS_TOTAL; i++) {
+        const struct exposition_label stage = {"stage", names[i]};
+        exposition_write_histogram(e, stage, &m->stage[i]);
+    }
+    exposition_family(e, "sctd_job_turnaround_seconds", "histogram",
+                      "From a complete series to a job that is done.");
+    exposition_write_histogram(e, none, &m->stage[METRICS_TOTAL]);
+}
+
+void metrics_write(const struct metrics *metrics, struct exposition *e)
+{
+    static const char *const classes[CLASSES] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    write_receiving(metrics, e);
+    write_models(metrics, e);
+    write_stages(metrics, e);
+    exposition_family(e, "sctd_http_requests_total", "counter",
+                      "Requests over HTTP, by the class of their status.");
+    for (int i = 2; i < CLASSES; i++) {
+        exposition_labelled(e, "code", classes[i], (double)metrics->http[i]);
+    }
+}

@@ -1,0 +1,56 @@
+/*
+ * metrics.h - what the daemon counts as it works; docs/monitoring.md has every family.
+ *
+ * What can be looked up when it is asked for is not kept here.  No label ever holds what a patient or a peer chooses.
+ *
+ * Thread safety: the loop's thread.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/jobs.h"
+#include "engine/base/error.h"
+#include "server/exposition.h"
+#include "server/receive_messages.h"
+#include "server/timings.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum metrics_stage {
+    METRICS_QUEUE,
+    METRICS_ASSEMBLE,
+    METRICS_CONVERT,
+    METRICS_WRITE,
+    METRICS_DELIVER,
+    METRICS_COMMIT,
+    METRICS_TOTAL,
+    METRICS_STAGES
+};
+
+struct metrics;
+
+/* *ret_metrics: freed by metrics_free.  Errors: SCTD_ENOMEM. */
+SCTD_NODISCARD int metrics_new(struct metrics **ret_metrics, struct sctd_error *err);
+void metrics_free(struct metrics *metrics); /* NULL is a no-op */
+
+/* An instance was answered: enum receive_outcome. */
+void metrics_instance(struct metrics *metrics, int32_t outcome, int64_t bytes);
+void metrics_association_opened(struct metrics *metrics);
+/* end: as dicom_receiver_end_name has it, or "died". */
+void metrics_association_ended(struct metrics *metrics, const char *end);
+/* A job has ended; the same end is counted once, however often it is told. */
+void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
+                       const struct timings *timings);
+void metrics_http(struct metrics *metrics, int status);
+
+/* Write the families that are kept here. */
+void metrics_write(const struct metrics *metrics, struct exposition *e);
+
+#ifdef __cplusplus
+}
+#endif
