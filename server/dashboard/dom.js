@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elements out of plain values, and values out of facts. Text is only ever set as text.
+
+/** h('a', {href: '#x', class: 'y', onclick: f}, 'text', child, [more]) */
+export function h(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+/** The same of SVG. */
+export function s(name, attributes = {}, ...children) {
+  return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else element.setAttribute(key, value === true ? '' : String(value));
+  }
+  element.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+  return element;
+}
+
+export function replace(element, ...children) {
+  element.replaceChildren(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+}
+
+const STATES = {
+  queued: ['quiet', '◷', 'queued'],
+  retry: ['warn', '↻', 'tries again'],
+  running: ['busy', '●', 'running'],
+  delivering: ['busy', '➜', 'delivering'],
+  done: ['good', '✓', 'done'],
+  failed: ['bad', '✕', 'failed'],
+  poison: ['bad', '☠', 'parked'],
+  cancelled: ['quiet', '⊘', 'cancelled'],
+  waiting: ['quiet', '◷', 'waits for the sCT'],
+  sending: ['busy', '➜', 'sending'],
+  committing: ['busy', '⧗', 'waits for commitment'],
+  open: ['busy', '●', 'arriving'],
+  closed: ['good', '✓', 'complete'],
+  discarded: ['quiet', '⊘', 'left alone'],
+  ok: ['good', '✓', 'well'],
+  bad: ['bad', '✕', 'not well'],
+  warning: ['warn', '⚠', 'warning'],
+  error: ['bad', '✕', 'error'],
+  info: ['quiet', 'ⓘ', 'note'],
+};
+
+/** A state as icon and word. */
+export function tag(state, words) {
+  const [kind, icon, text] = STATES[state] ?? ['quiet', '?', state];
+  return h('span', { class: `tag ${kind}` }, h('span', { class: 'mark', 'aria-hidden': 'true' }, icon), words ?? text);
+}
+
+/** A moment in the reader's own zone; UTC on hovering. */
+export function moment(text) {
+  if (!text) return h('span', { class: 'quiet' }, '–');
+  const date = new Date(text);
+  const today = date.toDateString() === new Date().toDateString();
+  const shown = today
+    ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' })
+    : date.toLocaleString([], { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+  return h('time', { datetime: text, title: text.replace('T', ' ').replace('Z', ' UTC') }, shown);
+}
+
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return '–';
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 90) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 172800) return `${(seconds / 3600).toFixed(1)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+export function ago(text) {
+  if (!text) return 'never';
+  const seconds = Math.max(0, (Date.now() - new Date(text)) / 1000);
+  return seconds < 10 ? 'just now' : `${duration(seconds)} ago`;
+}
+
+export function bytes(n) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let unit = 0;
+  while (n >= 1000 && unit < units.length - 1) {
+    n /= 1000;
+    unit += 1;
+  }
+  return `${n.toFixed(unit > 0 && n < 10 ? 1 : 0)} ${units[unit]}`;
+}
+
+export function plural(n, one, many = `${one}s`) {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
+/** A table whose cells keep their heading where there is no room for columns. */
+export function table(headings, rows, empty) {
+  if (rows.length === 0) return h('p', { class: 'quiet' }, empty);
+  return h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'table' },
+    h('table', { class: 'stack' },
+      h('thead', {}, h('tr', {}, headings.map((text) => h('th', { scope: 'col' }, text)))),
+      h('tbody', {}, rows.map((cells) => h('tr', {},
+        cells.map((cell, i) => h('td', { 'data-label': headings[i] }, cell)))))));
+}
+
+export function facts(pairs) {
+  return h('dl', { class: 'facts' }, pairs.filter(([, value]) => value !== '' && value !== null && value !== undefined)
+    .map(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+}
+
+export function patient(p) {
+  return p.name !== undefined ? `${p.name.replaceAll('^', ' ').trim()} (${p.id})` : p.pseudonym;
+}
+
+/** Ask before something is changed; gives the reason, or null. */
+export function confirm({ title, text, action, danger = false, extra = null }) {
+  return new Promise((resolve) => {
+    const reason = h('input', { name: 'reason', maxlength: '200', autocomplete: 'off' });
+    const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' },
+      h('form', { method: 'dialog' },
+        h('h2', { id: 'dialog-title' }, title),
+        h('p', {}, text),
+        extra,
+        h('label', {}, 'Reason, for the history (may be left empty)', reason),
+        h('div', { class: 'row end' },
+          h('button', { value: '', type: 'submit' }, 'No'),
+          h('button', { value: 'yes', type: 'submit', class: danger ? 'danger' : 'main' }, action))));
+    const before = document.activeElement;
+    dialog.addEventListener('close', () => {
+      const said = dialog.returnValue === 'yes' ? reason.value : null;
+      dialog.remove();
+      before?.focus?.();
+      resolve(said);
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    reason.focus();
+  });
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// The jobs as a table, and one job with all that is known of it.
+import { h, replace, tag, moment, duration, table, facts, patient, confirm, plural } from './dom.js';
+import { get, post, remove, query, may } from './api.js';
+import { stages, histogram } from './charts.js';
+import { viewer } from './viewer.js';
+
+const STATES = ['queued', 'retry', 'running', 'delivering', 'done', 'failed', 'poison', 'cancelled'];
+const FILTERS = ['state', 'source_ae', 'rule', 'model'];
+
+function filterForm(params, kind) {
+  const field = (name, text) => h('label', {}, text, h('input', { name, value: params.get(name) ?? '', size: '14' }));
+  return h('form', { class: 'row filters', role: 'search', onsubmit: (event) => {
+    event.preventDefault();
+    const said = new URLSearchParams([...new FormData(event.target)].filter(([, v]) => v !== ''));
+    location.hash = `#/${kind}${said.size > 0 ? `?${said}` : ''}`;
+  } },
+  h('label', {}, 'State', h('select', { name: 'state', onchange: (event) => event.target.form.requestSubmit() },
+    h('option', { value: '' }, 'any'), STATES.map((state) =>
+      h('option', { value: state, selected: params.get('state') === state }, state === 'poison' ? 'parked' : state)))),
+  field('source_ae', 'From (AE title)'), field('rule', 'Rule'), field('model', 'Model'),
+  h('button', {}, 'Filter'));
+}
+
+function jobRow(job) {
+  return [
+    h('a', { href: `#/jobs/${job.id}` }, String(job.id)),
+    tag(job.state, job.stage || undefined),
+    patient(job.patient),
+    `${job.modality} ${job.series_description}`,
+    job.source_ae,
+    job.model,
+    moment(job.created),
+    job.timings ? h('div', {}, stages(job.timings), h('span', { class: 'small quiet' }, duration(job.timings.total_s))) : '–',
+  ];
+}
+
+export const JOB_HEADINGS = ['Job', 'State', 'Patient', 'Series', 'From', 'Model', 'Made', 'Time spent'];
+
+export async function jobs(holder, { params }) {
+  const filter = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]));
+  const list = h('div');
+  const pages = h('div', { class: 'row end' });
+  let cursor = params.get('cursor');
+  async function draw() {
+    const page = await get(query('/api/v1/jobs', { ...filter, cursor, limit: 50, timings: true }, true));
+    replace(list, table(JOB_HEADINGS, page.items.map(jobRow), 'There is no such job.'));
+    const to = (value) => {
+      const next = new URLSearchParams(params);
+      if (value) next.set('cursor', value);
+      else next.delete('cursor');
+      return `#/jobs?${next}`;
+    };
+    replace(pages, cursor && h('a', { href: to(null) }, 'To the newest'), page.next && h('a', { href: to(page.next) }, 'Older ones'));
+  }
+  holder.append(h('h1', {}, 'Jobs'), h('section', { class: 'card' }, filterForm(params, 'jobs'), list, pages));
+  await draw();
+  return { update: (kinds) => (kinds.has('job') || kinds.has('reset')) && draw().catch(() => {}) };
+}
+
+// One job
+
+function actions(job, done) {
+  const button = (name, text, ask, act, danger = false) => job.actions.includes(name)
+    && h('button', { type: 'button', class: danger ? 'danger' : name === 'retry' ? 'main' : '', onclick: async (event) => {
+      const said = await confirm({ ...ask, danger });
+      if (said === null) return;
+      event.target.disabled = true;
+      try {
+        await act(said === '' ? {} : { reason: said });
+        done(null);
+      } catch (error) {
+        done(error);
+      }
+    } }, text);
+  const level = h('select', { name: 'priority' }, [...Array(10).keys()].map((n) =>
+    h('option', { value: n, selected: n === job.priority }, n === 0 ? '0, first' : n === 9 ? '9, last' : String(n))));
+  return h('div', { class: 'row' },
+    may.operate() && button('retry', 'Retry', { title: `Retry job ${job.id}?`, text: 'It is queued again with the same input, model and UIDs; what is stored at a destination is not sent twice.', action: 'Retry' },
+      (body) => post(`/api/v1/jobs/${job.id}/retry`, body)),
+    may.operate() && button('prioritise', 'Priority', { title: `Priority of job ${job.id}`, text: 'Jobs with a lower number go first.', action: 'Set', extra: h('label', {}, 'Priority', level) },
+      (body) => post(`/api/v1/jobs/${job.id}/prioritise`, { ...body, priority: Number(level.value) })),
+    may.operate() && button('cancel', 'Cancel', { title: `Cancel job ${job.id}?`, text: 'Nothing more is made or delivered of it. It can be retried later.', action: 'Cancel it' },
+      (body) => post(`/api/v1/jobs/${job.id}/cancel`, body), true),
+    may.administer() && button('delete_result', 'Delete result', { title: `Delete the sCT of job ${job.id} here?`, text: 'Its files are removed from this node. What was delivered stays where it is.', action: 'Delete' },
+      () => remove(`/api/v1/jobs/${job.id}/result`), true));
+}
+
+function deliveries(job) {
+  if (job.deliveries.length === 0) return h('p', { class: 'quiet' }, 'It goes nowhere: the sCT is kept here.');
+  return h('ul', { class: 'list' }, job.deliveries.map((d) => h('li', {},
+    h('div', { class: 'row' }, h('b', {}, d.destination), tag(d.state),
+      h('span', { class: 'quiet small' }, d.instances > 0 ? `${d.stored} of ${d.instances} stored` : '',
+        d.commitment && d.instances > 0 ? `, ${d.committed} committed` : '',
+        d.due_s !== null ? `, next try in ${duration(d.due_s)}` : '', d.failures > 0 ? `, ${plural(d.failures, 'failure')} in a row` : '')),
+    d.instances > 0 && h('progress', { max: d.instances, value: d.stored, 'aria-label': `stored at ${d.destination}` }),
+    d.reason && (d.failures > 0 || ['failed', 'cancelled', 'committing'].includes(d.state)) && h('p', { class: 'small' }, d.reason))));
+}
+
+function historyLine(t, i, all) {
+  const bad = ['failed', 'poison', 'retry'].includes(t.to) && t.to !== t.from;
+  const what = t.from === t.to ? (t.to === 'running' ? t.reason : `${t.to}: ${t.reason}`) : `${t.to}${t.reason ? `: ${t.reason}` : ''}`;
+  const next = all.slice(i + 1).find((other) => other.destination === t.destination);
+  const took = next ? (new Date(next.at) - new Date(t.at)) / 1000 : null;
+  return h('li', { class: bad ? 'bad' : t.to === 'done' ? 'good' : '' },
+    h('div', {}, t.destination && h('b', {}, `${t.destination} `), what),
+    h('div', { class: 'small quiet' }, moment(t.at), t.attempt > 0 ? `, attempt ${t.attempt}` : '', took !== null && took > 0 ? `, for ${duration(took)}` : ''),
+    t.detail && h('code', { class: 'small' }, t.detail));
+}
+
+function trouble(job) {
+  if (!job.diagnosis) return null;
+  const kind = ['failed', 'poison'].includes(job.state) ? 'bad' : 'warn';
+  return h('div', { class: `banner ${kind}` }, h('h2', {}, job.diagnosis.title), h('p', {}, h('b', {}, job.reason)), h('p', {}, job.diagnosis.mend));
+}
+
+export async function job(holder, { id, announce }) {
+  const head = h('div');
+  const pictures = h('section', { class: 'card two-thirds' }, h('h2', {}, 'Source and sCT'));
+  const side = h('section', { class: 'card third' });
+  const below = h('div', { class: 'grid' });
+  const complaint = h('p', { class: 'error', role: 'alert' });
+  holder.append(head, complaint, h('div', { class: 'grid' }, pictures, side), below);
+  let shown = null;
+  let images = null;
+
+  function drawHead(data) {
+    replace(head, h('div', { class: 'row' }, h('h1', {}, `Job ${data.id}`), tag(data.state, data.stage || undefined), actions(data, async (error) => {
+      complaint.textContent = error ? error.message : '';
+      await draw();
+    })), trouble(data));
+  }
+  function drawSide(data) {
+    replace(side, h('h2', {}, 'Facts'), facts([
+      ['Patient', patient(data.patient)],
+      ['Series', h('a', { href: `#/series/${data.series_id}` }, `${data.modality} ${data.series_description}`)],
+      ['From', data.source_ae], ['Rule', data.rule],
+      ['Model', h('a', { href: `#/models/${data.model}` }, data.model)],
+      ['Weights', h('code', { title: data.model_sha256 }, data.model_sha256.slice(0, 16))],
+      ['Closed by', data.evidence], ['Revision', data.revision], ['Instances', data.outputs], ['Priority', data.priority],
+      ['Attempts', data.attempt], ['Made', moment(data.created)], ['Ended', moment(data.ended)],
+      ['Superseded by', data.superseded_by && h('a', { href: `#/jobs/${data.superseded_by}` }, `job ${data.superseded_by}`)],
+      ['Source UID', h('code', {}, data.series_uid)], ['sCT UID', h('code', {}, data.output_series_uid)],
+    ]));
+  }
+  function drawBelow(data) {
+    replace(below,
+      h('section', { class: 'card half' }, h('h2', {}, 'Time spent'), stages(data.timings, true), data.timings.total_s !== null && h('p', { class: 'small quiet' }, `${duration(data.timings.total_s)} in all`),
+        h('h3', {}, 'Deliveries'), deliveries(data)),
+      h('section', { class: 'card half' }, h('h2', {}, 'HU'), images?.chart ?? h('p', { class: 'quiet' }, 'There is no sCT to count.')),
+      h('section', { class: 'card' }, h('h2', {}, 'History'), h('ol', { class: 'timeline' }, data.history.map(historyLine))));
+  }
+  async function drawImages(data) {
+    const has = data.state === 'done' || data.state === 'delivering' || data.history.some((t) => t.to === 'delivering' || t.to === 'done');
+    const key = `${data.revision} ${has}`;
+    if (images?.key === key) return;
+    images = { key, chart: null };
+    const shownViewer = await viewer(`/api/v1/jobs/${data.id}`);
+    replace(pictures, h('h2', {}, 'Source and sCT'), shownViewer);
+    if (has) {
+      const counts = await get(`/api/v1/jobs/${data.id}/histogram`).catch(() => null);
+      if (counts?.sct) images.chart = histogram(counts);
+    }
+  }
+  async function draw() {
+    const data = await get(query(`/api/v1/jobs/${id}`, {}, true));
+    if (shown !== null && shown !== data.state) announce(`Job ${id} is ${data.state}`);
+    shown = data.state;
+    drawHead(data);
+    drawSide(data);
+    drawBelow(data);
+    await drawImages(data).catch((error) => replace(pictures, h('h2', {}, 'Source and sCT'), h('p', { class: 'quiet' }, error.message)));
+    drawBelow(data);
+  }
+  await draw();
+  return { update: (kinds) => (kinds.has(`job/${id}`) || kinds.has('reset')) && draw().catch(() => {}) };
+}

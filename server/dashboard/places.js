@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the node works with: destinations, models, rules; and who did what.
+import { h, replace, tag, moment, bytes, duration, table, facts, confirm, plural } from './dom.js';
+import { get, post, query, may } from './api.js';
+import { card } from './card.js';
+
+// Destinations
+
+export async function destinations(holder) {
+  const list = h('div', { class: 'grid' });
+  const said = {};
+  function one(d) {
+    const answer = h('p', { class: 'small', role: 'status' }, said[d.name] ?? '');
+    const echo = h('button', { type: 'button', onclick: async () => {
+      echo.disabled = true;
+      answer.textContent = 'asking …';
+      try {
+        const result = await post(`/api/v1/destinations/${encodeURIComponent(d.name)}/echo`, {});
+        said[d.name] = result.ok ? `✓ it answers in ${duration(result.milliseconds / 1000)}` : `✕ ${result.detail}`;
+      } catch (error) {
+        said[d.name] = `✕ ${error.message}`;
+      }
+      await draw();
+    } }, 'Echo');
+    return h('section', { class: 'card half' },
+      h('div', { class: 'row' }, h('h2', {}, d.name), !d.configured ? tag('bad', 'not configured') : d.failures > 0 ? tag('bad', 'not reached') : tag('ok')),
+      d.failures > 0 && h('p', { class: 'error' }, d.reason),
+      !d.configured && h('p', { class: 'error' }, 'The configuration does not name it any more: add it again, or cancel its jobs.'),
+      facts([['AE title', d.ae_title], ['Address', d.configured ? `${d.host} port ${d.port}` : ''], ['Storage commitment', d.storage_commitment ? 'asked for' : 'not asked for'],
+        ['Under way', d.backlog > 0 ? plural(d.backlog, 'delivery', 'deliveries') : 'nothing'], ['Oldest of these', d.oldest && moment(d.oldest)],
+        ['Last stored', moment(d.last_success)], ['Last failure', d.last_failure && moment(d.last_failure)],
+        ['Next try', d.next_try_s !== null ? `in ${duration(d.next_try_s)}` : '']]),
+      h('p'), d.configured && may.operate() && h('div', { class: 'row' }, echo, answer));
+  }
+  async function draw() {
+    const { items } = await get('/api/v1/destinations');
+    replace(list, items.length === 0 ? h('p', { class: 'quiet' }, 'The configuration names none: sCTs are kept here.') : items.map(one));
+  }
+  holder.append(h('h1', {}, 'Destinations'), list);
+  await draw();
+  return { update: () => draw().catch(() => {}) };
+}
+
+// Models
+
+export async function models(holder) {
+  const { items } = await get('/api/v1/models');
+  holder.append(h('h1', {}, 'Models'), h('section', { class: 'card' }, table(['Model', 'State', 'For', 'Description', 'Size', 'Weights'], items.map((m) => [
+    h('a', { href: `#/models/${m.name}@${m.version}` }, `${m.name}@${m.version}`),
+    h('span', { class: 'row' }, m.error ? tag('bad', 'damaged') : tag('ok', m.in_use ? 'in use' : 'sound'), m.active && items.filter((o) => o.name === m.name).length > 1 && tag('ok', 'active')),
+    m.modality, m.error || m.description, bytes(m.weights_bytes), h('code', { title: m.weights_sha256 }, m.weights_sha256.slice(0, 12))]), 'None is imported: sctd model import.')));
+  return {};
+}
+
+export async function model(holder, { id }) {
+  const m = await get(`/api/v1/models/${id}`);
+  const answer = h('p', { role: 'status' });
+  const act = (text, ask, work, cls = '') => h('button', { type: 'button', class: cls, onclick: async (event) => {
+    if (ask && (await confirm(ask)) === null) return;
+    event.target.disabled = true;
+    answer.textContent = 'working …';
+    try {
+      answer.textContent = await work();
+    } catch (error) {
+      answer.textContent = `✕ ${error.message}`;
+    }
+    event.target.disabled = false;
+  } }, text);
+  holder.append(h('div', { class: 'row' }, h('h1', {}, `${m.name}@${m.version}`), m.error ? tag('bad', 'damaged') : tag('ok', m.in_use ? 'in use' : 'sound'),
+    may.operate() && act('Verify', null, async () => {
+      const result = await post(`/api/v1/models/${id}/verify`, {});
+      return result.ok ? '✓ its files are what their hashes say' : `✕ ${result.detail}`;
+    }),
+    may.administer() && !m.active && act('Activate', { title: `Activate ${m.name}@${m.version}?`, text: 'Rules that name no version get this one from now on; jobs that are made already keep theirs.', action: 'Activate' },
+      async () => (await post(`/api/v1/models/${id}/activate`, {})).detail, 'main')),
+  answer,
+  m.error && h('div', { class: 'banner bad' }, h('h2', {}, 'It cannot be used'), h('p', {}, m.error)),
+  m.research_only && h('div', { class: 'banner warn' }, h('h2', {}, 'For research only'), h('p', {}, 'What it makes is marked as such.')),
+  h('div', { class: 'grid' },
+    h('section', { class: 'card half' }, h('h2', {}, 'Facts'), facts([['Description', m.description], ['For', m.modality], ['Network size', `${m.width} × ${m.height}`], ['Weights', bytes(m.weights_bytes)],
+      ['SHA-256', h('code', {}, m.weights_sha256)]])),
+    h('section', { class: 'card half' }, h('h2', {}, 'Model card'), m.card ? card(m.card) : h('p', { class: 'quiet' }, 'It has none (MODEL_CARD.md beside its files).')),
+    m.manifest && h('section', { class: 'card' }, h('details', {}, h('summary', {}, 'Manifest'), h('pre', { class: 'small' }, JSON.stringify(m.manifest, null, 2))))));
+  return {};
+}
+
+// Rules
+
+const SUBJECT = [['modality', 'Modality'], ['calling_ae_title', 'Calling AE title'], ['station_name', 'Station'], ['manufacturer', 'Manufacturer'],
+  ['series_description', 'Series description'], ['body_part_examined', 'Body part'], ['image_type', 'Image type (values by \\)'], ['slices', 'Slices']];
+
+function tested(result) {
+  return h('div', {}, h('p', {}, result.rule === null ? '✕ No rule holds: nothing would be done with it.' : result.ignored ? `⊘ Rule “${result.rule}” ignores it.` : `✓ Rule “${result.rule}” converts it.`),
+    table(['Rule', 'Holds', 'Why not'], result.rules.map((r) => [r.name, r.holds ? tag('ok', 'yes') : tag('discarded', 'no'), r.why]), ''));
+}
+
+export async function rules(holder) {
+  const { items } = await get('/api/v1/rules');
+  const answer = h('div', { role: 'status' });
+  const form = h('form', { onsubmit: async (event) => {
+    event.preventDefault();
+    const given = Object.fromEntries([...new FormData(form)].filter(([, v]) => v !== ''));
+    if (given.slices !== undefined) given.slices = Number(given.slices);
+    try {
+      replace(answer, tested(await post('/api/v1/rules/test', given)));
+    } catch (error) {
+      replace(answer, h('p', { class: 'error' }, error.message));
+    }
+  } }, h('div', { class: 'row filters' }, SUBJECT.map(([name, text]) => h('label', {}, text, h('input', { name, type: name === 'slices' ? 'number' : 'text', min: '0', max: '65536' }))), h('button', { class: 'main' }, 'Test')));
+  holder.append(h('h1', {}, 'Rules'), h('div', { class: 'grid' },
+    h('section', { class: 'card' }, h('p', { class: 'quiet' }, 'The first whose conditions all hold decides. They stand in sctd.yaml; SIGHUP reads it again.'),
+      table(['Rule', 'If', 'Then', 'To', 'Priority'], items.map((r) => [r.name,
+        Object.keys(r.match).length === 0 ? 'always' : h('ul', { class: 'list small' }, Object.entries(r.match).map(([k, v]) => h('div', {}, h('code', {}, `${k}: ${Array.isArray(v) ? v.join('\\') : v}`)))),
+        r.ignore ? 'ignore' : r.model, r.destinations.join(', ') || 'kept here', String(r.priority)]), 'There are none: nothing is ever made of a series.')),
+    h('section', { class: 'card' }, h('h2', {}, 'Which rule would a series meet?'), form, answer)));
+  return {};
+}
+
+// Audit
+
+export async function audit(holder, { params }) {
+  const cursor = params.get('cursor');
+  const page = await get(query('/api/v1/audit', { cursor, limit: 100, kind: params.get('kind') }));
+  holder.append(h('h1', {}, 'Audit'), h('section', { class: 'card' },
+    table(['When', 'What', 'Who', 'Of what', ''], page.items.map((e) => [moment(e.at), e.kind, e.actor || 'the daemon', h('code', {}, e.subject), e.text]), 'Nothing yet.'),
+    h('div', { class: 'row end' }, page.next && h('a', { href: `#/audit?cursor=${page.next}` }, 'Older ones'))));
+  return {};
+}
