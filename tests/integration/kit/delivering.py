@@ -15,7 +15,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import StorageCommitmentPushModel
+from pynetdicom.sop_class import StorageCommitmentPushModel, Verification
 
 from kit import reactor  # noqa: F401
 
@@ -68,6 +68,7 @@ class Pacs:
         self.ae.require_called_aet = title is not None
         if title is not None:
             self.ae.ae_title = title
+        self.ae.add_supported_context(Verification)
         self.ae.add_supported_context(sop_class, list(syntaxes))
         if commitment is not None:
             self.ae.add_supported_context(StorageCommitmentPushModel)
