@@ -136,7 +136,16 @@ static const char activity[] =
     "CREATE INDEX job_ended ON job (ended_ms, state, outputs) WHERE ended_ms > 0;"
     "CREATE INDEX series_first ON series (first_ms);";
 
-const char *const schema_steps[] = {received, jobs, deliveries, performed, activity};
+/* Reports of storage commitment that a modality was promised and has not heard. */
+static const char promises[] =
+    "CREATE TABLE promise (id INTEGER PRIMARY KEY AUTOINCREMENT, made_ms INTEGER NOT NULL,"
+    "  instances INTEGER NOT NULL, transaction_uid TEXT NOT NULL, calling_ae TEXT NOT NULL, peer TEXT NOT NULL,"
+    "  UNIQUE (calling_ae, transaction_uid)) STRICT;"
+    "CREATE TABLE promised (promise_id INTEGER NOT NULL REFERENCES promise (id) ON DELETE CASCADE,"
+    "  number INTEGER NOT NULL, sop_class_uid TEXT NOT NULL, sop_uid TEXT NOT NULL, reason INTEGER NOT NULL,"
+    "  PRIMARY KEY (promise_id, number)) STRICT, WITHOUT ROWID;";
+
+const char *const schema_steps[] = {received, jobs, deliveries, performed, activity, promises};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

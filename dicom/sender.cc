@@ -22,6 +22,7 @@
 #include <dcmtk/dcmnet/dimse.h>
 
 #include "dicom/commitment.h"
+#include "dicom/commitment_report.hh"
 #include "dicom/data_set.hh"
 #include "dicom/guard.hh"
 #include "dicom/message_data.hh"
@@ -99,13 +100,15 @@ const char *describe(const sender &s, const OFCondition &condition)
 
 /* Association */
 
-bool add_context(T_ASC_Parameters *params, unsigned &id, const char *abstract)
+bool add_context(T_ASC_Parameters *params, unsigned &id, const char *abstract,
+                 T_ASC_SC_ROLE role = ASC_SC_ROLE_DEFAULT)
 {
     std::array<const char *, 2> syntaxes = {UID_LittleEndianExplicitTransferSyntax,
                                             UID_LittleEndianImplicitTransferSyntax};
     id += 2;
     return ASC_addPresentationContext(params, static_cast<T_ASC_PresentationContextID>(id - 2),
-                                      abstract, syntaxes.data(), static_cast<int>(syntaxes.size()))
+                                      abstract, syntaxes.data(), static_cast<int>(syntaxes.size()),
+                                      role)
         .good();
 }
 
@@ -120,6 +123,9 @@ bool propose(const sender &s, T_ASC_Parameters *params)
             classes.push_back(uid);
             good = add_context(params, id, uid.c_str());
         }
+    }
+    if (s.work.report != nullptr) { /* whoever reports is the SCP (PS3.4 J.3.3), and says so */
+        return add_context(params, id, UID_StorageCommitmentPushModelSOPClass, ASC_SC_ROLE_SCP);
     }
     if (good && s.work.n == 0) {
         good = add_context(params, id, UID_VerificationSOPClass);
@@ -533,6 +539,44 @@ void commit(sender &s)
     }
 }
 
+/* A report that the peer asked us for on an association that has ended. */
+void tell_report(sender &s)
+{
+    const T_ASC_PresentationContextID id = find_context(s, UID_StorageCommitmentPushModelSOPClass);
+    if (id == 0) {
+        conclude(s, DICOM_SENDER_REFUSED, "%s takes no report of storage commitment",
+                 s.options.called_ae);
+        return;
+    }
+    T_DIMSE_Message message;
+    T_ASC_PresentationContextID answered = 0;
+    const DIC_US message_id = s.message_id++;
+    OFCondition condition = commitment_report_send(s.assoc, id, message_id, *s.work.report);
+    if (condition.good()) {
+        condition = receive_message(s, message, &answered);
+    }
+    if (condition.good() && (message.CommandField != DIMSE_N_EVENT_REPORT_RSP ||
+                             message.msg.NEventReportRSP.MessageIDBeingRespondedTo != message_id)) {
+        condition = DIMSE_BADCOMMANDTYPE;
+    }
+    if (condition.good() && message.msg.NEventReportRSP.DataSetType != DIMSE_DATASET_NULL) {
+        unread data;
+        condition = data_set_receive(s.assoc, answered, data);
+    }
+    if (condition.bad()) {
+        conclude(s, DICOM_SENDER_FAILED, "report of storage commitment: %s",
+                 describe(s, condition));
+        s.is_broken = true;
+    } else if (!commitment_report_is_heard(message.msg.NEventReportRSP)) {
+        conclude(s, DICOM_SENDER_FAILED,
+                 "%s answers the report of storage commitment with status 0x%04X",
+                 s.options.called_ae,
+                 static_cast<unsigned>(message.msg.NEventReportRSP.DimseStatus));
+    } else {
+        conclude(s, DICOM_SENDER_STORED, "%s", "");
+    }
+}
+
 int run(sender &s, struct sctd_error *err)
 {
     network n;
@@ -541,7 +585,9 @@ int run(sender &s, struct sctd_error *err)
         return 0;
     }
     int r = 0;
-    if (s.work.n == 0) {
+    if (s.work.report != nullptr) {
+        tell_report(s);
+    } else if (s.work.n == 0) {
         echo(s);
     } else {
         r = store_all(s, &all, err);

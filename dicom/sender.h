@@ -1,5 +1,6 @@
 /*
- * sender.h - one association as its requestor: verification, storage of a series, storage commitment of it.
+ * sender.h - one association as its requestor: verification, storage of a series, storage commitment of it, or the
+ * report of storage commitment that the peer asked us for.
  *
  * The instances go one by one in their order (PS3.4 annex B), each answered before the next is sent.  Waiting has
  * limits throughout.  Storage commitment (PS3.4 annex J) is asked for on the same association; the report may
@@ -15,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dicom/commitment.h"
 #include "dicom/source.h"
 #include "engine/base/error.h"
 
@@ -60,13 +62,16 @@ struct dicom_sender_work {
     const struct dicom_sender_file *file; /* [n]; n 0: verification only (C-ECHO) */
     size_t n;
     const char *transaction_uid; /* NULL: no storage commitment is wanted */
+    /* NULL; else n is 0 and only this is told: the peer asked us for it, and its association has ended. */
+    const struct dicom_commitment *report;
 };
 
 enum dicom_sender_end {
-    DICOM_SENDER_STORED,   /* all are stored (and nothing more was wanted), or the echo came back */
-    DICOM_SENDER_ASKED,    /* and commitment was accepted to be decided later */
-    DICOM_SENDER_REPORTED, /* and `reported` was called */
-    DICOM_SENDER_FAILED,   /* broken or refused in a way that may pass */
+    DICOM_SENDER_STORED, /* all are stored (and nothing more was wanted), the echo came back, or the
+                              report was heard */
+    DICOM_SENDER_ASKED,  /* and commitment was accepted to be decided later */
+    DICOM_SENDER_REPORTED,    /* and `reported` was called */
+    DICOM_SENDER_FAILED,      /* broken or refused in a way that may pass */
     DICOM_SENDER_UNREACHABLE, /* no association */
     DICOM_SENDER_REFUSED,     /* never again without a change at the peer or of the configuration */
 };

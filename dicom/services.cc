@@ -15,6 +15,7 @@
 #include <dcmtk/dcmnet/dimse.h>
 
 #include "dicom/commitment.h"
+#include "dicom/commitment_report.hh"
 #include "dicom/data_set.hh"
 #include "dicom/message_data.hh"
 #include "dicom/mpps.h"
@@ -166,25 +167,6 @@ bool make_uid(char (&uid)[DICOM_UID_SIZE])
     return true;
 }
 
-OFCondition put_reference(DcmItem &report, const struct dicom_reference &reference)
-{
-    const bool failed = reference.reason != DICOM_COMMITMENT_KEPT;
-    DcmItem *item = nullptr;
-    OFCondition condition = report.findOrCreateSequenceItem(
-        failed ? DCM_FailedSOPSequence : DCM_ReferencedSOPSequence, item, -2); /* appended */
-    if (condition.good()) {
-        condition = item->putAndInsertString(DCM_ReferencedSOPClassUID, reference.sop_class_uid);
-    }
-    if (condition.good()) {
-        condition =
-            item->putAndInsertString(DCM_ReferencedSOPInstanceUID, reference.sop_instance_uid);
-    }
-    if (condition.good() && failed) {
-        condition = item->putAndInsertUint16(DCM_FailureReason, reference.reason);
-    }
-    return condition;
-}
-
 } // namespace
 
 services::~services()
@@ -295,30 +277,9 @@ OFCondition services::send_report(T_ASC_Association *assoc)
         return EC_Normal;
     }
     const asked &one = asked_.front();
-    T_DIMSE_Message message;
-    std::memset(&message, 0, sizeof message);
-    message.CommandField = DIMSE_N_EVENT_REPORT_RQ;
-    T_DIMSE_N_EventReportRQ &rq = message.msg.NEventReportRQ;
-    rq.MessageID = report_id_ = assoc->nextMsgID++;
-    set_uid(rq.AffectedSOPClassUID, DICOM_COMMITMENT_CLASS);
-    set_uid(rq.AffectedSOPInstanceUID, DICOM_COMMITMENT_INSTANCE);
-    rq.DataSetType = DIMSE_DATASET_PRESENT;
-    rq.EventTypeID = DICOM_COMMITMENT_ALL;
-    DcmDataset report;
-    OFCondition condition =
-        report.putAndInsertString(DCM_TransactionUID, one.commitment.transaction_uid);
-    const struct dicom_references &references = one.commitment.references;
-    for (std::size_t i = 0; condition.good() && i < references.n; i++) {
-        condition = put_reference(report, references.item[i]);
-        if (references.item[i].reason != DICOM_COMMITMENT_KEPT) {
-            rq.EventTypeID = DICOM_COMMITMENT_FAILURES;
-        }
-    }
-    if (condition.good()) {
-        is_reporting_ = true;
-        condition = DIMSE_sendMessageUsingMemoryData(assoc, one.id, &message, nullptr, &report,
-                                                     nullptr, nullptr);
-    }
+    report_id_ = assoc->nextMsgID++;
+    const OFCondition condition = commitment_report_send(assoc, one.id, report_id_, one.commitment);
+    is_reporting_ = condition.good();
     return condition;
 }
 
@@ -330,7 +291,7 @@ OFCondition services::reported(const T_DIMSE_N_EventReportRSP &response, bool *r
     }
     struct dicom_receiver_answer answer = {};
     asked &one = asked_.front();
-    if (DICOM_WARNING_STATUS(response.DimseStatus) || response.DimseStatus == STATUS_N_Success) {
+    if (commitment_report_is_heard(response)) {
         hooks_->reported(hooks_->arg, one.commitment.transaction_uid, &answer);
     }
     dicom_commitment_fini(&one.commitment);

@@ -172,6 +172,18 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
     return 0;
 }
 
+static int check_peers(const struct config *c, const char *path, struct sctd_error *err)
+{
+    for (uint32_t i = 0; i < c->peers_count; i++) {
+        if (c->peers[i].report_host != NULL && c->peers[i].report_port == 0) {
+            return sctd_error(err, SCTD_EDATA,
+                              "%.100s: peer %u: report_host needs a report_port (1 to 65535)", path,
+                              i + 1);
+        }
+    }
+    return 0;
+}
+
 static int check_destinations(const struct config *c, const char *path, struct sctd_error *err)
 {
     for (uint32_t i = 0; i < c->destinations_count; i++) {
@@ -269,6 +281,7 @@ static int check(const struct config *c, const char *path, struct sctd_error *er
                           path);
     }
     int r = check_numbers(c, path, err);
+    r = r < 0 ? r : check_peers(c, path, err);
     r = r < 0 ? r : check_destinations(c, path, err);
     for (uint32_t i = 0; r == 0 && i < c->rules_count; i++) {
         r = check_rule(c, i, path, err);

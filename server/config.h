@@ -27,9 +27,11 @@ enum config_grid { CONFIG_GRID_SOURCE, CONFIG_GRID_AXIAL };
 
 /* Who may send.  Without any peer everybody may. */
 struct config_peer {
-    char *ae_title;  /* fnmatch(3) pattern of the calling AE title; NULL: any */
-    char *address;   /* IPv4 or IPv6 address or prefix, "10.1.0.0/16"; NULL: any */
-    bool compressed; /* accept compressed transfer syntaxes from it */
+    char *ae_title;    /* fnmatch(3) pattern of the calling AE title; NULL: any */
+    char *address;     /* IPv4 or IPv6 address or prefix, "10.1.0.0/16"; NULL: any */
+    bool compressed;   /* accept compressed transfer syntaxes from it */
+    char *report_host; /* where it hears reports of storage commitment; NULL: where it asked from */
+    uint16_t report_port; /* 0: nowhere but on the association that it asks on */
 };
 
 struct config_destination {

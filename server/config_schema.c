@@ -22,7 +22,10 @@ static const cyaml_schema_value_t text_entry = {
 static const cyaml_schema_field_t peer_fields[] = {
     TEXT("ae_title", config_peer, ae_title, OPTIONAL),
     TEXT("address", config_peer, address, OPTIONAL),
-    CYAML_FIELD_BOOL("compressed", OPTIONAL, struct config_peer, compressed), CYAML_FIELD_END};
+    CYAML_FIELD_BOOL("compressed", OPTIONAL, struct config_peer, compressed),
+    TEXT("report_host", config_peer, report_host, OPTIONAL),
+    CYAML_FIELD_UINT("report_port", OPTIONAL, struct config_peer, report_port),
+    CYAML_FIELD_END};
 static const cyaml_schema_value_t peer_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_peer, peer_fields)};
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "dicom/commitment.h"
 #include "dicom/sender.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
@@ -15,6 +16,7 @@
 #include "engine/base/json.h"
 #include "engine/base/utf8.h"
 #include "server/frame.h"
+#include "server/instance_list.h"
 #include "server/send_list.h"
 #include "server/send_messages.h"
 
@@ -98,12 +100,21 @@ static void on_reported(void *arg, const char *transaction_uid,
     tell(arg, &message);
 }
 
-static int deliver(struct sending *s, const struct send_send *send, int list_fd,
+static int do_work(struct sending *s, const struct send_send *send, int list_fd,
                    const volatile sig_atomic_t *stop, struct dicom_sender_result *ret_result,
                    struct sctd_error *err)
 {
     sctd_auto(send_list_fini) struct send_list list = {.n = 0};
-    int r = list_fd < 0 ? 0 : send_list_read(&list, list_fd, send->folder, err);
+    sctd_auto(dicom_commitment_fini) struct dicom_commitment report = {.references = {.n = 0}};
+    const size_t promised = send->promised > 0 ? (size_t)send->promised : 0;
+    int r = 0;
+    (void)snprintf(report.transaction_uid, sizeof report.transaction_uid, "%s",
+                   send->transaction_uid);
+    if (promised > 0) {
+        r = instance_list_read(&report.references, list_fd, promised, err);
+    } else if (list_fd >= 0) {
+        r = send_list_read(&list, list_fd, send->folder, err);
+    }
     if (r < 0) {
         return r;
     }
@@ -121,6 +132,7 @@ static int deliver(struct sending *s, const struct send_send *send, int list_fd,
         .file = list.file,
         .n = list.n,
         .transaction_uid = send->transaction_uid[0] == '\0' ? NULL : send->transaction_uid,
+        .report = promised > 0 ? &report : NULL,
     };
     const struct dicom_sender_sink sink = {
         .arg = s,
@@ -144,7 +156,7 @@ static int serve(struct sending *s, const volatile sig_atomic_t *stop, struct sc
         return r;
     }
     const int list_fd = frame_take_fd(&s->parent);
-    r = deliver(s, &message.send, list_fd, stop, &result, &why);
+    r = do_work(s, &message.send, list_fd, stop, &result, &why);
     if (list_fd >= 0) {
         (void)close(list_fd);
     }

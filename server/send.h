@@ -1,5 +1,5 @@
 /*
- * send.h - a sender's own work: one delivery over one association.
+ * send.h - a sender's own work: one delivery, or one report, over one association.
  *
  * Thread safety: one for a process.
  */

@@ -16,6 +16,7 @@ static const struct record_field send_fields[] = {
     FIELD(RAW, send.host),       FIELD(I32, send.port),      FIELD(TEXT, send.calling_ae),
     FIELD(TEXT, send.called_ae), FIELD(RAW, send.folder),    FIELD(TEXT, send.transaction_uid),
     FIELD(I32, send.connect_ms), FIELD(I32, send.answer_ms), FIELD(I32, send.report_ms),
+    FIELD(I32, send.promised),
 };
 
 static const struct record_field stored_fields[] = {

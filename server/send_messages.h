@@ -2,7 +2,8 @@
  * send_messages.h - what the parent and a sender say to each other (frame.h).
  *
  *     sender: ready      it has started
- *     parent: send       whereto, with the files as a file (send_list.h); without one: an echo only
+ *     parent: send       whereto, with the files as a file (send_list.h); without one: an echo only; or a report
+ *                        of storage commitment, with its instances as a file (instance_list.h)
  *     sender: moving     some of a large instance went out, once a second
  *     sender: stored     one instance is at the destination
  *     sender: ask        all are: may storage commitment be asked for?
@@ -39,6 +40,8 @@ struct send_send {
     char folder[SCTD_PATH_MAX];           /* the files are below it */
     char transaction_uid[DICOM_UID_SIZE]; /* "": no storage commitment */
     int32_t connect_ms, answer_ms, report_ms;
+    int32_t
+        promised; /* > 0: the file is a list of so many (instance_list.h) to be reported, and no more */
 };
 
 struct send_stored {

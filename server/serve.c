@@ -30,15 +30,16 @@
 #include "server/intake.h"
 #include "server/log.h"
 #include "server/metrics.h"
-#include "server/moment.h"
 #include "server/operate.h"
 #include "server/policy.h"
 #include "server/receive_messages.h"
 #include "server/receivers.h"
 #include "server/reload.h"
 #include "server/removal.h"
+#include "server/reporter.h"
 #include "server/services.h"
 #include "server/spool.h"
+#include "server/store_open.h"
 #include "server/sweep.h"
 #include "server/worker_list.h"
 #include "server/workers.h"
@@ -53,8 +54,6 @@ enum {
     WINDOW_MS = 30000,
     MIN_WINDOW_BYTES = 30000,
     SPARES = 3,
-    INTERRUPTIONS_MAX = 5,
-    BOOT_ID_SIZE = 64,
 };
 #define INSTANCE_MAX_BYTES  (INT64_C(2) << 30)
 #define SERIES_ROOM_BYTES   (INT64_C(1) << 30) /* for the largest study, where the disk is large */
@@ -77,6 +76,7 @@ struct serve {
     struct intake *intake;
     struct workers *workers;
     struct deliver *deliver;
+    struct reporter *reporter;
     struct front_door *door;
     struct control *control;
     struct diagnosis *diagnosis;
@@ -126,12 +126,14 @@ static void close_parts(struct serve *s)
     api_close(s->api);
     control_close(s->control);
     front_door_free(s->door);
+    reporter_free(s->reporter);
     deliver_free(s->deliver);
     workers_free(s->workers);
     intake_free(s->intake);
     s->api = NULL;
     s->control = NULL;
     s->door = NULL;
+    s->reporter = NULL;
     s->deliver = NULL;
     s->workers = NULL;
     s->intake = NULL;
@@ -160,10 +162,11 @@ static void drain(struct serve *s, int grace_ms)
     s->is_draining = true;
     (void)sd_notify(0, "STOPPING=1");
     intake_stop(s->intake);
-    s->to_drain = s->api == NULL ? 3 : 4;
+    s->to_drain = s->api == NULL ? 4 : 5;
     front_door_drain(s->door, grace_ms);
     workers_drain(s->workers, grace_ms);
     deliver_drain(s->deliver, grace_ms);
+    reporter_drain(s->reporter);
     if (s->api != NULL) {
         api_drain(s->api);
     }
@@ -206,6 +209,7 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
     log_open(policy->config->log_format);
     intake_set_policy(s->intake, policy);
     front_door_set_allow(s->door, allow, policy->config->peers_count);
+    reporter_set_config(s->reporter, policy->config, allow);
     free(s->allow);
     s->allow = allow;
     policy_free(s->policy);
@@ -379,39 +383,6 @@ static int open_folders(struct serve *s, struct sctd_error *err)
     return r;
 }
 
-static void read_boot_id(char text[BOOT_ID_SIZE])
-{
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-    text[0] = '\0';
-    if (file != NULL) {
-        if (fgets(text, BOOT_ID_SIZE, file) == NULL) {
-            text[0] = '\0';
-        }
-        text[strcspn(text, "\n")] = '\0';
-        (void)fclose(file);
-    }
-}
-
-static int open_store(struct serve *s, struct sctd_error *err)
-{
-    char path[SCTD_PATH_MAX];
-    char boot_id[BOOT_ID_SIZE];
-    const struct db_options options = {.create = true, .check = DB_CHECK_QUICK};
-    const struct db_now at = moment_now();
-    struct db_recovered recovered = {.jobs = 0};
-    read_boot_id(boot_id);
-    const struct db_recovery recovery = {
-        .boot_id = boot_id, .node = node, .interruptions_max = INTERRUPTIONS_MAX};
-    int r = sctd_path_join(path, s->policy->config->state_dir, "jobs.db", err);
-    r = r < 0 ? r : db_open(&s->db, path, &options, err);
-    r = r < 0 ? r : db_recover(s->db, &at, &recovery, &recovered, err);
-    if (r == 0 && (recovered.jobs > 0 || recovered.deliveries > 0)) {
-        LOG_WARNING("recovered", log_number("jobs", recovered.jobs),
-                    log_number("deliveries", recovered.deliveries));
-    }
-    return r;
-}
-
 static int open_workers(struct serve *s, struct sctd_error *err)
 {
     const struct config *config = s->policy->config;
@@ -443,6 +414,14 @@ static int open_deliver(struct serve *s, struct sctd_error *err)
     };
     const struct deliver_hooks hooks = {.arg = s, .failed = on_failed, .drained = on_drained};
     return deliver_new(&s->deliver, &options, config, &hooks, err);
+}
+
+static int open_reporter(struct serve *s, struct sctd_error *err)
+{
+    const struct reporter_options options = {
+        .loop = &s->loop, .program = s->options->program, .db = s->db, .ae_title = s->ae_title};
+    const struct reporter_hooks hooks = {.arg = s, .failed = on_failed, .drained = on_drained};
+    return reporter_new(&s->reporter, &options, s->policy->config, s->allow, &hooks, err);
 }
 
 static int open_intake(struct serve *s, struct sctd_error *err)
@@ -585,8 +564,8 @@ static int performed(void *arg, const struct receivers_performed *said,
 
 static void unreported(void *arg, const struct receivers_commitment *asked)
 {
-    (void)arg;
-    services_unreported(asked);
+    const struct serve *s = arg;
+    reporter_take(s->reporter, asked);
 }
 
 static int64_t disk_bytes(const char *path, int64_t *ret_files)
@@ -724,9 +703,10 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     r = r < 0 ? r : metrics_new(&s->metrics, err);
     r = r < 0 ? r : reload_make_allow(&s->allow, s->policy->config, err);
     r = r < 0 ? r : open_folders(s, err);
-    r = r < 0 ? r : open_store(s, err);
+    r = r < 0 ? r : store_open(&s->db, s->policy->config->state_dir, node, err);
     r = r < 0 ? r : open_workers(s, err);
     r = r < 0 ? r : open_deliver(s, err);
+    r = r < 0 ? r : open_reporter(s, err);
     r = r < 0 ? r : open_intake(s, err);
     r = r < 0 ? r : open_control(s, err);
     r = r < 0 ? r : open_door(s, err);

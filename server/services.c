@@ -171,16 +171,6 @@ int services_commitment(const struct services *services, struct receivers_commit
     return r;
 }
 
-void services_unreported(const struct receivers_commitment *commitment)
-{
-    LOG_WARNING("storage-commitment-unreported",
-                log_text("calling_ae", commitment->association.serve->calling_ae),
-                log_text("transaction_uid", commitment->transaction_uid),
-                log_text("effect",
-                         "the modality ended its association before the report: it has to "
-                         "ask again"));
-}
-
 /* Performed procedure steps */
 
 /* The lists of a series that is there twice belong together. */

@@ -35,8 +35,6 @@ SCTD_NODISCARD int services_commitment(const struct services *services,
 SCTD_NODISCARD int services_performed(const struct services *services,
                                       const struct receivers_performed *performed,
                                       enum receive_reply *ret_reply, struct sctd_error *err);
-/* A modality could not be told: it will ask again. */
-void services_unreported(const struct receivers_commitment *commitment);
 
 #ifdef __cplusplus
 }

@@ -41,7 +41,8 @@ static void everything_is_read(void)
              "state_dir: /srv/sctd\n"
              "listen: {address: '::', port: 104, associations: 10, per_peer: 2}\n"
              "peers:\n"
-             "  - {ae_title: MR*, address: 10.1.0.0/16, compressed: true}\n"
+             "  - {ae_title: MR*, address: 10.1.0.0/16, compressed: true, report_host: console, "
+             "report_port: 104}\n"
              "destinations:\n"
              "  - {name: pacs, ae_title: ORTHANC, host: 127.0.0.1, port: 4242}\n"
              "  - {name: tps, ae_title: TPS, host: tps, port: 104, no_storage_commitment: true}\n"
@@ -63,6 +64,7 @@ static void everything_is_read(void)
              "log_format: json\n");
     assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && c->listen.port == 104);
     assert(c->peers_count == 1 && c->peers[0].compressed);
+    assert(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
     assert(config_find_destination(c, "tps")->no_storage_commitment);
     assert(config_find_destination(c, "tpx") == NULL);
     assert(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
