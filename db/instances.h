@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* Who the patient is, as the peer's bytes; only db_identity_get gives it back. */
+/* Who the patient is, as the peer's bytes; only db_subject_get gives it back. */
 struct db_identity {
     const char *patient_id,
         *patient_name;         /* raw values, no NUL inside; at most 1,024 bytes; NULL: none */
@@ -217,13 +217,15 @@ SCTD_NODISCARD int db_series_reopen(struct db *db, const struct db_now *now, int
 /* Whether a series is one that a job of ours made or will make: 0 (yes) or DB_NONE. */
 SCTD_NODISCARD int db_series_is_ours(struct db *db, const char *series_uid, struct sctd_error *err);
 
-/* Raw bytes with a NUL; whoever shows them decodes them by the character set, and is allowed to. */
-struct db_identity_bytes {
+/* What and whose a series is.  The last three are raw bytes with a NUL, "" where there are none: whoever shows them
+ * decodes them by the character set, and is allowed to. */
+struct db_subject {
+    char modality[DB_AE_SIZE], series_description[DB_TEXT_SIZE], study_uid[DB_UID_SIZE];
     char patient_id[1025], patient_name[1025], character_set[DB_TEXT_SIZE];
 };
 /* Returns 0 or DB_NONE.  Errors: SCTD_EIO. */
-SCTD_NODISCARD int db_identity_get(struct db *db, int64_t study_id,
-                                   struct db_identity_bytes *ret_identity, struct sctd_error *err);
+SCTD_NODISCARD int db_subject_get(struct db *db, int64_t series_id, struct db_subject *ret_subject,
+                                  struct sctd_error *err);
 
 #ifdef __cplusplus
 }

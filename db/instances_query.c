@@ -323,25 +323,32 @@ int db_series_is_ours(struct db *db, const char *series_uid, struct sctd_error *
     return r < 0 ? r : (r == SQL_ROW ? 0 : DB_NONE);
 }
 
-int db_identity_get(struct db *db, int64_t study_id, struct db_identity_bytes *ret_identity,
-                    struct sctd_error *err)
+int db_subject_get(struct db *db, int64_t series_id, struct db_subject *ret_subject,
+                   struct sctd_error *err)
 {
     static const struct sql_field fields[] = {
-        SQL_FIELD(SQL_TEXT, db_identity_bytes, patient_id),
-        SQL_FIELD(SQL_TEXT, db_identity_bytes, patient_name),
-        SQL_FIELD(SQL_TEXT, db_identity_bytes, character_set),
+        SQL_FIELD(SQL_TEXT, db_subject, modality),
+        SQL_FIELD(SQL_TEXT, db_subject, series_description),
+        SQL_FIELD(SQL_TEXT, db_subject, study_uid),
+        SQL_FIELD(SQL_TEXT, db_subject, patient_id),
+        SQL_FIELD(SQL_TEXT, db_subject, patient_name),
+        SQL_FIELD(SQL_TEXT, db_subject, character_set),
     };
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    int r = sql_prepare(
-        &s, db->sql,
-        "SELECT patient_id, patient_name, character_set FROM identity WHERE study_id = ?1", err);
+    int r =
+        sql_prepare(&s, db->sql,
+                    "SELECT s.modality, s.series_description, t.uid, ifnull(i.patient_id, x''), "
+                    "ifnull(i.patient_name, x''), ifnull(i.character_set, x'') FROM series AS s "
+                    "JOIN study AS t ON t.id = s.study_id LEFT JOIN identity AS i ON "
+                    "i.study_id = t.id WHERE s.id = ?1",
+                    err);
     if (r < 0) {
         return r;
     }
-    sql_bind_int(s, study_id);
+    sql_bind_int(s, series_id);
     r = sql_step(s, err);
     if (r != SQL_ROW) {
         return r < 0 ? r : DB_NONE;
     }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_identity, err);
+    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_subject, err);
 }

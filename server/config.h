@@ -118,6 +118,7 @@ struct config_http {
     bool open_metrics;       /* /metrics without a token */
     int32_t connections;     /* 256 */
     int32_t requests_per_second; /* of an address: 2000 */
+    int32_t failures_per_minute; /* of an address, with a token that is none: 10 */
     struct config_token *tokens;
     uint32_t tokens_count;
 };

@@ -16,7 +16,7 @@
 #include "server/config.h"
 #include "server/http/access.h"
 
-enum { CONNECTIONS = 256, REQUESTS_PER_SECOND = 2000, MOST = 100000 };
+enum { CONNECTIONS = 256, REQUESTS_PER_SECOND = 2000, FAILURES_PER_MINUTE = 10, MOST = 100000 };
 
 static bool is_loopback(const char *address)
 {
@@ -95,6 +95,8 @@ int config_http_finish(struct config_http *http, const char *path, struct sctd_e
     http->connections = http->connections == 0 ? CONNECTIONS : http->connections;
     http->requests_per_second =
         http->requests_per_second == 0 ? REQUESTS_PER_SECOND : http->requests_per_second;
+    http->failures_per_minute =
+        http->failures_per_minute == 0 ? FAILURES_PER_MINUTE : http->failures_per_minute;
     if ((http->certificate == NULL) != (http->key == NULL)) {
         return sctd_error(err, SCTD_EDATA, "%.100s: http: give both certificate and key, or none",
                           path);
@@ -113,6 +115,11 @@ int config_http_finish(struct config_http *http, const char *path, struct sctd_e
         return sctd_error(err, SCTD_EDATA,
                           "%.100s: http.requests_per_second is %d: it must be 1 to %d", path,
                           http->requests_per_second, MOST);
+    }
+    if (http->failures_per_minute < 1 || http->failures_per_minute > MOST) {
+        return sctd_error(err, SCTD_EDATA,
+                          "%.100s: http.failures_per_minute is %d: it must be 1 to %d", path,
+                          http->failures_per_minute, MOST);
     }
     return check_tokens(http, path, err);
 }

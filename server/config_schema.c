@@ -116,6 +116,7 @@ static const cyaml_schema_field_t http_fields[] = {
     CYAML_FIELD_BOOL("open_metrics", OPTIONAL, struct config_http, open_metrics),
     CYAML_FIELD_INT("connections", OPTIONAL, struct config_http, connections),
     CYAML_FIELD_INT("requests_per_second", OPTIONAL, struct config_http, requests_per_second),
+    CYAML_FIELD_INT("failures_per_minute", OPTIONAL, struct config_http, failures_per_minute),
     LIST("tokens", config_http, tokens, &token_entry, OPTIONAL),
     CYAML_FIELD_END};
 

@@ -61,3 +61,23 @@ bool utf8_is_text(const char *text)
     }
     return true;
 }
+
+size_t utf8_count(const char *text)
+{
+    size_t n = 0;
+    for (; *text != '\0'; text++) {
+        n += ((unsigned char)*text & 0xc0U) != 0x80;
+    }
+    return n;
+}
+
+bool utf8_has_control(const char *text)
+{
+    enum { SPACE = 0x20, DEL = 0x7f, C1_LEAD = 0xc2, C1_END = 0xa0 };
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        if (*c < SPACE || *c == DEL || (*c == C1_LEAD && c[1] < C1_END)) {
+            return true;
+        }
+    }
+    return false;
+}

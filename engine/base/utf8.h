@@ -15,6 +15,11 @@ extern "C" {
  */
 size_t utf8_length(const void *bytes, size_t left);
 
+/* How many characters a well-formed text has. */
+size_t utf8_count(const char *text);
+/* Whether it holds a C0 or C1 control or DEL. */
+bool utf8_has_control(const char *text);
+
 /* Whether all of it is well-formed. */
 bool utf8_is_text(const char *text);
 

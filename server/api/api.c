@@ -28,9 +28,7 @@
 #include "server/moment.h"
 #include "server/viewers.h"
 
-/* A token that is none may be tried this often; a typing error is forgiven. */
-#define FAILURES_PER_S (1.0 / 6.0)
-enum { FAILURES_BURST = 10, PEM_MAX = 1 << 20 };
+enum { PEM_MAX = 1 << 20 };
 
 void api_note(const struct request *request, const char *kind, const char *subject,
               const char *text)
@@ -227,11 +225,13 @@ static int open_viewers(struct api *api, struct sctd_error *err)
 static int open_all(struct api *api, struct sctd_error *err)
 {
     const struct config_http *http = api->policy->config->http;
+    const double minute_s = 60;
     const double per_s = http->requests_per_second;
+    const double failures = http->failures_per_minute;
     int r = access_new(&api->access, err);
     r = r < 0 ? r : set_tokens(api, http, err);
     r = r < 0 ? r : rate_new(&api->rate, per_s, per_s, err);
-    r = r < 0 ? r : rate_new(&api->failures, FAILURES_PER_S, FAILURES_BURST, err);
+    r = r < 0 ? r : rate_new(&api->failures, failures / minute_s, failures, err);
     r = r < 0 ? r : stream_hub_new(&api->hub, err);
     r = r < 0 ? r : pseudonym_open(api->pseudonym_key, api->node.state_dir, err);
     r = r < 0 ? r : read_pems(&api->pem, http, err);

@@ -17,6 +17,7 @@
 #include "server/api/context.h"
 #include "server/api/destinations.h"
 #include "server/config.h"
+#include "server/control.h"
 #include "server/echo.h"
 #include "server/http/listener.h"
 #include "server/http/reply.h"
@@ -162,7 +163,7 @@ void api_destination_echo(struct request *request)
     struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
     struct echo *echo = NULL;
-    char reason[64];
+    char reason[CONTROL_TEXT_SIZE];
     const struct config_destination *d = find_configured(request);
     if (d == NULL || !act_read_reason(request, reason, sizeof reason)) {
         return;

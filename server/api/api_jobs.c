@@ -55,9 +55,8 @@ static bool read_filter(struct request *request, struct db_job_filter *filter)
            request_get_text(request, "source_ae", DB_AE_SIZE - 1, &filter->source_ae) &&
            request_get_text(request, "rule", DB_NAME_SIZE - 1, &filter->rule) &&
            request_get_text(request, "model", DB_NAME_SIZE - 1, &filter->model) &&
-           request_get_text(request, "series_uid", DB_UID_SIZE - 1, &filter->series_uid) &&
-           request_get_text(request, "output_series_uid", DB_UID_SIZE - 1,
-                            &filter->output_series_uid) &&
+           request_get_uid(request, "series_uid", &filter->series_uid) &&
+           request_get_uid(request, "output_series_uid", &filter->output_series_uid) &&
            request_get_time(request, "from", &filter->created_from_ms) &&
            request_get_time(request, "before", &filter->created_before_ms);
 }
@@ -219,18 +218,18 @@ void api_job_cancel(struct request *request)
 
 void api_job_prioritise(struct request *request)
 {
+    enum { LAST = 9 };
     static const char *const keys[] = {"priority", "reason"};
-    struct sctd_error err = {.code = SCTD_OK};
     struct act act = {.action = "job-prioritise", .done = "its priority is changed"};
     sctd_auto(json_freep) struct json *json = NULL;
-    int64_t priority = 0;
+    int64_t priority = -1;
     if (!request_get_json(request, keys, sizeof keys / sizeof *keys, true, &json) ||
-        !request_get_member(request, json, "reason", act.reason, sizeof act.reason)) {
+        !request_get_member(request, json, "reason", act.reason, sizeof act.reason) ||
+        !request_get_whole(request, json, "priority", 0, LAST, &priority)) {
         return;
     }
-    if (json_get_int(&priority, json, json_get_root(json), "priority", &err) < 0 || priority < 0 ||
-        priority > 9) {
-        reply_problem(&request->reply, 400, "the body: \"priority\": 0 (first) to 9 is expected");
+    if (priority < 0) {
+        reply_problem(&request->reply, 400, "the body: \"priority\" is missing: 0 (first) to 9");
         return;
     }
     act.value = (int32_t)priority;

@@ -14,6 +14,7 @@
 #include "engine/engine.h"
 #include "server/api/act.h"
 #include "server/api/context.h"
+#include "server/control.h"
 #include "server/http/listener.h"
 #include "server/http/reply.h"
 #include "server/http/request.h"
@@ -175,7 +176,7 @@ void api_model_activate(struct request *request)
     char dir[SCTD_PATH_MAX];
     char name[MANIFEST_NAME_MAX];
     char version[MANIFEST_NAME_MAX];
-    char reason[241];
+    char reason[CONTROL_TEXT_SIZE];
     struct sctd_error err = {.code = SCTD_OK};
     if (!act_read_reason(request, reason, sizeof reason) || !find_model(request, dir)) {
         return;
@@ -214,7 +215,7 @@ void api_model_verify(struct request *request)
     struct api *api = api_of(request);
     struct tool *tool = NULL;
     char dir[SCTD_PATH_MAX];
-    char reason[241];
+    char reason[CONTROL_TEXT_SIZE];
     struct sctd_error err = {.code = SCTD_OK};
     if (!act_read_reason(request, reason, sizeof reason) || !find_model(request, dir)) {
         return;

@@ -91,7 +91,8 @@ void api_rules(struct request *request)
 
 /* Which rule a series would meet */
 
-enum { TEXTS = 7 };
+enum { TEXTS = 7, AE_BYTES = 16 * 4 + 1 };
+#define ID_MAX ((INT64_C(1) << 53) - 1) /* the greatest that every JSON reader keeps whole */
 
 struct subject {
     char text[TEXTS][DB_TEXT_SIZE];
@@ -141,8 +142,8 @@ static bool read_attributes(struct request *request, const struct json *json,
         const char **to;
         size_t size;
     } texts[TEXTS] = {
-        {"modality", &rules->modality, DB_AE_SIZE},
-        {"calling_ae_title", &rules->calling_ae_title, DB_AE_SIZE},
+        {"modality", &rules->modality, AE_BYTES},
+        {"calling_ae_title", &rules->calling_ae_title, AE_BYTES},
         {"station_name", &rules->station_name, DB_TEXT_SIZE},
         {"manufacturer", &rules->manufacturer, DB_TEXT_SIZE},
         {"series_description", &rules->series_description, DB_TEXT_SIZE},
@@ -155,13 +156,8 @@ static bool read_attributes(struct request *request, const struct json *json,
         }
         *texts[i].to = subject->text[i];
     }
-    struct sctd_error err = {.code = SCTD_OK};
     int64_t slices = 0;
-    if (json_find(json, json_get_root(json), "slices") != NULL &&
-        (json_get_int(&slices, json, json_get_root(json), "slices", &err) < 0 || slices < 0 ||
-         slices > DB_SERIES_INSTANCES_MAX)) {
-        reply_problem(&request->reply, 400, "the body: \"slices\": 0 to %d is expected",
-                      DB_SERIES_INSTANCES_MAX);
+    if (!request_get_whole(request, json, "slices", 0, DB_SERIES_INSTANCES_MAX, &slices)) {
         return false;
     }
     rules->slices = (int32_t)slices;
@@ -173,21 +169,14 @@ static bool read_subject(struct request *request, struct subject *subject)
     static const char *const keys[] = {"series_id",          "modality",     "calling_ae_title",
                                        "station_name",       "manufacturer", "series_description",
                                        "body_part_examined", "image_type",   "slices"};
-    struct sctd_error err = {.code = SCTD_OK};
     sctd_auto(json_freep) struct json *json = NULL;
     int64_t id = 0;
-    if (!request_get_json(request, keys, sizeof keys / sizeof *keys, true, &json)) {
+    if (!request_get_json(request, keys, sizeof keys / sizeof *keys, true, &json) ||
+        !read_attributes(request, json, subject) ||
+        !request_get_whole(request, json, "series_id", 1, ID_MAX, &id)) {
         return false;
     }
-    const struct json_node *root = json_get_root(json);
-    if (json_find(json, root, "series_id") == NULL) {
-        return read_attributes(request, json, subject);
-    }
-    if (json_get_int(&id, json, root, "series_id", &err) < 0 || id < 1) {
-        reply_problem(&request->reply, 400, "the body: \"series_id\": a number from 1");
-        return false;
-    }
-    return read_series(request, id, subject);
+    return id == 0 || read_series(request, id, subject);
 }
 
 void api_rules_test(struct request *request)
@@ -261,6 +250,7 @@ static void write_http(struct json_writer *w, const struct config_http *http)
     json_write_bool(w, "open_metrics", http->open_metrics);
     json_write_int(w, "connections", http->connections);
     json_write_int(w, "requests_per_second", http->requests_per_second);
+    json_write_int(w, "failures_per_minute", http->failures_per_minute);
     json_write_array_begin(w, "tokens");
     for (uint32_t i = 0; i < http->tokens_count; i++) {
         json_write_object_begin(w, NULL);

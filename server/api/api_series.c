@@ -28,8 +28,7 @@ void api_series_list(struct request *request)
     struct db_series_filter filter = {.state = -1};
     sctd_auto(db_series_page_fini) struct db_series_page list = {.n = 0};
     if (!request_get_choice(request, "state", states, 3, &filter.state) ||
-        !request_get_text(request, "study_uid", DB_UID_SIZE - 1, &filter.study_uid) ||
-        !page_read(request, &page)) {
+        !request_get_uid(request, "study_uid", &filter.study_uid) || !page_read(request, &page)) {
         return;
     }
     filter.ascending = page.ascending;

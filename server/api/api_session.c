@@ -47,7 +47,7 @@ void api_login(struct request *request)
     static const char *const keys[] = {"token"};
     struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
-    char token[129];
+    char token[128 * 4 + 1];
     char secret[ACCESS_SECRET_SIZE];
     sctd_auto(json_freep) struct json *json = NULL;
     if (!request_get_json(request, keys, 1, true, &json) ||

@@ -182,31 +182,42 @@ void api_status(struct request *request)
 
 void api_activity(struct request *request)
 {
-    enum { HOURS = 24, HOURS_MAX = 168, HOUR_MS = 3600000, MINUTES_15_MS = 900000 };
+    enum {
+        HOURS = 24,
+        HOURS_MAX = 168,
+        HOUR_MS = 3600000,
+        MINUTES_15_MS = 900000,
+        FRESH_MS = 2000
+    };
     struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
-    struct db_activity steps[DB_ACTIVITY_MAX];
+    struct api_activity_cache *cache = &api->activity;
     int64_t hours = HOURS;
     if (!request_get_int(request, "hours", 1, HOURS_MAX, &hours)) {
         return;
     }
     const int64_t step_ms = hours <= HOURS ? MINUTES_15_MS : HOUR_MS;
     const size_t n = (size_t)(hours * HOUR_MS / step_ms) + 1;
-    const int64_t from_ms = (sctd_wall_ms() - hours * HOUR_MS) / step_ms * step_ms;
-    if (db_activity_list(api->node.db, from_ms, step_ms, steps, n, &err) < 0) {
-        reply_error(&request->reply, &err);
-        return;
+    if (cache->hours != hours || cache->until_ms < sctd_boot_ms()) {
+        cache->hours = 0;
+        cache->from_ms = (sctd_wall_ms() - hours * HOUR_MS) / step_ms * step_ms;
+        if (db_activity_list(api->node.db, cache->from_ms, step_ms, cache->step, n, &err) < 0) {
+            reply_error(&request->reply, &err);
+            return;
+        }
+        cache->hours = hours;
+        cache->until_ms = sctd_boot_ms() + FRESH_MS;
     }
     struct json_writer w = reply_begin_json(&request->reply, &err);
     json_write_int(&w, "bucket_s", step_ms / 1000);
     json_write_array_begin(&w, "buckets");
     for (size_t i = 0; i < n; i++) {
         json_write_object_begin(&w, NULL);
-        reply_write_time(&w, "from", from_ms + (int64_t)i * step_ms);
-        json_write_int(&w, "received", steps[i].received);
-        json_write_int(&w, "done", steps[i].done);
-        json_write_int(&w, "failed", steps[i].failed);
-        json_write_int(&w, "slices", steps[i].slices);
+        reply_write_time(&w, "from", cache->from_ms + (int64_t)i * step_ms);
+        json_write_int(&w, "received", cache->step[i].received);
+        json_write_int(&w, "done", cache->step[i].done);
+        json_write_int(&w, "failed", cache->step[i].failed);
+        json_write_int(&w, "slices", cache->step[i].slices);
         json_write_object_end(&w);
     }
     json_write_array_end(&w);

@@ -12,6 +12,7 @@
 
 #include <uv.h>
 
+#include "db/activity.h"
 #include "engine/base/sha256.h"
 #include "server/api/api.h"
 #include "server/http/access.h"
@@ -55,6 +56,11 @@ struct api {
     unsigned char pseudonym_key[SHA256_SIZE];
     bool is_draining;
     struct task task[TASKS_MAX];
+    struct api_activity_cache {
+        int64_t hours, until_ms; /* lease clock */
+        int64_t from_ms;
+        struct db_activity step[DB_ACTIVITY_MAX];
+    } activity; /* a day may hold many jobs, and many may look at it */
 };
 
 bool api_tasks_have_room(const struct api *api);

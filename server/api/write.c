@@ -28,37 +28,40 @@ static void write_int_or_null(struct json_writer *w, const char *key, int64_t va
 }
 
 /* Who it is, or a name that says nothing of it. */
-static int write_patient(struct json_writer *w, struct api *api, const struct db_series *series,
-                         bool identity, struct sctd_error *err)
+static void write_patient(struct json_writer *w, const struct api *api,
+                          const struct db_subject *subject, bool identity)
 {
-    struct db_identity_bytes bytes = {.patient_id = ""};
     char pseudonym[PSEUDONYM_SIZE];
-    char text[sizeof bytes.patient_name * 3];
-    const int r = db_identity_get(api->node.db, series->study_id, &bytes, err);
-    if (r < 0) {
-        return r;
-    }
-    pseudonym_of(api->pseudonym_key,
-                 bytes.patient_id[0] == '\0' ? series->study_uid : bytes.patient_id, pseudonym);
+    char text[sizeof subject->patient_name * 3];
+    const char *id = subject->patient_id[0] == '\0' ? subject->study_uid : subject->patient_id;
+    pseudonym_of(api->pseudonym_key, id, pseudonym);
     json_write_object_begin(w, "patient");
     json_write_string(w, "pseudonym", pseudonym);
     if (identity) {
-        dicom_charset_to_utf8(text, sizeof text, bytes.patient_id, bytes.character_set);
+        dicom_charset_to_utf8(text, sizeof text, subject->patient_id, subject->character_set);
         json_write_string(w, "id", text);
-        dicom_charset_to_utf8(text, sizeof text, bytes.patient_name, bytes.character_set);
+        dicom_charset_to_utf8(text, sizeof text, subject->patient_name, subject->character_set);
         json_write_string(w, "name", text);
     }
     json_write_object_end(w);
-    return 0;
+}
+
+static int get_subject(const struct api *api, int64_t series_id, struct db_subject *subject,
+                       struct sctd_error *err)
+{
+    const int r = db_subject_get(api->node.db, series_id, subject, err);
+    return r > 0 ? sctd_error(err, SCTD_EIO, "job store: series %lld is missing",
+                              (long long)series_id)
+                 : r;
 }
 
 int write_job(struct json_writer *w, struct api *api, const struct db_job *job, bool identity,
               struct sctd_error *err)
 {
-    struct db_series series = {.id = 0};
-    const int r = db_series_get(api->node.db, job->series_id, &series, err);
-    if (r != 0) {
-        return r < 0 ? r : sctd_error(err, SCTD_EIO, "job store: a job without its series");
+    struct db_subject subject;
+    const int r = get_subject(api, job->series_id, &subject, err);
+    if (r < 0) {
+        return r;
     }
     json_write_int(w, "id", job->id);
     json_write_string(w, "state", db_job_state_name(job->state));
@@ -80,9 +83,10 @@ int write_job(struct json_writer *w, struct api *api, const struct db_job *job, 
     reply_write_time(w, "created", job->created_ms);
     reply_write_time(w, "changed", job->changed_ms);
     reply_write_time_or_null(w, "ended", job->ended_ms);
-    json_write_string(w, "modality", series.modality);
-    json_write_string(w, "series_description", series.series_description);
-    return write_patient(w, api, &series, identity, err);
+    json_write_string(w, "modality", subject.modality);
+    json_write_string(w, "series_description", subject.series_description);
+    write_patient(w, api, &subject, identity);
+    return 0;
 }
 
 int write_series(struct json_writer *w, struct api *api, const struct db_series *series,
@@ -90,6 +94,11 @@ int write_series(struct json_writer *w, struct api *api, const struct db_series 
 {
     static const char *const states[] = {"open", "closed", "discarded"};
     const bool expects = series->expected_by != DB_EVIDENCE_NONE;
+    struct db_subject subject;
+    const int r = get_subject(api, series->id, &subject, err);
+    if (r < 0) {
+        return r;
+    }
     json_write_int(w, "id", series->id);
     json_write_string(w, "state", states[series->state]);
     json_write_string(w, "reason", series->reason);
@@ -118,7 +127,8 @@ int write_series(struct json_writer *w, struct api *api, const struct db_series 
     json_write_string(w, "image_type", series->image_type);
     write_int_or_null(w, "series_number", series->series_number,
                       series->series_number == INT32_MIN);
-    return write_patient(w, api, series, identity, err);
+    write_patient(w, api, &subject, identity);
+    return 0;
 }
 
 void write_delivery(struct json_writer *w, const struct db_delivery *delivery)

@@ -115,7 +115,7 @@ export function patient(p) {
 /** Ask before something is changed; gives the reason, or null. */
 export function confirm({ title, text, action, danger = false, extra = null }) {
   return new Promise((resolve) => {
-    const reason = h('input', { name: 'reason', maxlength: '200', autocomplete: 'off' });
+    const reason = h('input', { name: 'reason', maxlength: '60', autocomplete: 'off' });
     const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' },
       h('form', { method: 'dialog' },
         h('h2', { id: 'dialog-title' }, title),

@@ -12,8 +12,11 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/base/parse.h"
+#include "engine/base/utf8.h"
 #include "server/http/reply.h"
 #include "server/http/uri.h"
+
+enum { UTF8_MAX = 4 }; /* bytes of a character */
 
 static bool refuse(struct request *request, const char *name, const char *expected)
 {
@@ -88,9 +91,9 @@ bool request_get_text(struct request *request, const char *name, size_t max, con
 {
     const char *text = uri_get(&request->uri, name);
     *ret_text = text;
-    if (text != NULL && (text[0] == '\0' || strlen(text) > max)) {
+    if (text != NULL && (text[0] == '\0' || utf8_count(text) > max || utf8_has_control(text))) {
         char expected[64];
-        (void)snprintf(expected, sizeof expected, "1 to %zu bytes are expected", max);
+        (void)snprintf(expected, sizeof expected, "1 to %zu characters are expected", max);
         return refuse(request, name, expected);
     }
     return true;
@@ -130,6 +133,18 @@ bool request_get_time(struct request *request, const char *name, int64_t *wall_m
     return true;
 }
 
+bool request_get_uid(struct request *request, const char *name, const char **ret_uid)
+{
+    enum { UID_MAX = 64 };
+    const char *text = uri_get(&request->uri, name);
+    *ret_uid = text;
+    if (text != NULL && (text[0] == '\0' || strlen(text) > UID_MAX ||
+                         strspn(text, "0123456789.") != strlen(text))) {
+        return refuse(request, name, "a UID is expected: 1 to 64 digits and dots");
+    }
+    return true;
+}
+
 bool request_get_json(struct request *request, const char *const *keys, size_t n, bool required,
                       struct json **ret_json)
 {
@@ -165,11 +180,30 @@ bool request_get_member(struct request *request, const struct json *json, const 
         reply_problem(&request->reply, 400, "the body: %s", err.text);
         return false;
     }
-    if (strlen(text) >= size || strpbrk(text, "\r\n\t") != NULL) {
-        reply_problem(&request->reply, 400, "the body: \"%s\": one line of at most %zu bytes", key,
-                      size - 1);
+    if (utf8_count(text) > (size - 1) / UTF8_MAX || utf8_has_control(text)) {
+        reply_problem(&request->reply, 400, "the body: \"%s\": one line of at most %zu characters",
+                      key, (size - 1) / UTF8_MAX);
         return false;
     }
     (void)snprintf(ret_text, size, "%s", text);
+    return true;
+}
+
+bool request_get_whole(struct request *request, const struct json *json, const char *key,
+                       int64_t min, int64_t max, int64_t *value)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    double number = 0;
+    if (json == NULL || json_find(json, json_get_root(json), key) == NULL) {
+        return true;
+    }
+    if (json_get_number(&number, json, json_get_root(json), key, &err) < 0 ||
+        !(number >= (double)min && number < (double)max + 1) || number != floor(number)) {
+        reply_problem(&request->reply, 400,
+                      "the body: \"%s\": a whole number from %lld to %lld is expected", key,
+                      (long long)min, (long long)max);
+        return false;
+    }
+    *value = (int64_t)number;
     return true;
 }

@@ -60,15 +60,22 @@ bool request_get_time(struct request *request, const char *name, int64_t *wall_m
 /* One of names[n]; *index stays as it is if it is left out. */
 bool request_get_choice(struct request *request, const char *name, const char *const *names, int n,
                         int *index);
-/* A text of min ... max bytes; NULL if it is left out. */
+/* A text of 1 ... max characters without controls; NULL if it is left out. */
 bool request_get_text(struct request *request, const char *name, size_t max, const char **ret_text);
+/* DICOM's UIDs (PS3.5 6.2); NULL if it is left out. */
+bool request_get_uid(struct request *request, const char *name, const char **ret_uid);
 /* The body as an object with no other keys than these; an empty body is an empty object unless `required`.
  * *ret_json: the caller frees it; NULL for an empty body. */
 bool request_get_json(struct request *request, const char *const *keys, size_t n, bool required,
                       struct json **ret_json);
-/* A text member of the body, cut nowhere: at most size - 1 bytes, one line; left out: "". */
+/* A text member of the body, one line; ret_text[size] holds (size - 1) / 4 characters, and more are refused; left
+ * out: "". */
 bool request_get_member(struct request *request, const struct json *json, const char *key,
                         char *ret_text, size_t size);
+
+/* A whole number of the body within min ... max, written as 3 or 3.0; left out: *value stays as it is. */
+bool request_get_whole(struct request *request, const struct json *json, const char *key,
+                       int64_t min, int64_t max, int64_t *value);
 
 #ifdef __cplusplus
 }

@@ -180,15 +180,15 @@ static void identity_is_the_peers_bytes_and_only_there(void)
     i.identity.patient_name = "M\xfcller^\xc9va"; /* ISO 8859-1: no UTF-8 */
     struct db_put_result result;
     struct db_series s;
-    struct db_identity_bytes identity;
+    struct db_subject identity;
     HOLDS(db_instances_put(db, &kit_now, &i, 1, &result, &kit_err) == 0);
     HOLDS(result.outcome == DB_PUT_STORED);
     HOLDS(db_series_get(db, result.series_id, &s, &kit_err) == 0);
-    HOLDS(db_identity_get(db, s.study_id, &identity, &kit_err) == 0);
+    HOLDS(db_subject_get(db, s.id, &identity, &kit_err) == 0);
     HOLDS(strcmp(identity.patient_name, "M\xfcller^\xc9va") == 0);
     HOLDS(strcmp(identity.patient_id, "P7") == 0);
     HOLDS(strcmp(identity.character_set, "ISO_IR 100") == 0);
-    HOLDS(db_identity_get(db, 99, &identity, &kit_err) == DB_NONE);
+    HOLDS(db_subject_get(db, 99, &identity, &kit_err) == DB_NONE);
     db_close(db);
     kit_remove();
 }

@@ -53,12 +53,15 @@ class Client:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
             sent['Content-Type'] = 'application/json'
-        try:
-            self.connection.request(method, path, body=body, headers=sent | (headers or {}))
-            return Answer(self.connection.getresponse())
-        except (http.client.HTTPException, OSError):
-            self.connection.close()
-            raise
+        for last in (method != 'GET', True):  # a connection that was silent for too long is closed by the other side
+            try:
+                self.connection.request(method, path, body=body, headers=sent | (headers or {}))
+                return Answer(self.connection.getresponse())
+            except (http.client.HTTPException, OSError):
+                self.connection.close()
+                if last:
+                    raise
+        return None
 
     def get(self, path, headers=None, **params):
         return self.ask('GET', path, headers=headers, **params)
