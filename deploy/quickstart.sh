@@ -33,7 +33,7 @@ say() {
 build=build/quickstart
 run=$PWD/$build/run
 sctd=$PWD/$build/server/sctd
-port=11112 pacs_port=4242 http_port=8042
+port=11112 pacs_port=4242 http_port=8042 api_port=8104
 pids=()
 
 stop() {
@@ -49,7 +49,7 @@ trap 'stop' INT TERM
 
 say 'Packages'
 deploy/install-packages.sh gcc g++ cmake ninja-build pkg-config python3 curl libdnnl-dev libdcmtk-dev dcmtk libopenjp2-7-dev \
-    libpng-dev libcyaml-dev libuv1-dev libsqlite3-dev libsystemd-dev orthanc
+    libpng-dev libcyaml-dev libuv1-dev libsqlite3-dev libsystemd-dev libmicrohttpd-dev zlib1g-dev orthanc
 echo 'all are there'
 
 say 'Build'
@@ -76,7 +76,12 @@ while True:
     port += 1
 print(port)' "$1"
 }
-port=$(free_port $port) pacs_port=$(free_port $pacs_port) http_port=$(free_port $http_port)
+port=$(free_port $port) pacs_port=$(free_port $pacs_port) http_port=$(free_port $http_port) api_port=$(free_port $api_port)
+token_json=$("$sctd" token --name quickstart --role admin --identity --json)
+# token_field NAME: of what sctd token made.
+token_field() {
+    printf '%s' "$token_json" | sed -nE "s/.*\"$1\": \"([^\"]+)\".*/\1/p"
+}
 cat >"$run/orthanc.json" <<JSON
 {
   "Name": "PACS", "DicomAet": "PACS", "DicomPort": $pacs_port, "HttpPort": $http_port,
@@ -103,6 +108,13 @@ destinations:
     ae_title: PACS
     host: 127.0.0.1
     port: $pacs_port
+http:
+  port: $api_port
+  tokens:
+    - name: quickstart
+      role: admin
+      identity: true
+      sha256: $(token_field sha256)
 rules:
   - name: made-up-cbct
     match:
@@ -137,6 +149,7 @@ wait_until() {
 wait_until 60 'a PACS that answers' curl -fs "http://127.0.0.1:$http_port/system"
 wait_until 30 'a daemon that answers' echoscu -aec SCTD 127.0.0.1 "$port"
 "$sctd" doctor --config "$run/sctd.yaml"
+curl -fs "http://127.0.0.1:$api_port/readyz" >/dev/null
 
 say 'Send a made-up MR and a made-up CBCT series'
 "$sctd" phantom --kind mr --seed 7 --matrix 192 --slices 40 --output "$run/source/mr"
@@ -221,6 +234,8 @@ cat <<TEXT
 the daemon's log          $run/sctd.log
 its configuration         $run/sctd.yaml
 what it knows             $sctd job list --config $run/sctd.yaml
+the dashboard             http://127.0.0.1:$api_port (while it runs: --keep)
+to log in                 $(token_field token)
 the PACS                  http://127.0.0.1:$http_port
 what the models are worth deploy/models/MODEL_CARD.md: made-up phantoms only, never a patient
 TEXT
