@@ -31,7 +31,7 @@ HOMES = [
     (r'sqlite3', r'(db/|tests/support/sqlite_memory\.c$)'),
     (r'dcmtk/', r'dicom/.*\.(cc|hh)$'),
     (r'openjp', r'dicom/'),
-    (r'png\.h', r'server/'),
+    (r'png\.h', r'(server|tests)/'),
     (r'cyaml/', r'server/'),
     (r'(cuda|cudnn|cublas)', r'engine/backend/cuda/'),
     (r'(dnnl|oneapi/)', r'engine/backend/cpu/'),

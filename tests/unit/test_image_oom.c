@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #undef NDEBUG
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/orient.h"
+#include "engine/image/outline.h"
 #include "engine/image/percentile.h"
 #include "engine/image/resize.h"
+#include "engine/image/scale.h"
 
 #include "tests/support/torture.h"
 
@@ -52,6 +55,24 @@ static int turn_there_and_back(void *arg)
     return r;
 }
 
+static int scale_a_slice(void *arg)
+{
+    (void)arg;
+    struct sctd_error err = {0};
+    const float in[6] = {0.0F};
+    float out[2];
+    return scale_run(out, (struct resize_size){1, 2}, in, (struct resize_size){2, 3}, &err);
+}
+
+static int draw_an_outline(void *arg)
+{
+    (void)arg;
+    struct sctd_error err = {0};
+    const float in[6] = {0.0F};
+    bool out[6];
+    return outline_find(out, in, (struct resize_size){2, 3}, OUTLINE_BODY_HU, &err);
+}
+
 int main(void)
 {
     double all = 45.0;
@@ -60,5 +81,7 @@ int main(void)
     assert(torture_run(turn_there_and_back, &none) == 4);
     assert(torture_run(find_percentiles, NULL) == 1);
     assert(torture_run(make_resize, NULL) == 3);
+    assert(torture_run(scale_a_slice, NULL) == 5);
+    assert(torture_run(draw_an_outline, NULL) == 2);
     return 0;
 }
