@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the viewers draw, against the same slices rendered by numpy from what pydicom reads.
 usage: view_pictures.py /path/to/sctd [unittest options]"""
+import json
 import pathlib
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ import pydicom  # noqa: E402
 from kit import png, viewing  # noqa: E402
 from kit.viewing import AXIAL, CORONAL, OVERLAY, SAGITTAL, SCT, SOURCE  # noqa: E402
 
-SCTD = TOOL = None
+SCTD = TOOL = IDENTITY = None
 SIZE = ('--matrix', 96, '--slices', 20, '--spacing', '3.5,3.5,7')
 AIR, BODY_HU, AMBER = -1024, -300, (255, 176, 0)
 
@@ -243,6 +244,60 @@ class Pictures(unittest.TestCase):
             answer = self.tool.wait(self.tool.ask_picture(key, image, AXIAL))
             self.assertEqual((answer['status'], answer['reason']), ('refused', 'there are no files of it'))
 
+    def convert(self, source, grid):
+        """An sCT of ours whose HU are the source's intensities."""
+        out = self.places.folder / f'{source.name}-{grid}'
+        done = subprocess.run([str(w) for w in (IDENTITY, '--input', source, '--output', out, '--grid', grid)],
+                              capture_output=True, text=True, check=True)
+        return pathlib.Path(json.loads(done.stdout)['series'][0]['folder'])
+
+    def both(self, key, plane, at):
+        """Slices of source and sCT in one window."""
+        return [self.picture(key, image, plane, at, window=(900, 1800)).astype(int) for image in (SOURCE, SCT)]
+
+    def test_the_sct_of_a_tilted_series_lies_on_its_source(self):
+        """The way through axial slices and back is interpolated; what was moved by a voxel would differ much more."""
+        source = self.make('mr', 'oblique')
+        for grid in ('source', 'axial'):
+            sct = self.convert(source, grid)
+            key = self.tool.subject(f'oblique-{grid}', self.places.to_spool(source) + self.places.to_results(sct))
+            for plane, at in ((AXIAL, 11), (CORONAL, 48), (SAGITTAL, 48)):
+                first, second = self.both(key, plane, at)
+                self.assertEqual(first.shape, second.shape)
+                off = np.abs(first - second)[3:-3, 3:-3].mean()
+                moved = [np.abs(np.roll(first, 1, axis) - second)[3:-3, 3:-3].mean() for axis in (0, 1)]
+                self.assertLess(off, min(moved) * 0.8, (grid, plane, off, moved))
+                self.assertLess(off, 12, (grid, plane, off, moved))
+
+    def test_the_sct_of_an_axial_series_is_seen_as_its_source_is(self):
+        source = self.make('mr', 'axial')
+        key = self.tool.subject('identity', self.places.to_spool(source) +
+                                self.places.to_results(self.convert(source, 'source')))
+        for plane, at in ((AXIAL, 11), (CORONAL, 48), (SAGITTAL, 48)):
+            np.testing.assert_array_equal(*self.both(key, plane, at))
+
+    def test_a_series_that_lies_across_all_axes_is_resampled(self):
+        """Turned by 60 degrees about (1, 1, 1), no axis of it is within 45 degrees of the patient's."""
+        turned = self.places.folder / 'turned'
+        shutil.copytree(self.make('mr', 'axial'), turned)
+        rows = np.array([[2, 2, -1], [-1, 2, 2], [2, -1, 2]]) / 3
+        for path in turned.iterdir():
+            d = pydicom.dcmread(path)
+            d.ImageOrientationPatient = [float(f'{v:.10f}') for v in np.concatenate([rows[0], rows[1]])]
+            d.ImagePositionPatient = [float(f'{v:.8f}') for v in
+                                      np.array(d.ImagePositionPatient, float) @ rows]
+            d.save_as(path)
+        key = self.tool.subject('turned', self.places.to_spool(turned) +
+                                self.places.to_results(self.convert(turned, 'axial')))
+        facts = self.tool.get('facts', key)
+        self.assertTrue(facts['is_resampled'])
+        self.assertAlmostEqual(facts['tilt_degrees'], np.degrees(np.arccos(2 / 3)), 4)
+        for plane in (AXIAL, CORONAL, SAGITTAL):
+            first, second = self.both(key, plane, facts['plane'][plane]['slices'] // 2)
+            inside = (first > 20) & (second > 20)
+            self.assertGreater(inside.sum(), 500)
+            self.assertLess(np.abs(first - second)[inside].mean(), 2)
+
     def test_what_is_not_there_is_absent(self):
         key, _, _ = self.subject('axial')
         answer = self.tool.wait(self.tool.ask_picture(key, SCT, AXIAL, 20))
@@ -271,4 +326,5 @@ class Pictures(unittest.TestCase):
 if __name__ == '__main__':
     SCTD = pathlib.Path(sys.argv.pop(1)).resolve()
     TOOL = SCTD.parents[1] / 'tests' / 'integration' / 'view_tool'
+    IDENTITY = TOOL.with_name('identity_tool')
     unittest.main()
