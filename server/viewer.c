@@ -160,28 +160,35 @@ static int answer_histogram(const struct viewer *viewer, const struct view_reque
                             struct sctd_error *err)
 {
     const struct view_message message = {.type = VIEW_TYPE_HISTOGRAM};
-    const struct view_scene *scene = &viewer->scene;
     struct view_histogram histogram;
-    if (scene->volume[VIEW_SOURCE] == NULL && scene->volume[VIEW_SCT] == NULL) {
-        struct view_no no = {.is_absent = false};
-        (void)snprintf(no.reason, sizeof no.reason, "%s", scene->facts.image[VIEW_SOURCE].reason);
-        return say_no(viewer, &no, err);
-    }
-    view_draw_histogram(&histogram, scene, request->bins);
+    view_draw_histogram(&histogram, &viewer->scene, request->bins);
     return say_bytes(viewer, &message, &histogram, sizeof histogram, err);
+}
+
+/* Why nothing is there: what is asked for, else the source. */
+static const char *find_reason(const struct view_scene *scene, const struct view_request *request)
+{
+    const bool is_sct = request->kind == VIEW_PICTURE && request->image == VIEW_SCT;
+    return scene->facts.image[is_sct ? VIEW_SCT : VIEW_SOURCE].reason;
 }
 
 static int answer(const struct viewer *viewer, const struct view_request *request,
                   struct sctd_error *err)
 {
     struct view_message facts = {.type = VIEW_TYPE_LOADED};
+    const struct view_scene *scene = &viewer->scene;
+    if (scene->volume[VIEW_SOURCE] == NULL && scene->volume[VIEW_SCT] == NULL) {
+        struct view_no no = {.is_absent = false};
+        (void)snprintf(no.reason, sizeof no.reason, "%s", find_reason(scene, request));
+        return say_no(viewer, &no, err);
+    }
     switch (request->kind) {
     case VIEW_PICTURE:
         return answer_picture(viewer, request, err);
     case VIEW_HISTOGRAM:
         return answer_histogram(viewer, request, err);
     default:
-        facts.loaded = viewer->scene.facts;
+        facts.loaded = scene->facts;
         return say(viewer, &facts, -1, err);
     }
 }

@@ -639,7 +639,7 @@ void viewers_free(struct viewers *viewers)
     if (viewers == NULL || viewers->is_freed) {
         return;
     }
+    viewers->is_freed = true; /* nobody is told any more */
     viewers_drain(viewers);
-    viewers->is_freed = true;
     uv_close((uv_handle_t *)&viewers->timer, on_closed);
 }

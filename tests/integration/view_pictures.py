@@ -306,9 +306,10 @@ class Pictures(unittest.TestCase):
     def test_a_series_with_a_gap_is_refused_with_the_reason(self):
         lines = self.places.to_spool(self.make('mr', 'sagittal'))
         key = self.tool.subject('gap', lines[:9] + lines[10:])
-        answer = self.tool.wait(self.tool.ask_picture(key, SOURCE, AXIAL))
-        self.assertEqual(answer['status'], 'refused')
-        self.assertRegex(answer['reason'], r'\Amissing-slice: ')
+        for answer in (self.tool.wait(self.tool.ask_picture(key, SOURCE, AXIAL)), self.tool.get('facts', key),
+                       self.tool.get('histogram', key, 9)):
+            self.assertEqual(answer['status'], 'refused')
+            self.assertRegex(answer['reason'], r'\Amissing-slice: ')
 
     def test_requests_that_cannot_be_meant_are_refused(self):
         key, _, _ = self.subject('axial')

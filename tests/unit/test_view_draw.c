@@ -32,8 +32,9 @@ static struct view_scene make_scene(bool has_sct)
     for (int i = 0; i < (has_sct ? VIEW_VOLUMES : 1); i++) {
         assert(volume_new(&scene.volume[i], &grid, &err) == 0);
         for (int n = 0; n < DX * DY * DZ; n++) {
-            scene.volume[i]->voxel[n] =
-                (float)(100 * (n / (DX * DY)) + 10 * (n / DX % DY) + n % DX);
+            const int z = n / (DX * DY);
+            const int y = n / DX % DY;
+            scene.volume[i]->voxel[n] = (float)(100 * z + 10 * y + n % DX);
         }
         scene.facts.image[i] = (struct view_image_facts){
             .is_there = true, .low = 0, .high = 234, .centre = 127.5, .width = 255};
