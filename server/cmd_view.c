@@ -8,7 +8,7 @@
 #include "server/cmd_child.h"
 #include "server/viewer.h"
 
-enum { NICE = 10 };
+enum { NICE = 5 };
 
 /* How much memory it may have comes with its subject. */
 static int confine(struct sctd_error *err)

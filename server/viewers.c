@@ -41,6 +41,7 @@ struct ask {
     struct view_request request;
     viewers_done_fn done; /* NULL: forgotten */
     void *arg;
+    bool was_tried; /* by a process that died; the second time it is answered */
 };
 
 enum state {
@@ -330,10 +331,16 @@ static bool on_message(void *arg, const struct json *json)
 
 /* Its end */
 
-static void describe_end(const struct viewing *v, int status, char *reason, size_t size)
+/* It has been killed for it. */
+static bool was_late(const struct viewing *v, int status)
 {
     const int64_t ms = sctd_boot_ms() - v->said_ms;
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && ms >= v->all->options.deadline_ms) {
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && ms >= v->all->options.deadline_ms;
+}
+
+static void describe_end(const struct viewing *v, int status, char *reason, size_t size)
+{
+    if (was_late(v, status)) {
         (void)snprintf(reason, size, "no picture within %d s",
                        (v->all->options.deadline_ms + 999) / 1000);
     } else if (WIFSIGNALED(status)) {
@@ -343,6 +350,16 @@ static void describe_end(const struct viewing *v, int status, char *reason, size
         (void)snprintf(reason, size, "the process that draws pictures ended with status %d",
                        WEXITSTATUS(status));
     }
+}
+
+/* It may have died before it was asked, or by somebody's hand: then another one does it. */
+static bool may_try_again(struct viewing *v, enum state was, int status)
+{
+    const bool may = was == STATE_BUSY && !v->first->was_tried && !was_late(v, status);
+    if (may) {
+        v->first->was_tried = true;
+    }
+    return may;
 }
 
 static void on_ended(void *arg, int status)
@@ -359,7 +376,9 @@ static void on_ended(void *arg, int status)
         describe_end(v, status, reason, sizeof reason);
         LOG_WARNING("viewer-death", log_text("subject", v->subject.key),
                     log_text("reason", reason));
-        answer_all(v, VIEWERS_UNAVAILABLE, reason);
+        if (!may_try_again(v, was, status)) {
+            answer_all(v, VIEWERS_UNAVAILABLE, reason);
+        }
     }
     tidy(all);
     tell_drained(all);

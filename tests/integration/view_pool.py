@@ -122,32 +122,45 @@ class Pool(Case):
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
         self.ended(tool)
 
-    def test_one_that_is_killed_at_work_is_said_so(self):
+    def kill_at_work(self, tool, key, asked):
+        """Its requests are all there when it dies."""
+        (pid,) = self.viewers(tool)
+        os.kill(pid, signal.SIGSTOP)
+        asked += [tool.ask_picture(key, SOURCE, AXIAL) for _ in range(3)]
+        os.kill(pid, signal.SIGABRT)
+        os.kill(pid, signal.SIGCONT)
+        self.until(lambda: pid not in self.viewers(tool), 10, 'it is still there')
+
+    def test_one_that_is_killed_at_work_is_replaced(self):
         tool = self.tool()
         key = tool.subject('a', self.phantom())
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
-        (pid,) = self.viewers(tool)
-        os.kill(pid, signal.SIGSTOP)
+        asked = []
+        self.kill_at_work(tool, key, asked)
+        for number in asked:
+            self.assertEqual(tool.wait(number)['status'], 'ok')
+        self.ended(tool)
+
+    def test_what_kills_two_is_said_so(self):
+        tool = self.tool(liar(self.places.folder, 'os.abort()'))
+        key = tool.subject('a', ['F x'])
         asked = [tool.ask_picture(key, SOURCE, AXIAL) for _ in range(3)]
-        os.kill(pid, signal.SIGABRT)
-        os.kill(pid, signal.SIGCONT)
         for number in asked:
             answer = tool.wait(number)
             self.assertEqual(answer['status'], 'unavailable')
             self.assertRegex(answer['reason'], 'died: Aborted')
-        self.assertEqual(self.picture(tool, key)['status'], 'ok')
         self.ended(tool)
 
     def test_one_that_hangs_is_killed(self):
-        tool = self.tool(deadline_ms=1500)
+        tool = self.tool(deadline_ms=4000)
         key = tool.subject('a', self.phantom())
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
         (pid,) = self.viewers(tool)
         os.kill(pid, signal.SIGSTOP)
         begin = time.monotonic()
         answer = self.picture(tool, key)
-        self.assertEqual((answer['status'], answer['reason']), ('unavailable', 'no picture within 2 s'))
-        self.assertLess(time.monotonic() - begin, 10)
+        self.assertEqual((answer['status'], answer['reason']), ('unavailable', 'no picture within 4 s'))
+        self.assertLess(time.monotonic() - begin, 15)
         self.assertNotIn(pid, self.viewers(tool))
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
         self.ended(tool)
@@ -196,10 +209,13 @@ class Pool(Case):
     def test_a_hundred_requests_at_once_are_answered_or_turned_away(self):
         tool = self.tool()
         key = tool.subject('a', self.phantom())
-        replies = [(n, tool.say('picture', n, key, SOURCE, AXIAL, n % 8, 0, 0, 0, 0)) for n in range(1, 101)]
+        self.picture(tool, key)
+        (pid,) = self.viewers(tool)
+        os.kill(pid, signal.SIGSTOP)
+        replies = [(n, tool.say('picture', n, key, SOURCE, AXIAL, n % 8, 0, 0, 0, 0)) for n in range(2, 102)]
         taken = [n for n, reply in replies if reply == 'ok']
-        self.assertEqual({reply for _, reply in replies} - {'ok', 'no 1 '}, {'no 1'} & {r for _, r in replies})
-        self.assertTrue(64 <= len(taken) < 100, len(taken))
+        self.assertEqual([reply for _, reply in replies], ['ok'] * 64 + ['no 1'] * 36)
+        os.kill(pid, signal.SIGCONT)
         for number in taken:
             self.assertEqual(tool.wait(number)['status'], 'ok')
         self.assertEqual(self.picture(tool, key)['status'], 'ok')
@@ -383,7 +399,7 @@ class Liars(Case):
     """Programs in the viewer's place: each is found out, and its requests are answered all the same."""
 
     def check(self, body, early='', what='picture'):
-        tool = self.tool(liar(self.places.folder, body, early), deadline_ms=3000)
+        tool = self.tool(liar(self.places.folder, body, early), deadline_ms=6000)
         key = tool.subject('a', ['F x'])
         words = {'picture': (SOURCE, AXIAL, -1, 0, 0, 0, 0), 'facts': (), 'histogram': (9,)}[what]
         answer = tool.wait(tool.ask(what, key, *words))
