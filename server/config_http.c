@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
@@ -50,38 +51,46 @@ static bool is_name(const char *name)
     return n >= 1 && n <= CONFIG_NAME_MAX && strpbrk(name, "\r\n\t") == NULL;
 }
 
-static int check_tokens(const struct config_http *http, const char *path, struct sctd_error *err)
+static int check_token(const struct config_http *http, uint32_t number, const char *path,
+                       struct sctd_error *err)
 {
-    for (uint32_t i = 0; i < http->tokens_count; i++) {
-        const struct config_token *token = &http->tokens[i];
-        enum access_role role = ACCESS_NOBODY;
-        unsigned char sha256[SHA256_SIZE];
-        size_t n = 0;
-        if (!is_name(token->name)) {
-            return sctd_error(err, SCTD_EDATA, "%.100s: http.tokens %u: name: 1 to %d characters",
-                              path, i + 1, (int)CONFIG_NAME_MAX);
-        }
-        if (!find_role(token->role, &role)) {
+    const struct config_token *token = &http->tokens[number];
+    enum access_role role = ACCESS_NOBODY;
+    unsigned char sha256[SHA256_SIZE];
+    size_t n = 0;
+    if (!is_name(token->name)) {
+        return sctd_error(err, SCTD_EDATA, "%.100s: http.tokens %u: name: 1 to %d characters", path,
+                          number + 1, (int)CONFIG_NAME_MAX);
+    }
+    if (!find_role(token->role, &role)) {
+        return sctd_error(err, SCTD_EDATA,
+                          "%.100s: http token \"%.64s\": role: viewer, operator or admin", path,
+                          token->name);
+    }
+    if (sctd_parse_hex(sha256, sizeof sha256, token->sha256, &n) < 0 || n != sizeof sha256) {
+        return sctd_error(err, SCTD_EDATA,
+                          "%.100s: http token \"%.64s\": sha256: 64 hex digits, as \"sctd token\" "
+                          "prints them",
+                          path, token->name);
+    }
+    for (uint32_t k = 0; k < number; k++) {
+        if (strcmp(http->tokens[k].name, token->name) == 0 ||
+            strcasecmp(http->tokens[k].sha256, token->sha256) == 0) {
             return sctd_error(err, SCTD_EDATA,
-                              "%.100s: http token \"%.64s\": role: viewer, operator or admin", path,
-                              token->name);
-        }
-        if (sctd_parse_hex(sha256, sizeof sha256, token->sha256, &n) < 0 || n != sizeof sha256) {
-            return sctd_error(err, SCTD_EDATA,
-                              "%.100s: http token \"%.64s\": sha256: 64 hex digits, as \"sctd "
-                              "token\" prints them",
+                              "%.100s: http token \"%.64s\": its name or sha256 is there twice",
                               path, token->name);
-        }
-        for (uint32_t k = 0; k < i; k++) {
-            if (strcmp(http->tokens[k].name, token->name) == 0 ||
-                strcasecmp(http->tokens[k].sha256, token->sha256) == 0) {
-                return sctd_error(err, SCTD_EDATA,
-                                  "%.100s: http token \"%.64s\": its name or sha256 is there twice",
-                                  path, token->name);
-            }
         }
     }
     return 0;
+}
+
+static int check_tokens(const struct config_http *http, const char *path, struct sctd_error *err)
+{
+    int r = 0;
+    for (uint32_t i = 0; r == 0 && i < http->tokens_count; i++) {
+        r = check_token(http, i, path, err);
+    }
+    return r;
 }
 
 int config_http_finish(struct config_http *http, const char *path, struct sctd_error *err)

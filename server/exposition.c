@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "engine/base/buf.h"
-#include "engine/base/error.h"
 
 const double exposition_seconds[EXPOSITION_SECONDS] = {0.05, 0.1, 0.25, 0.5, 1,   2.5, 5,    10,
                                                        20,   30,  60,   120, 300, 600, 1800, 3600};

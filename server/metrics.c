@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "db/db.h"
 #include "db/jobs.h"
 #include "dicom/receiver.h"
 #include "engine/base/error.h"

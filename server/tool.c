@@ -36,8 +36,8 @@ static void on_closed(uv_handle_t *handle)
     }
     if (tool->done != NULL) {
         tool->text[tool->size] = '\0';
-        for (char *c = tool->text; *c != '\0'; c++) {
-            *c = *c == '\n' ? ' ' : *c;
+        for (char *c = strchr(tool->text, '\n'); c != NULL; c = strchr(c, '\n')) {
+            *c = ' ';
         }
         utf8_clean(tool->text);
         tool->done(tool->arg, tool->status, tool->text);
@@ -54,6 +54,7 @@ static void close_all(struct tool *tool)
     }
 }
 
+// NOLINTNEXTLINE(misc-include-cleaner): what uv.h includes for its callbacks
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
 {
     struct tool *tool = handle->data;
@@ -63,6 +64,7 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *ret_buf)
                         : uv_buf_init(tool->rest, sizeof tool->rest);
 }
 
+// NOLINTNEXTLINE(misc-include-cleaner): what uv.h includes for its callbacks
 static void on_text(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct tool *tool = stream->data;
@@ -99,44 +101,51 @@ static void on_spoiled(uv_handle_t *handle)
     }
 }
 
-int tool_start(struct tool **ret_tool, struct uv_loop_s *loop, const char *program,
-               const char *const *words, int timeout_ms, tool_fn done, void *arg,
-               struct sctd_error *err)
+static int spawn(struct tool *tool, const struct tool_options *asked)
 {
-    struct tool *tool = calloc(1, sizeof *tool);
     union { /* libuv asks for words that it does not change */
         const char *given[WORDS_MAX + 2];
         char *taken[WORDS_MAX + 2];
-    } argv = {.given = {program}};
+    } argv = {.given = {asked->program}};
+    uv_stdio_container_t stdio[3] = {
+        {.flags = UV_IGNORE}, {.flags = UV_IGNORE}, {.flags = UV_IGNORE}};
+    const uv_process_options_t options = {.exit_cb = on_ended,
+                                          .file = asked->program,
+                                          .args = argv.taken,
+                                          .stdio = stdio,
+                                          .stdio_count = 3};
+    for (size_t i = 0; i < WORDS_MAX && asked->words[i] != NULL; i++) {
+        argv.given[i + 1] = asked->words[i];
+    }
+    /* A set of flags, which C has no enum constant for. */
+    const unsigned flags = (unsigned)UV_CREATE_PIPE | (unsigned)UV_WRITABLE_PIPE;
+    memcpy(&stdio[1].flags, &flags, sizeof stdio[1].flags);
+    stdio[1].data.stream = (uv_stream_t *)&tool->pipe;
+    return uv_spawn(asked->loop, &tool->process, &options);
+}
+
+int tool_start(struct tool **ret_tool, const struct tool_options *options, tool_fn done, void *arg,
+               struct sctd_error *err)
+{
+    struct tool *tool = calloc(1, sizeof *tool);
     if (tool == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "a process");
-    }
-    for (size_t i = 0; i < WORDS_MAX && words[i] != NULL; i++) {
-        argv.given[i + 1] = words[i];
     }
     tool->done = done;
     tool->arg = arg;
     tool->open_handles = 3;
-    (void)uv_pipe_init(loop, &tool->pipe, 0);
-    (void)uv_timer_init(loop, &tool->timer);
+    (void)uv_pipe_init(options->loop, &tool->pipe, 0);
+    (void)uv_timer_init(options->loop, &tool->timer);
     tool->process.data = tool->pipe.data = tool->timer.data = tool;
-    uv_stdio_container_t stdio[] = {
-        {.flags = UV_IGNORE},
-        {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE, .data.stream = (uv_stream_t *)&tool->pipe},
-        {.flags = UV_IGNORE},
-    };
-    const uv_process_options_t options = {
-        .exit_cb = on_ended, .file = program, .args = argv.taken, .stdio = stdio, .stdio_count = 3};
-    const int r = uv_spawn(loop, &tool->process, &options);
+    const int r = spawn(tool, options);
     if (r < 0) {
-        const int status = sctd_error(err, SCTD_EIO, "sctd %s: %s", words[0], uv_strerror(r));
         uv_close((uv_handle_t *)&tool->process, on_spoiled);
         uv_close((uv_handle_t *)&tool->pipe, on_spoiled);
         uv_close((uv_handle_t *)&tool->timer, on_spoiled);
-        return status;
+        return sctd_error(err, SCTD_EIO, "sctd %s: %s", options->words[0], uv_strerror(r));
     }
     (void)uv_read_start((uv_stream_t *)&tool->pipe, on_room, on_text);
-    (void)uv_timer_start(&tool->timer, on_timeout, (uint64_t)timeout_ms, 0);
+    (void)uv_timer_start(&tool->timer, on_timeout, (uint64_t)options->timeout_ms, 0);
     *ret_tool = tool;
     return 0;
 }

@@ -21,11 +21,16 @@ enum { TOOL_TEXT_SIZE = 16 << 10 };
  * printed on standard output, as one line, cut off at TOOL_TEXT_SIZE. */
 typedef void (*tool_fn)(void *arg, int status, const char *text);
 
-/* words: ends with NULL, without the program's own name.  After timeout_ms it is killed.
- * *ret_tool: belongs to the loop until `done` was called.  Errors: SCTD_EIO, SCTD_ENOMEM; `done` is not called. */
-SCTD_NODISCARD int tool_start(struct tool **ret_tool, struct uv_loop_s *loop, const char *program,
-                              const char *const *words, int timeout_ms, tool_fn done, void *arg,
-                              struct sctd_error *err);
+struct tool_options {
+    struct uv_loop_s *loop;
+    const char *program;      /* the path of sctd */
+    const char *const *words; /* ended by NULL, without the program's own name */
+    int timeout_ms;           /* after which it is killed */
+};
+
+/* *ret_tool: belongs to the loop until `done` was called.  Errors: SCTD_EIO, SCTD_ENOMEM; `done` is not called. */
+SCTD_NODISCARD int tool_start(struct tool **ret_tool, const struct tool_options *options,
+                              tool_fn done, void *arg, struct sctd_error *err);
 /* Nobody waits for it any more: it is killed, and `done` is not called. */
 void tool_forget(struct tool *tool);
 

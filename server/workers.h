@@ -53,7 +53,7 @@ struct workers_count {
     int64_t attempts[WORKERS_OUTCOMES]; /* that have ended, by enum db_work */
 };
 const char *workers_outcome_name(int outcome); /* "done", "died" ...; never NULL */
-void workers_get_count(const struct workers *workers, struct workers_count *ret_count);
+void workers_get_count(const struct workers *all, struct workers_count *ret_count);
 
 /* There may be something to do. */
 void workers_kick(struct workers *workers);

@@ -165,6 +165,22 @@ static bool matches(const char *entry, const char *spec)
     return strncmp(entry, spec, length) == 0 && (entry[length] == '\0' || entry[length] == '@');
 }
 
+/* Of the *n versions from *first on the active one, if there is one: then *n becomes 1. */
+static int find_active(const struct names *names, size_t *first, size_t *n, const char *models_dir,
+                       const char *spec, struct sctd_error *err)
+{
+    char version[MANIFEST_NAME_MAX];
+    const int r = model_get_active(version, models_dir, spec, err);
+    for (size_t i = *first; r == 0 && i < *first + *n; i++) {
+        if (strcmp(names->name[i] + strlen(spec) + 1, version) == 0) {
+            *first = i;
+            *n = 1;
+            break;
+        }
+    }
+    return r < 0 ? r : 0;
+}
+
 int model_resolve(char *ret_dir, const char *models_dir, const char *spec, struct sctd_error *err)
 {
     if (strchr(spec, '/') != NULL) {
@@ -189,19 +205,10 @@ int model_resolve(char *ret_dir, const char *models_dir, const char *spec, struc
     }
     char list[120];
     if (n > 1 && strchr(spec, '@') == NULL) {
-        char version[MANIFEST_NAME_MAX];
-        r = model_get_active(version, models_dir, spec, err);
-        for (size_t i = first; r == 0 && i < first + n; i++) {
-            if (strcmp(names.name[i] + strlen(spec) + 1, version) == 0) {
-                return sctd_path_join(ret_dir, models_dir, names.name[i], err);
-            }
-        }
-        if (r < 0) {
-            return r;
-        }
+        r = find_active(&names, &first, &n, models_dir, spec, err);
     }
-    if (n == 1) {
-        return sctd_path_join(ret_dir, models_dir, names.name[first], err);
+    if (r < 0 || n == 1) {
+        return r < 0 ? r : sctd_path_join(ret_dir, models_dir, names.name[first], err);
     }
     if (n > 1) {
         return sctd_error(err, SCTD_EINVAL, "\"%.64s\" has several versions: say which of %s", spec,

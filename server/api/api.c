@@ -26,6 +26,7 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/moment.h"
+#include "server/policy.h"
 #include "server/viewers.h"
 
 enum { PEM_MAX = 1 << 20 };

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/db.h"
 #include "db/deliveries.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"

@@ -9,7 +9,6 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
-#include "db/instances.h"
 #include "db/jobs.h"
 #include "db/retention.h"
 #include "engine/base/attr.h"

@@ -91,6 +91,18 @@ static double success_of(const struct db_destination *d)
     return (double)d->last_success_ms / SECOND_MS;
 }
 
+static const struct db_destination *find_destination(const struct db_destination_page *page,
+                                                     const char *name)
+{
+    static const struct db_destination none = {.backlog = 0};
+    for (size_t i = 0; i < page->n; i++) {
+        if (strcmp(page->destination[i].name, name) == 0) {
+            return &page->destination[i];
+        }
+    }
+    return &none;
+}
+
 static int write_destinations(struct exposition *e, const struct api *api, struct sctd_error *err)
 {
     static const struct destination_family families[] = {
@@ -107,15 +119,9 @@ static int write_destinations(struct exposition *e, const struct api *api, struc
     for (size_t k = 0; r == 0 && k < sizeof families / sizeof *families; k++) {
         exposition_family(e, families[k].name, "gauge", families[k].help);
         for (uint32_t i = 0; i < config->destinations_count; i++) {
-            const struct db_destination none = {.backlog = 0};
-            const struct db_destination *d = &none;
-            for (size_t p = 0; p < page.n; p++) {
-                d = strcmp(page.destination[p].name, config->destinations[i].name) == 0
-                        ? &page.destination[p]
-                        : d;
-            }
-            exposition_labelled(e, "destination", config->destinations[i].name,
-                                families[k].value(d));
+            const char *name = config->destinations[i].name;
+            exposition_labelled(e, "destination", name,
+                                families[k].value(find_destination(&page, name)));
         }
     }
     return r;

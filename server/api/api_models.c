@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -228,8 +227,11 @@ void api_model_verify(struct request *request)
     const char *const words[] = {
         "model", "verify", "--json", "--models-dir", api->node.models_dir, request->found.name,
         NULL};
-    if (tool_start(&tool, api->node.loop, api->node.program, words, VERIFY_MS, on_verified, request,
-                   &err) < 0) {
+    const struct tool_options options = {.loop = api->node.loop,
+                                         .program = api->node.program,
+                                         .words = words,
+                                         .timeout_ms = VERIFY_MS};
+    if (tool_start(&tool, &options, on_verified, request, &err) < 0) {
         reply_error(&request->reply, &err);
         return;
     }

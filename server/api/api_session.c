@@ -2,6 +2,7 @@
 /* Browsers log in with a token, and get a cookie that no page can read. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -11,6 +11,7 @@
 #include "db/deliveries.h"
 #include "db/jobs.h"
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"

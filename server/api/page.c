@@ -12,6 +12,7 @@
 #include "server/api/context.h"
 #include "server/http/reply.h"
 #include "server/http/request.h"
+#include "server/http/route.h"
 
 enum { LIMIT = 50, LIMIT_MAX = 200 };
 

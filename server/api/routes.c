@@ -9,11 +9,11 @@
 #include "server/http/reply.h"
 #include "server/http/route.h"
 
-#define GET(path, params, role, handle) {HTTP_GET, (path), (params), REPLY_JSON, (role), (handle)}
+#define GET(path, params, role, handle) {(path), (params), REPLY_JSON, (handle), HTTP_GET, (role)}
 #define GET_AS(type, path, params, role, handle)                                                   \
-    {HTTP_GET, (path), (params), (type), (role), (handle)}
-#define POST(path, role, handle)   {HTTP_POST, (path), "", REPLY_JSON, (role), (handle)}
-#define DELETE(path, role, handle) {HTTP_DELETE, (path), "", REPLY_JSON, (role), (handle)}
+    {(path), (params), (type), (handle), HTTP_GET, (role)}
+#define POST(path, role, handle)   {(path), "", REPLY_JSON, (handle), HTTP_POST, (role)}
+#define DELETE(path, role, handle) {(path), "", REPLY_JSON, (handle), HTTP_DELETE, (role)}
 
 #define PREVIEW_PARAMS "which plane slice center width size"
 

@@ -6,7 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "db/db.h"
 #include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
 #include "engine/base/sha256.h"

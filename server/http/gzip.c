@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <zconf.h>
 #include <zlib.h>
 
 #include "engine/base/buf.h"

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/http/listener.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -14,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -26,7 +26,7 @@
 #include "server/http/reply.h"
 #include "server/http/request.h"
 #include "server/http/stream.h"
-#include "server/log.h"
+#include "server/http/uri.h"
 
 enum {
     REQUEST_MS = 15000,
@@ -435,6 +435,26 @@ static bool has_body(const struct exchange *exchange)
                                        "Transfer-Encoding") != NULL;
 }
 
+/* The whole request is there. */
+static enum MHD_Result answer(struct exchange *exchange)
+{
+    if (exchange->excess > 0) {
+        reply_problem(&exchange->request.reply, 413, "a body of at most %d bytes is taken",
+                      REQUEST_BODY_MAX);
+        return send_reply(exchange);
+    }
+    if (exchange->of != NULL) {
+        set_phase(exchange->of, PHASE_LATER);
+    }
+    dispatch_run(&exchange->request);
+    if (exchange->request.reply.is_later) {
+        suspend(exchange);
+        return MHD_YES;
+    }
+    return send_reply(exchange);
+}
+
+// NOLINTNEXTLINE(readability-function-size): libmicrohttpd's
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *data,
                                   size_t *data_size, void **con_cls)
@@ -460,20 +480,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         return send_reply(exchange);
     }
     exchange->wants_body = false;
-    if (exchange->excess > 0) {
-        reply_problem(&exchange->request.reply, 413, "a body of at most %d bytes is taken",
-                      REQUEST_BODY_MAX);
-        return send_reply(exchange);
-    }
-    if (exchange->of != NULL) {
-        set_phase(exchange->of, PHASE_LATER);
-    }
-    dispatch_run(&exchange->request);
-    if (exchange->request.reply.is_later) {
-        suspend(exchange);
-        return MHD_YES;
-    }
-    return send_reply(exchange);
+    return answer(exchange);
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
@@ -531,7 +538,7 @@ static int open_socket(struct listener *listener, struct sctd_error *err)
                        sctd_errno_text());
     }
     freeaddrinfo(found);
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof bound;
     if (r == 0 && getsockname(fd, (struct sockaddr *)&bound, &size) == 0) {
         listener->port =

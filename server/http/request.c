@@ -124,7 +124,8 @@ bool request_get_time(struct request *request, const char *name, int64_t *wall_m
         if (end == NULL || *end != '\0') {
             return refuse(request, name, expected);
         }
-        offset_s = (*at == '-' ? -1 : 1) * (offset.tm_hour * 3600 + offset.tm_min * 60);
+        offset_s =
+            (*at == '-' ? -1 : 1) * ((int64_t)offset.tm_hour * 3600 + (int64_t)offset.tm_min * 60);
     } else if (strcmp(at, "Z") != 0 && strcmp(at, "z") != 0) {
         return refuse(request, name, expected);
     }

@@ -29,12 +29,12 @@ enum http_method {
 typedef void (*route_fn)(struct request *request);
 
 struct route {
-    enum http_method method;
     const char *path;   /* "/api/v1/jobs/{id}": {id} is a number from 1, {name} any other segment */
     const char *params; /* names by blanks that it takes; "": none */
     const char *type;   /* Content-Type of its answer */
-    enum access_role role;
     route_fn handle;
+    enum http_method method;
+    enum access_role role;
 };
 
 enum { ROUTE_NAME_SIZE = 130 };

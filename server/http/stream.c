@@ -179,26 +179,35 @@ static bool take_next(struct stream *stream)
     return false;
 }
 
+/* Some of what is being sent; returns how much. */
+static size_t take_some(struct stream *stream, char *bytes, size_t room)
+{
+    const size_t left = strlen(stream->now) - stream->sent;
+    const size_t n = left < room ? left : room;
+    memcpy(bytes, stream->now + stream->sent, n);
+    stream->sent += n;
+    return n;
+}
+
+/* Begin with what is next once all is sent; false: nothing is left. */
+static bool go_on(struct stream *stream)
+{
+    if (stream->now[stream->sent] != '\0') {
+        return true;
+    }
+    stream->sent = 0;
+    stream->now[0] = '\0';
+    return take_next(stream);
+}
+
 ptrdiff_t stream_read(struct stream *stream, char *bytes, size_t size)
 {
     size_t done = 0;
     if (stream->hub == NULL) {
         return -1;
     }
-    while (done < size) {
-        const size_t left = strlen(stream->now) - stream->sent;
-        if (left == 0) {
-            stream->sent = 0;
-            stream->now[0] = '\0';
-            if (!take_next(stream)) {
-                break;
-            }
-            continue;
-        }
-        const size_t n = left < size - done ? left : size - done;
-        memcpy(bytes + done, stream->now + stream->sent, n);
-        stream->sent += n;
-        done += n;
+    while (done < size && go_on(stream)) {
+        done += take_some(stream, bytes + done, size - done);
     }
     return (ptrdiff_t)done;
 }

@@ -41,7 +41,7 @@ struct stream *stream_new(struct stream_hub *hub, const char *last_id);
 void stream_free(struct stream *stream); /* NULL is a no-op */
 
 /* Called when there is something to read again. */
-void stream_set_wake(struct stream *stream, void (*wake)(void *arg), void *arg);
+void stream_set_wake(struct stream *stream, void (*wake_it)(void *arg), void *arg);
 /* Take up to `size` bytes; 0: nothing now, wait to be woken; -1: it has ended. */
 ptrdiff_t stream_read(struct stream *stream, char *bytes, size_t size);
 

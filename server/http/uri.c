@@ -37,7 +37,8 @@ static int decode(const char **at, const char *ends, char **out, bool plus)
         if (byte < 0) {
             return -1;
         }
-        *(*out)++ = plain && plus && byte == '+' ? ' ' : (char)byte;
+        const unsigned char one = plain && plus && byte == '+' ? ' ' : (unsigned char)byte;
+        memcpy((*out)++, &one, 1);
     }
     *(*out)++ = '\0';
     return 0;

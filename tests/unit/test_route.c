@@ -10,13 +10,13 @@
 #include "server/http/route.h"
 
 static const struct route table[] = {
-    {HTTP_GET, "/", "", "t", ACCESS_NOBODY, NULL},
-    {HTTP_GET, "/jobs", "state limit", "t", ACCESS_VIEWER, NULL},
-    {HTTP_POST, "/jobs", "", "t", ACCESS_VIEWER, NULL},
-    {HTTP_GET, "/jobs/{id}", "", "t", ACCESS_VIEWER, NULL},
-    {HTTP_POST, "/jobs/{id}/retry", "", "t", ACCESS_OPERATOR, NULL},
-    {HTTP_GET, "/models/{name}", "", "t", ACCESS_VIEWER, NULL},
-    {HTTP_GET, "/models/all", "", "t", ACCESS_VIEWER, NULL},
+    {"/", "", "t", NULL, HTTP_GET, ACCESS_NOBODY},
+    {"/jobs", "state limit", "t", NULL, HTTP_GET, ACCESS_VIEWER},
+    {"/jobs", "", "t", NULL, HTTP_POST, ACCESS_VIEWER},
+    {"/jobs/{id}", "", "t", NULL, HTTP_GET, ACCESS_VIEWER},
+    {"/jobs/{id}/retry", "", "t", NULL, HTTP_POST, ACCESS_OPERATOR},
+    {"/models/{name}", "", "t", NULL, HTTP_GET, ACCESS_VIEWER},
+    {"/models/all", "", "t", NULL, HTTP_GET, ACCESS_VIEWER},
 };
 
 static struct route_found find(enum http_method method, const char *path)
