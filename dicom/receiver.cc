@@ -16,11 +16,10 @@
 #include <dcmtk/oflog/oflog.h>
 
 #include "dicom/accept.h"
-#include "dicom/data_set.hh"
 #include "dicom/guard.hh"
 #include "dicom/peer_connection.hh"
 #include "dicom/services.hh"
-#include "dicom/uid.h"
+#include "dicom/storage.hh"
 #include "engine/base/error.h"
 
 namespace
@@ -28,24 +27,6 @@ namespace
 
 /* How long DCMTK waits for the peer to close after an abort or a release (PS3.8 9.1.5). */
 constexpr int artim_s = 2;
-
-/* Hands each piece of a data set to the sink, and swallows what that does not want. */
-class sink_taker : public data_set_taker
-{
-  public:
-    explicit sink_taker(const struct dicom_receiver_sink &sink, bool wanted)
-        : sink_(sink), wanted_(wanted)
-    {
-    }
-    void take(const void *bytes, std::size_t size) override
-    {
-        wanted_ = wanted_ && sink_.write(sink_.arg, bytes, size);
-    }
-
-  private:
-    const struct dicom_receiver_sink &sink_;
-    bool wanted_;
-};
 
 /* The association, dropped on every way out. */
 class association
@@ -164,86 +145,6 @@ enum dicom_receiver_end end_of(const receiver &r, const OFCondition &condition)
     return condition == DUL_PEERABORTEDASSOCIATION ? DICOM_END_ABORTED : DICOM_END_VIOLATION;
 }
 
-OFCondition send_answer(receiver &r, T_ASC_PresentationContextID id,
-                        const T_DIMSE_C_StoreRQ &request,
-                        const struct dicom_receiver_answer &answer)
-{
-    T_DIMSE_C_StoreRSP response;
-    std::memset(&response, 0, sizeof response);
-    response.DimseStatus = answer.status;
-    DcmDataset detail;
-    DcmDataset *with = nullptr;
-    if (answer.comment[0] != '\0' &&
-        detail.putAndInsertString(DCM_ErrorComment, answer.comment).good()) {
-        with = &detail;
-    }
-    if (answer.status == DICOM_STORE_SUCCESS) {
-        r.result.stored++;
-    } else {
-        r.result.refused++;
-    }
-    return DIMSE_sendStoreResponse(r.assoc, id, &request, &response, with);
-}
-
-/* Fill in what begin is told; false with an answer if the request itself is no good. */
-bool check_request(const T_DIMSE_C_StoreRQ &rq, const T_ASC_PresentationContext &context,
-                   struct dicom_store_request *request, struct dicom_receiver_answer *answer)
-{
-    const char *problem = nullptr;
-    answer->status = DICOM_STORE_CANNOT_UNDERSTAND;
-    if (rq.DataSetType == DIMSE_DATASET_NULL) {
-        problem = "no data set";
-    } else if (!dicom_uid_is_valid(rq.AffectedSOPInstanceUID)) {
-        problem = "Affected SOP Instance UID is no UID";
-    } else if (std::strcmp(rq.AffectedSOPClassUID, context.abstractSyntax) != 0) {
-        answer->status = DICOM_STORE_CLASS_MISMATCH;
-        problem = "SOP class differs from the presentation context";
-    }
-    if (problem != nullptr) {
-        (void)std::snprintf(answer->comment, sizeof answer->comment, "%s", problem);
-        return false;
-    }
-    const bool moved = (rq.opts & O_STORE_MOVEORIGINATORAETITLE) != 0;
-    request->sop_class_uid = rq.AffectedSOPClassUID;
-    request->sop_instance_uid = rq.AffectedSOPInstanceUID;
-    request->transfer_syntax_uid = context.acceptedTransferSyntax;
-    request->move_originator_ae = moved ? rq.MoveOriginatorApplicationEntityTitle : "";
-    request->move_originator_id =
-        (rq.opts & O_STORE_MOVEORIGINATORID) != 0 ? rq.MoveOriginatorID : uint16_t{0};
-    return true;
-}
-
-/* Returns EC_Normal, or what went wrong on the way to or from the peer. */
-OFCondition store(receiver &r, T_ASC_PresentationContextID id, const T_DIMSE_C_StoreRQ &rq,
-                  bool *ret_stop)
-{
-    T_ASC_PresentationContext context;
-    std::memset(&context, 0, sizeof context);
-    OFCondition condition = ASC_findAcceptedPresentationContext(r.assoc->params, id, &context);
-    if (condition.bad()) {
-        return condition;
-    }
-    struct dicom_receiver_answer answer = {};
-    struct dicom_store_request request = {};
-    const bool sound = check_request(rq, context, &request, &answer);
-    const bool begun = sound && r.sink.begin(r.sink.arg, &request, &answer);
-    if (rq.DataSetType != DIMSE_DATASET_NULL) {
-        sink_taker taker(r.sink, begun);
-        condition = data_set_receive(r.assoc, id, taker);
-    }
-    if (condition.bad()) {
-        if (begun) {
-            r.sink.abandon(r.sink.arg);
-        }
-        return condition;
-    }
-    if (begun) {
-        r.sink.end(r.sink.arg, &answer);
-    }
-    *ret_stop = answer.stop;
-    return answer.stop ? condition : send_answer(r, id, rq, answer);
-}
-
 OFCondition echo(receiver &r, T_ASC_PresentationContextID id, const T_DIMSE_C_EchoRQ &rq)
 {
     r.result.echoed++;
@@ -266,7 +167,10 @@ bool serve_one(receiver &r)
     }
     bool stop = false;
     if (condition.good() && message.CommandField == DIMSE_C_STORE_RQ) {
-        condition = store(r, id, message.msg.CStoreRQ, &stop);
+        storage_counts counts = {};
+        condition = storage_serve(r.assoc, id, message.msg.CStoreRQ, r.sink, counts, &stop);
+        r.result.stored += counts.stored;
+        r.result.refused += counts.refused;
     } else if (condition.good() && message.CommandField == DIMSE_C_ECHO_RQ) {
         condition = echo(r, id, message.msg.CEchoRQ);
     } else if (condition.good() && services::takes(message.CommandField)) {

@@ -2,7 +2,6 @@
 #include "dicom/sender.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <array>
 #include <cstdarg>
 #include <cstddef>
@@ -10,10 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <string>
-#include <sys/socket.h>
 #include <vector>
 
 #include <dcmtk/config/osconfig.h>
@@ -26,9 +22,10 @@
 #include "dicom/data_set.hh"
 #include "dicom/guard.hh"
 #include "dicom/message_data.hh"
-#include "dicom/peer_connection.hh"
 #include "dicom/receiver.h"
 #include "dicom/references.h"
+#include "dicom/requestor.h"
+#include "dicom/requestor.hh"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 
@@ -36,7 +33,6 @@ namespace
 {
 
 constexpr int64_t least_bytes = 1; /* in each window of waiting */
-constexpr int release_ms = 5000;   /* longest wait for the end that both know of */
 constexpr DIC_US status_duplicate = 0x0111;
 
 struct sender {
@@ -44,31 +40,10 @@ struct sender {
     const dicom_sender_work &work;
     const dicom_sender_sink &sink;
     dicom_sender_result &result;
-    dicom_receiver_options &waits;
-    peer_layer layer;
+    requestor &link;
     T_ASC_Association *assoc;
     DIC_US message_id;
     bool is_broken; /* the association is of no use any more */
-};
-
-struct network {
-    T_ASC_Network *net = nullptr;
-    T_ASC_Association *assoc = nullptr;
-    T_ASC_Parameters *params = nullptr; /* the association's, once there is one */
-    network() = default;
-    network(const network &) = delete;
-    network &operator=(const network &) = delete;
-    ~network()
-    {
-        if (assoc != nullptr) {
-            (void)ASC_destroyAssociation(&assoc);
-        } else if (params != nullptr) {
-            (void)ASC_destroyAssociationParameters(&params);
-        }
-        if (net != nullptr) {
-            (void)ASC_dropNetwork(&net);
-        }
-    }
 };
 
 SCTD_PRINTF(3, 4) void conclude(sender &s, dicom_sender_end end, const char *format, ...)
@@ -80,36 +55,13 @@ SCTD_PRINTF(3, 4) void conclude(sender &s, dicom_sender_end end, const char *for
     va_end(args);
 }
 
-/* What the connection says, which knows better than DCMTK. */
-const char *describe(const sender &s, const OFCondition &condition)
-{
-    switch (s.layer.state()) {
-    case peer_state::LOST:
-        return "the peer closed the connection";
-    case peer_state::IDLE:
-    case peer_state::SLOW:
-        return "the peer did not answer in time";
-    case peer_state::STOPPED:
-        return "stopped";
-    case peer_state::OPEN:
-        break;
-    }
-    return condition == DUL_PEERABORTEDASSOCIATION ? "the peer aborted the association"
-                                                   : condition.text();
-}
-
 /* Association */
 
-bool add_context(T_ASC_Parameters *params, unsigned &id, const char *abstract,
-                 T_ASC_SC_ROLE role = ASC_SC_ROLE_DEFAULT)
+bool add_context(T_ASC_Parameters *params, unsigned &id, const char *abstract, bool is_scp = false)
 {
-    std::array<const char *, 2> syntaxes = {UID_LittleEndianExplicitTransferSyntax,
-                                            UID_LittleEndianImplicitTransferSyntax};
-    id += 2;
-    return ASC_addPresentationContext(params, static_cast<T_ASC_PresentationContextID>(id - 2),
-                                      abstract, syntaxes.data(), static_cast<int>(syntaxes.size()),
-                                      role)
-        .good();
+    static const std::array<const char *, 2> syntaxes = {UID_LittleEndianExplicitTransferSyntax,
+                                                         UID_LittleEndianImplicitTransferSyntax};
+    return requestor_propose(params, id, {abstract, syntaxes.data(), syntaxes.size(), is_scp});
 }
 
 bool propose(const sender &s, T_ASC_Parameters *params)
@@ -125,7 +77,7 @@ bool propose(const sender &s, T_ASC_Parameters *params)
         }
     }
     if (s.work.report != nullptr) { /* whoever reports is the SCP (PS3.4 J.3.3), and says so */
-        return add_context(params, id, UID_StorageCommitmentPushModelSOPClass, ASC_SC_ROLE_SCP);
+        return add_context(params, id, UID_StorageCommitmentPushModelSOPClass, true);
     }
     if (good && s.work.n == 0) {
         good = add_context(params, id, UID_VerificationSOPClass);
@@ -136,87 +88,21 @@ bool propose(const sender &s, T_ASC_Parameters *params)
     return good;
 }
 
-void conclude_request(sender &s, network &n, const OFCondition &condition)
+/* Whether there is an association.  A title that is unknown today may be configured tomorrow. */
+bool open_association(sender &s)
 {
-    T_ASC_RejectParameters rejection = {};
-    if (condition == DUL_ASSOCIATIONREJECTED) {
-        OFString text;
-        ASC_getRejectParameters(n.params, &rejection);
-        ASC_printRejectParameters(text, &rejection);
-        std::replace(text.begin(), text.end(), '\n', ' ');
-        const bool passes = rejection.result == ASC_RESULT_REJECTEDTRANSIENT;
-        /* A title that is unknown today may be configured tomorrow: it is tried again, but seldom. */
-        conclude(s, DICOM_SENDER_UNREACHABLE, "%s rejects the association%s: %.120s",
-                 s.options.called_ae, passes ? " for now" : "", text.c_str());
-    } else {
-        conclude(s, DICOM_SENDER_UNREACHABLE, "no association with %s at %.60s:%d: %.80s",
-                 s.options.called_ae, s.options.host, s.options.port, describe(s, condition));
-    }
-}
-
-/* DCMTK keeps 63 characters of host and port, and says little about a name that nobody knows. */
-bool find_address(sender &s, std::string &ret_address)
-{
-    struct addrinfo hints = {};
-    struct addrinfo *found = nullptr;
-    hints.ai_family = AF_INET; /* DCMTK 3.6.7 knows no other */
-    hints.ai_socktype = SOCK_STREAM;
-    const int status = getaddrinfo(s.options.host, nullptr, &hints, &found);
-    if (status != 0) {
-        conclude(s, DICOM_SENDER_UNREACHABLE, "no IPv4 address of %.100s: %.60s", s.options.host,
-                 gai_strerror(status));
+    bool fits = true;
+    if (!s.link.open([&](T_ASC_Parameters *params) { return fits = propose(s, params); })) {
+        conclude(s, fits ? DICOM_SENDER_UNREACHABLE : DICOM_SENDER_REFUSED, "%s", s.link.reason());
         return false;
     }
-    std::array<char, INET_ADDRSTRLEN> text = {};
-    struct sockaddr_in address = {};
-    std::memcpy(&address, found->ai_addr, sizeof address);
-    freeaddrinfo(found);
-    (void)inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size());
-    ret_address = text.data();
-    return true;
-}
-
-/* Whether there is an association. */
-bool open_association(sender &s, network &n)
-{
-    std::string peer;
-    if (!find_address(s, peer)) {
-        return false;
-    }
-    peer += ":" + std::to_string(s.options.port);
-    const int connect_s = std::max(1, (s.options.connect_ms + 999) / 1000);
-    dcmConnectionTimeout.set(connect_s);
-    OFCondition condition = ASC_initializeNetwork(NET_REQUESTOR, 0, connect_s, &n.net);
-    if (condition.good()) {
-        condition = ASC_setTransportLayer(n.net, &s.layer, 0);
-    }
-    if (condition.good()) {
-        condition = ASC_createAssociationParameters(&n.params, ASC_MAXIMUMPDUSIZE);
-    }
-    if (condition.good()) {
-        condition = ASC_setAPTitles(n.params, s.options.calling_ae, s.options.called_ae, nullptr);
-    }
-    if (condition.good()) {
-        condition = ASC_setPresentationAddresses(n.params, "localhost", peer.c_str());
-    }
-    if (condition.good() && !propose(s, n.params)) {
-        conclude(s, DICOM_SENDER_REFUSED, "more SOP classes than an association can have");
-        return false;
-    }
-    if (condition.good()) {
-        condition = ASC_requestAssociation(n.net, n.params, &n.assoc);
-    }
-    if (condition.bad()) {
-        conclude_request(s, n, condition);
-        return false;
-    }
-    s.assoc = n.assoc;
+    s.assoc = s.link.assoc();
     return true;
 }
 
 T_ASC_PresentationContextID find_context(const sender &s, const char *abstract)
 {
-    return ASC_findAcceptedPresentationContextID(s.assoc, abstract);
+    return s.link.find(abstract);
 }
 
 /* Storage */
@@ -274,13 +160,13 @@ int store_one(sender &s, std::size_t i, bool &go_on, struct sctd_error *err)
     DcmDataset *detail = nullptr;
     fill_store(s, file, rq);
     std::memset(&rsp, 0, sizeof rsp);
-    s.layer.settle();
+    s.link.settle();
     condition = DIMSE_storeUser(s.assoc, id, &rq, nullptr, part10.getDataset(), on_progress, &s,
                                 DIMSE_BLOCKING, 0, &rsp, &detail);
     const std::unique_ptr<DcmDataset> owned(detail);
     if (condition.bad()) {
         conclude(s, DICOM_SENDER_FAILED, "instance %zu of %zu: %s", i + 1, s.work.n,
-                 describe(s, condition));
+                 s.link.describe(condition));
         s.is_broken = true;
         go_on = false;
     } else if (is_stored(rsp.DimseStatus)) {
@@ -318,7 +204,7 @@ void echo(sender &s)
 {
     DIC_US status = 0;
     DcmDataset *detail = nullptr;
-    s.layer.settle();
+    s.link.settle();
     if (find_context(s, UID_VerificationSOPClass) == 0) {
         conclude(s, DICOM_SENDER_REFUSED, "%s does not accept verification", s.options.called_ae);
         return;
@@ -327,7 +213,7 @@ void echo(sender &s)
         DIMSE_echoUser(s.assoc, s.message_id++, DIMSE_BLOCKING, 0, &status, &detail);
     const std::unique_ptr<DcmDataset> owned(detail);
     if (condition.bad()) {
-        conclude(s, DICOM_SENDER_FAILED, "echo: %s", describe(s, condition));
+        conclude(s, DICOM_SENDER_FAILED, "echo: %s", s.link.describe(condition));
         s.is_broken = true;
     } else if (status != STATUS_Success) {
         conclude(s, DICOM_SENDER_FAILED, "echo: status 0x%04X", static_cast<unsigned>(status));
@@ -445,18 +331,6 @@ OFCondition take_report(sender &s, T_ASC_PresentationContextID id,
     return condition.good() ? answer_report(s, id, rq, read_report(s, rq, data)) : condition;
 }
 
-OFCondition receive_message(sender &s, T_DIMSE_Message &message,
-                            T_ASC_PresentationContextID *ret_id)
-{
-    DcmDataset *detail = nullptr;
-    std::memset(&message, 0, sizeof message);
-    s.layer.settle();
-    const OFCondition condition =
-        DIMSE_receiveCommand(s.assoc, DIMSE_BLOCKING, 0, ret_id, &message, &detail);
-    delete detail;
-    return condition;
-}
-
 /* Nothing of it is of interest. */
 class unread : public data_set_taker
 {
@@ -471,10 +345,10 @@ OFCondition receive_action_answer(sender &s, DIC_US *ret_status)
 {
     T_DIMSE_Message message;
     T_ASC_PresentationContextID id = 0;
-    OFCondition condition = receive_message(s, message, &id);
+    OFCondition condition = s.link.receive(message, &id);
     if (condition.good() && message.CommandField == DIMSE_N_EVENT_REPORT_RQ) {
         condition = take_report(s, id, message.msg.NEventReportRQ);
-        condition = condition.good() ? receive_message(s, message, &id) : condition;
+        condition = condition.good() ? s.link.receive(message, &id) : condition;
     }
     if (condition.good() && message.CommandField != DIMSE_N_ACTION_RSP) {
         condition = DIMSE_BADCOMMANDTYPE;
@@ -499,7 +373,7 @@ void wait_for_report(sender &s)
         !ASC_dataWaiting(s.assoc, std::max(1, s.options.report_ms / 1000))) {
         return;
     }
-    OFCondition condition = receive_message(s, message, &id);
+    OFCondition condition = s.link.receive(message, &id);
     if (condition.good() && message.CommandField == DIMSE_N_EVENT_REPORT_RQ) {
         condition = take_report(s, id, message.msg.NEventReportRQ);
     }
@@ -526,7 +400,7 @@ void commit(sender &s)
         condition = receive_action_answer(s, &status);
     }
     if (condition.bad()) {
-        conclude(s, DICOM_SENDER_FAILED, "storage commitment: %s", describe(s, condition));
+        conclude(s, DICOM_SENDER_FAILED, "storage commitment: %s", s.link.describe(condition));
         s.is_broken = true;
     } else if (status != STATUS_Success) {
         conclude(s, DICOM_SENDER_FAILED, "storage commitment was refused with status 0x%04X",
@@ -553,7 +427,7 @@ void tell_report(sender &s)
     const DIC_US message_id = s.message_id++;
     OFCondition condition = commitment_report_send(s.assoc, id, message_id, *s.work.report);
     if (condition.good()) {
-        condition = receive_message(s, message, &answered);
+        condition = s.link.receive(message, &answered);
     }
     if (condition.good() && (message.CommandField != DIMSE_N_EVENT_REPORT_RSP ||
                              message.msg.NEventReportRSP.MessageIDBeingRespondedTo != message_id)) {
@@ -565,7 +439,7 @@ void tell_report(sender &s)
     }
     if (condition.bad()) {
         conclude(s, DICOM_SENDER_FAILED, "report of storage commitment: %s",
-                 describe(s, condition));
+                 s.link.describe(condition));
         s.is_broken = true;
     } else if (!commitment_report_is_heard(message.msg.NEventReportRSP)) {
         conclude(s, DICOM_SENDER_FAILED,
@@ -579,9 +453,8 @@ void tell_report(sender &s)
 
 int run(sender &s, struct sctd_error *err)
 {
-    network n;
     bool all = false;
-    if (!open_association(s, n)) {
+    if (!open_association(s)) {
         return 0;
     }
     int r = 0;
@@ -595,13 +468,7 @@ int run(sender &s, struct sctd_error *err)
     if (r == 0 && all && s.work.transaction_uid != nullptr) {
         commit(s);
     }
-    s.waits.idle_ms = std::min(s.waits.idle_ms, release_ms);
-    s.layer.settle();
-    if (r == 0 && !s.is_broken && s.layer.state() == peer_state::OPEN) {
-        (void)ASC_releaseAssociation(n.assoc);
-    } else {
-        (void)ASC_abortAssociation(n.assoc);
-    }
+    s.link.close(r != 0 || s.is_broken);
     return r;
 }
 
@@ -612,10 +479,12 @@ int dicom_sender_run(const struct dicom_sender_options *options,
                      struct dicom_sender_result *ret_result, struct sctd_error *err)
 {
     struct dicom_sender_result result = {DICOM_SENDER_FAILED, ""};
-    struct dicom_receiver_options waits = {
-        -1, options->answer_ms, options->answer_ms, least_bytes, false, options->stop, nullptr};
+    const struct dicom_requestor peer = {
+        options->host,       options->port,      options->calling_ae, options->called_ae,
+        options->connect_ms, options->answer_ms, options->stop};
     const int r = dicom_guard(err, [&] {
-        sender s = {*options, *work, *sink, result, waits, peer_layer(waits), nullptr, 1, false};
+        requestor link(peer, options->answer_ms, least_bytes);
+        sender s = {*options, *work, *sink, result, link, nullptr, 1, false};
         return run(s, err);
     });
     if (r == 0) {

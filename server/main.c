@@ -16,6 +16,7 @@ static const struct cmd commands[] = {
     {"series", cmd_series, "list the series that came in, complete or discard them"},
     {"token", cmd_token, "make a token for the HTTP API"},
     {"doctor", cmd_doctor, "check all that the daemon needs"},
+    {"fetch", cmd_fetch, NULL},
     {"receive", cmd_receive, NULL},
     {"send", cmd_send, NULL},
     {"worker", cmd_worker, NULL},
