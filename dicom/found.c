@@ -7,7 +7,6 @@
 
 #include "dicom/charset.h"
 #include "dicom/prescan.h"
-#include "dicom/source.h"
 #include "dicom/uid.h"
 #include "dicom/value.h"
 #include "engine/base/error.h"
@@ -95,14 +94,12 @@ int dicom_found_read(struct dicom_found *ret_found, const void *bytes, size_t si
     if (r < 0) {
         return r;
     }
-    for (size_t i = 0; i < ROWS; i++) {
+    for (size_t i = 1; i < ROWS; i++) { /* but the character set itself */
         char raw[DICOM_FOUND_TEXT_SIZE];
         char *text = (char *)&reading + rows[i].offset;
         if (rows[i].kind == KIND_TEXT || rows[i].kind == KIND_CODE) {
             memcpy(raw, text, rows[i].size);
-            if (i > 0) {
-                dicom_charset_to_utf8(text, rows[i].size, raw, reading.character_set);
-            }
+            dicom_charset_to_utf8(text, rows[i].size, raw, reading.character_set);
         }
     }
     *ret_found = reading.found;
