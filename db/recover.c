@@ -37,6 +37,8 @@ static int forget_times(struct db *db, struct sctd_error *err)
         "UPDATE job SET due_ms = 0 WHERE state = 1",
         "UPDATE delivery SET due_ms = 0 WHERE state IN (2, 4)",
         "UPDATE destination SET due_ms = 0 WHERE due_ms <> 0",
+        "UPDATE batch SET due_ms = 0 WHERE due_ms <> 0",
+        "UPDATE batch_item SET due_ms = 0 WHERE state = 0 AND due_ms <> 0",
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof texts / sizeof *texts; i++) {
@@ -114,6 +116,17 @@ static int take_all_back(struct db *db, const struct db_now *now, const struct s
     return r;
 }
 
+/* Whoever fetched them is dead. */
+static int take_items_back(struct db *db, struct sctd_error *err)
+{
+    struct sql_statement *s = NULL;
+    const int r = sql_prepare(&s, db->sql,
+                              "UPDATE batch_item SET state = 0, due_ms = 0, reason = 'the daemon "
+                              "ended during this attempt' WHERE state = 1",
+                              err);
+    return r < 0 ? r : sql_finish(s, err);
+}
+
 static int recover(struct db *db, const struct db_now *now, const struct db_recovery *recovery,
                    struct db_recovered *ret_recovered, struct sctd_error *err)
 {
@@ -126,6 +139,7 @@ static int recover(struct db *db, const struct db_now *now, const struct db_reco
     if (r == 0 && search.all) {
         r = forget_times(db, err);
     }
+    r = r < 0 ? r : take_items_back(db, err);
     r = r < 0 ? r : take_all_back(db, now, &search, &jobs, &ret_recovered->jobs, err);
     return r < 0 ? r
                  : take_all_back(db, now, &search, &deliveries, &ret_recovered->deliveries, err);

@@ -145,7 +145,33 @@ static const char promises[] =
     "  number INTEGER NOT NULL, sop_class_uid TEXT NOT NULL, sop_uid TEXT NOT NULL, reason INTEGER NOT NULL,"
     "  PRIMARY KEY (promise_id, number)) STRICT, WITHOUT ROWID;";
 
-const char *const schema_steps[] = {received, jobs, deliveries, performed, activity, promises};
+static const char batches[] =
+    "CREATE TABLE batch (id INTEGER PRIMARY KEY AUTOINCREMENT, state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),"
+    "  paused INTEGER NOT NULL, force INTEGER NOT NULL, moves INTEGER NOT NULL, per_hour INTEGER NOT NULL,"
+    "  from_minute INTEGER NOT NULL, to_minute INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    "  changed_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL DEFAULT 0, begun_ms INTEGER NOT NULL DEFAULT 0,"
+    "  due_ms INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, name TEXT NOT NULL,"
+    "  description TEXT NOT NULL, reason TEXT NOT NULL, sha256 BLOB NOT NULL CHECK (length(sha256) = 32)) STRICT;"
+    "CREATE INDEX batch_open ON batch (sha256) WHERE state < 2;"
+    /* Apart, since it may name patients. */
+    "CREATE TABLE batch_request (batch_id INTEGER PRIMARY KEY REFERENCES batch (id), text BLOB NOT NULL) STRICT;"
+    "CREATE TABLE batch_item (id INTEGER PRIMARY KEY, batch_id INTEGER NOT NULL REFERENCES batch (id),"
+    "  state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 7), attempt INTEGER NOT NULL DEFAULT 0,"
+    "  failures INTEGER NOT NULL DEFAULT 0, expected INTEGER NOT NULL, instances INTEGER NOT NULL DEFAULT 0,"
+    "  series_id INTEGER REFERENCES series (id),"
+    "  job_id INTEGER REFERENCES job (id), has_made INTEGER NOT NULL DEFAULT 0, due_ms INTEGER NOT NULL DEFAULT 0,"
+    "  begun_ms INTEGER NOT NULL DEFAULT 0, fetched_ms INTEGER NOT NULL DEFAULT 0,"
+    "  ordered_ms INTEGER NOT NULL DEFAULT 0, ended_ms INTEGER NOT NULL DEFAULT 0, study_uid TEXT NOT NULL,"
+    "  series_uid TEXT NOT NULL, output_series_uid TEXT NOT NULL DEFAULT '', study_date TEXT NOT NULL,"
+    "  modality TEXT NOT NULL, series_description TEXT NOT NULL, method TEXT NOT NULL DEFAULT '',"
+    "  folder TEXT NOT NULL, reason TEXT NOT NULL DEFAULT '', UNIQUE (batch_id, series_uid)) STRICT;"
+    "CREATE INDEX batch_item_state ON batch_item (batch_id, state, id);"
+    "CREATE INDEX batch_item_series ON batch_item (series_uid) WHERE state < 3;"
+    "CREATE INDEX batch_item_job ON batch_item (job_id) WHERE state = 3;"
+    "CREATE INDEX batch_item_of_job ON batch_item (job_id) WHERE job_id IS NOT NULL;";
+
+const char *const schema_steps[] = {received, jobs,     deliveries, performed,
+                                    activity, promises, batches};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,
