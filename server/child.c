@@ -23,6 +23,7 @@
 
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
+#include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "server/frame.h"
 
@@ -224,6 +225,16 @@ int child_start(struct child **ret_child, const struct child_options *options,
     }
     (void)uv_poll_start(&child->poll, UV_READABLE, on_readable);
     *ret_child = child;
+    return 0;
+}
+
+int child_find_program(char *ret_path, struct sctd_error *err)
+{
+    const ssize_t n = readlink("/proc/self/exe", ret_path, SCTD_PATH_MAX - 1);
+    if (n <= 0) {
+        return sctd_error(err, SCTD_EIO, "/proc/self/exe: %s", sctd_errno_text());
+    }
+    ret_path[n] = '\0';
     return 0;
 }
 

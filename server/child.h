@@ -45,6 +45,10 @@ struct child_hooks {
 SCTD_NODISCARD int child_start(struct child **ret_child, const struct child_options *options,
                                const struct child_hooks *hooks, struct sctd_error *err);
 
+/* The path of this program, which its children are too, wherever it was started from.  ret_path: SCTD_PATH_MAX bytes.
+ * Errors: SCTD_EIO. */
+SCTD_NODISCARD int child_find_program(char *ret_path, struct sctd_error *err);
+
 int child_get_fd(const struct child *child); /* to send messages to */
 int child_get_pid(const struct child *child);
 /* Within `message`: the descriptor that came along (frame.h), the caller's from now on; -1: none. */

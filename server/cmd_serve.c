@@ -2,27 +2,16 @@
 /* sctd serve: the daemon. */
 #include <stdbool.h>
 #include <stddef.h>
-#include <unistd.h>
 
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "server/child.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
 #include "server/config.h"
 #include "server/serve.h"
 
 static const char command[] = "sctd serve";
-
-/* Children are the same program, wherever it was started from. */
-static int find_program(char path[SCTD_PATH_MAX], struct sctd_error *err)
-{
-    const ssize_t n = readlink("/proc/self/exe", path, SCTD_PATH_MAX - 1);
-    if (n <= 0) {
-        return sctd_error(err, SCTD_EIO, "/proc/self/exe: %s", sctd_errno_text());
-    }
-    path[n] = '\0';
-    return 0;
-}
 
 int cmd_serve(int argc, char **argv)
 {
@@ -48,7 +37,7 @@ int cmd_serve(int argc, char **argv)
     if (r == OPTIONS_HELP) {
         return CMD_OK;
     }
-    r = r < 0 ? r : find_program(program, &err);
+    r = r < 0 ? r : child_find_program(program, &err);
     r = r < 0 ? r : serve_run(&serve, &err);
     return r < 0 ? cmd_fail(command, &err) : CMD_OK;
 }

@@ -15,10 +15,12 @@
 #include <uv.h>
 
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "server/frame.h"
 #include "server/log.h"
+#include "server/memory_file.h"
 #include "server/message.h"
 #include "server/record.h"
 
@@ -34,10 +36,11 @@ static const struct record_field request_fields[] = {
 };
 static const struct record_field answer_fields[] = {
     FIELD(BOOL, control_answer, done),
+    FIELD(I64, control_answer, id),
     FIELD(TEXT, control_answer, text),
 };
 static const struct message_type request_type = {"request", {request_fields, 4}};
-static const struct message_type answer_type = {"answer", {answer_fields, 2}};
+static const struct message_type answer_type = {"answer", {answer_fields, 3}};
 
 struct connection {
     struct control *control;
@@ -101,6 +104,13 @@ static void on_late(uv_timer_t *timer)
     leave(timer->data);
 }
 
+static void close_passed(int fd)
+{
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 static void on_question(uv_poll_t *poll, int status, int events)
 {
     struct connection *c = poll->data;
@@ -114,6 +124,13 @@ static void on_question(uv_poll_t *poll, int status, int events)
     if (r == FRAME_MORE) {
         return;
     }
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(CONTROL_FILE_MAX);
+    const int passed = frame_take_fd(&c->reader);
+    if (passed >= 0 && memory_file_read(&text, passed, &err) == 0) {
+        request.text = sctd_buf_get_text(&text);
+        request.text_size = text.size;
+    }
+    close_passed(passed);
     if (r == 0 && message_read(&request, &type, &request_type, 1, json, &err) == 0) {
         c->control->answer(c->control->arg, &request, &answer);
         if (message_send(c->fd, &answer_type, &answer, -1, 0, &err) < 0) {
@@ -231,8 +248,16 @@ static int ask(int fd, const struct control_request *request, struct control_ans
     struct frame_reader reader;
     sctd_auto(json_freep) struct json *json = NULL;
     size_t type = 0;
+    int passed = -1;
+    int r = 0;
     frame_reader_init(&reader, fd);
-    int r = message_send(fd, &request_type, request, -1, ASK_MS, err);
+    if (request->text != NULL) {
+        sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(CONTROL_FILE_MAX);
+        r = sctd_buf_append(&text, request->text, request->text_size, err);
+        r = r < 0 ? r : memory_file_write(&passed, &text, err);
+    }
+    r = r < 0 ? r : message_send(fd, &request_type, request, passed, ASK_MS, err);
+    close_passed(passed);
     r = r < 0 ? r : frame_wait(&reader, ASK_MS, &json, err);
     if (r > 0) {
         r = sctd_error(err, SCTD_EDATA, "the daemon does not answer");

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "engine/base/error.h"
@@ -24,6 +25,7 @@ struct control;
 enum {
     CONTROL_ACTION_SIZE = 33,
     CONTROL_TEXT_SIZE = 241,
+    CONTROL_FILE_MAX = 8 << 20, /* of what goes along */
 };
 #define CONTROL_SOCKET "control" /* in the state folder */
 
@@ -32,10 +34,14 @@ struct control_request {
     int64_t id;
     int32_t value;                  /* of "job-prioritise" */
     char reason[CONTROL_TEXT_SIZE]; /* for the history */
+    /* What is too long for a message, of "batch-create"; borrowed.  NULL: nothing. */
+    const char *text;
+    size_t text_size;
 };
 
 struct control_answer {
     bool done;
+    int64_t id; /* of what was made, or does the same; 0: nothing was to be made */
     char text[CONTROL_TEXT_SIZE]; /* what was done, or why not */
 };
 

@@ -133,7 +133,7 @@ static int complete(struct order_result *result, struct db *db, const struct db_
     char model[DB_NAME_SIZE * 2];
     (void)snprintf(model, sizeof model, "%s@%s", manifest->name, manifest->version);
     const struct db_job_spec spec = {
-        .priority = policy_priority(rule),
+        .priority = m->order->terms == NULL ? policy_priority(rule) : m->order->terms->priority,
         .rule = rule->name,
         .model = model,
         .model_sha256 = manifest->weights_sha256,
@@ -154,7 +154,10 @@ static int complete(struct order_result *result, struct db *db, const struct db_
         .reason = m->order->completion->reason,
         .job = &spec,
     };
-    const int r = db_series_complete(db, now, &completion, &result->job_id, err);
+    const bool is_closed = m->order->series->state == DB_SERIES_CLOSED;
+    const int r = is_closed
+                      ? db_job_create(db, now, m->order->series->id, &spec, &result->job_id, err)
+                      : db_series_complete(db, now, &completion, &result->job_id, err);
     result->outcome = r == 0 ? ORDER_CREATED : r == DB_EXISTS ? ORDER_EXISTS : ORDER_CHANGED;
     return r < 0 ? r : 0;
 }
@@ -184,7 +187,12 @@ int order_make(struct order_result *ret_result, struct db *db, const struct db_n
 {
     struct order_result result = {.outcome = ORDER_DISCARDED};
     const size_t n = count_frames(order->members);
-    policy_decide(policy, order->series, n < INT32_MAX ? (int32_t)n : INT32_MAX, &result.decision);
+    if (order->terms != NULL) {
+        result.decision = order->terms->decision;
+    } else {
+        policy_decide(policy, order->series, n < INT32_MAX ? (int32_t)n : INT32_MAX,
+                      &result.decision);
+    }
     int r = 0;
     if (result.decision.verdict == POLICY_CONVERT) {
         r = look_for_obstacles(&result.decision, db, order, n, err);
@@ -192,7 +200,9 @@ int order_make(struct order_result *ret_result, struct db *db, const struct db_n
     if (r < 0) {
         return r;
     }
-    if (result.decision.verdict == POLICY_IGNORE) {
+    if (result.decision.verdict == POLICY_IGNORE && order->terms != NULL) {
+        result.outcome = ORDER_DISCARDED;
+    } else if (result.decision.verdict == POLICY_IGNORE) {
         r = db_series_discard(db, now, order->series->id, result.decision.reason, err);
         result.outcome = r == 0 ? ORDER_DISCARDED : ORDER_CHANGED;
     } else {

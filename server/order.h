@@ -19,17 +19,24 @@
 extern "C" {
 #endif
 
+/* What a batch wants instead of what the rules say. */
+struct order_terms {
+    struct policy_decision decision;
+    int32_t priority; /* of the job store */
+};
+
 struct order {
-    const struct db_series *series; /* open */
+    const struct db_series *series; /* open; with terms: or closed, then as it is */
     const struct db_member_list *members;
     const struct completion *completion; /* why it is complete */
+    const struct order_terms *terms; /* NULL: the rules decide, and what none wants is discarded */
 };
 
 enum order_outcome {
     ORDER_CREATED,
     ORDER_EXISTS,    /* the same result is made by another job: the series is closed */
-    ORDER_DISCARDED, /* no rule wants it */
-    ORDER_CHANGED,   /* an instance came meanwhile: look again */
+    ORDER_DISCARDED, /* no rule wants it; with terms: nothing was changed */
+    ORDER_CHANGED,   /* an instance came meanwhile, or files are gone: look again */
 };
 
 struct order_result {

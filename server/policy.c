@@ -20,7 +20,7 @@
 #include "server/parameters.h"
 #include "server/rules.h"
 
-enum { PRIORITY_MIDDLE = 5, PRIORITY_LAST = 9, PRIORITY_STEP = 20 };
+enum { PRIORITY_MIDDLE = 5, PRIORITY_STEP = 20 };
 
 void policy_free(struct policy *policy)
 {
@@ -61,7 +61,7 @@ static int check_job(const struct policy_model *model, const struct config *conf
     return r < 0 ? r : parameters_write(&text, &parameters, err);
 }
 
-static int load_model(struct policy_model *model, const struct config *config,
+int policy_load_model(struct policy_model *model, const struct config *config,
                       const struct config_rule *rule, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
@@ -98,7 +98,7 @@ int policy_load(struct policy **ret_policy, const char *path, struct sctd_error 
     }
     for (uint32_t i = 0; r == 0 && i < config->rules_count; i++) {
         if (!config->rules[i].ignore) {
-            r = load_model(&policy->model[i], config, &config->rules[i], err);
+            r = policy_load_model(&policy->model[i], config, &config->rules[i], err);
         }
     }
     if (r == 0) {
@@ -131,6 +131,7 @@ void policy_decide(const struct policy *policy, const struct db_series *series, 
     struct policy_decision *d = ret_decision;
     *d = (struct policy_decision){.verdict = POLICY_IGNORE};
     if (strcmp(series->manufacturer, SCT_MANUFACTURER) == 0) {
+        d->is_ours = true;
         (void)snprintf(d->reason, sizeof d->reason, "an sCT of ours is never a source");
         return;
     }
@@ -149,6 +150,7 @@ void policy_decide(const struct policy *policy, const struct db_series *series, 
         d->almost = explain_none(config, &subject, d->reason, sizeof d->reason);
     } else if (rule->ignore) {
         (void)snprintf(d->reason, sizeof d->reason, "rule \"%s\" ignores it", rule->name);
+        d->rule = rule;
     } else {
         (void)snprintf(d->reason, sizeof d->reason, "rule \"%s\"", rule->name);
         d->verdict = POLICY_CONVERT;
@@ -160,5 +162,5 @@ void policy_decide(const struct policy *policy, const struct db_series *series, 
 int32_t policy_priority(const struct config_rule *rule)
 {
     const int32_t priority = PRIORITY_MIDDLE - rule->priority / PRIORITY_STEP;
-    return priority < 0 ? 0 : priority > PRIORITY_LAST ? PRIORITY_LAST : priority;
+    return priority < 0 ? 0 : priority > POLICY_PRIORITY_LAST ? POLICY_PRIORITY_LAST : priority;
 }

@@ -6,7 +6,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "db/instances.h"
 #include "engine/base/error.h"
@@ -47,17 +49,26 @@ enum policy_verdict {
 
 struct policy_decision {
     enum policy_verdict verdict;
-    const struct config_rule *rule;   /* CONVERT */
+    const struct config_rule *rule;   /* CONVERT; IGNORE: the one that says so, or NULL */
     const struct policy_model *model; /* CONVERT */
     const struct config_rule *almost; /* IGNORE: all of its conditions hold but one; NULL: none */
+    bool is_ours;                     /* an sCT of ours */
     char reason[DB_REASON_SIZE];
 };
+
+/*
+ * A model and its manifest, for jobs that the job store can keep.
+ * Errors: those of model_resolve and manifest_read; SCTD_EINVAL.
+ */
+SCTD_NODISCARD int policy_load_model(struct policy_model *ret_model, const struct config *config,
+                                     const struct config_rule *rule, struct sctd_error *err);
 
 /* What becomes of a series of so many frames. */
 void policy_decide(const struct policy *policy, const struct db_series *series, int32_t frames,
                    struct policy_decision *ret_decision);
 
-/* 0 is the first in the job store; 100 the first in the configuration. */
+/* 0 is the first in the job store; 100 the first in the configuration.  Batches come after the last of them. */
+enum { POLICY_PRIORITY_LAST = 8, POLICY_PRIORITY_BATCH = 9 };
 int32_t policy_priority(const struct config_rule *rule);
 
 #ifdef __cplusplus

@@ -65,7 +65,7 @@ static int make(struct order_result *ret_result, struct db *db, int64_t series_i
         .is_complete = true, .evidence = DB_EVIDENCE_QUIET, .reason = "quiet"};
     HOLDS(db_series_get(db, series_id, &series, &kit_err) == 0);
     HOLDS(db_series_members(db, series_id, 0, &members, &kit_err) == 0);
-    const struct order order = {&series, &members, &completion};
+    const struct order order = {&series, &members, &completion, NULL};
     const int r = order_make(ret_result, db, &kit_now, &policy, &order, &kit_err);
     db_member_list_fini(&members);
     return r;
@@ -301,7 +301,7 @@ static void what_changed_meanwhile_is_left_as_it_is(void)
         } else {
             (void)kit_put(db, 1, 1, SLICES, 1);
         }
-        const struct order order = {&series, &members, &completion};
+        const struct order order = {&series, &members, &completion, NULL};
         HOLDS(order_make(&result, db, &kit_now, &policy, &order, &kit_err) == 0);
         HOLDS(result.outcome == ORDER_CHANGED);
         db_member_list_fini(&members);
