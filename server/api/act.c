@@ -20,8 +20,10 @@ void act_do(struct request *request, const struct act *act)
                                    [OPERATE_REFUSED] = 409,
                                    [OPERATE_FAILED] = 500};
     struct api *api = api_of(request);
-    const struct operate operate = {
-        .db = api->node.db, .intake = api->node.intake, .actor = request->who.name};
+    const struct operate operate = {.db = api->node.db,
+                                    .intake = api->node.intake,
+                                    .batches = api->node.batches,
+                                    .actor = request->who.name};
     struct control_request wish = {.id = request->found.id, .value = act->value};
     struct control_answer answer = {.done = false};
     (void)snprintf(wish.action, sizeof wish.action, "%s", act->action);

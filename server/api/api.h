@@ -15,6 +15,7 @@
 #include "db/db.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
+#include "server/batches.h"
 #include "server/config.h"
 #include "server/deliver.h"
 #include "server/diagnosis.h"
@@ -39,6 +40,7 @@ struct api_node {
     struct intake *intake;
     struct workers *workers;
     struct deliver *deliver;
+    struct batches *batches;
     struct front_door *door;
     struct diagnosis *diagnosis;
     struct metrics *metrics;

@@ -103,6 +103,15 @@ void api_series(struct request *request);
 void api_series_complete(struct request *request);
 void api_series_discard(struct request *request);
 void api_series_reopen(struct request *request);
+void api_batches(struct request *request); /* api_batches.c */
+void api_batch(struct request *request);
+void api_batch_series(struct request *request);
+void api_batch_report(struct request *request);
+void api_batch_report_csv(struct request *request);
+void api_batch_create(struct request *request);
+void api_batch_pause(struct request *request);
+void api_batch_resume(struct request *request);
+void api_batch_cancel(struct request *request);
 void api_preview(struct request *request); /* api_images.c: of a job or a series */
 void api_images(struct request *request);
 void api_histogram(struct request *request);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches: list, one, its series, its report, and a hand on it. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "db/batches.h"
+#include "engine/base/attr.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+#include "server/api/act.h"
+#include "server/api/context.h"
+#include "server/api/page.h"
+#include "server/batch_view.h"
+#include "server/control.h"
+#include "server/http/reply.h"
+#include "server/http/request.h"
+#include "server/operate.h"
+
+void api_batches(struct request *request)
+{
+    static const char *const states[] = {"planning", "running", "done", "failed", "cancelled"};
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    struct page page;
+    struct db_batch_filter filter = {.state = -1};
+    sctd_auto(db_batch_page_fini) struct db_batch_page list = {.n = 0};
+    if (!request_get_choice(request, "state", states, DB_BATCH_STATES, &filter.state) ||
+        !page_read(request, &page)) {
+        return;
+    }
+    filter.ascending = page.ascending;
+    filter.after = page.after;
+    filter.limit = page.limit;
+    if (db_batch_list(api->node.db, &filter, &list, &err) < 0) {
+        reply_error(&request->reply, &err);
+        return;
+    }
+    struct json_writer w = page_begin(request, &err);
+    for (size_t i = 0; i < list.n; i++) {
+        batch_view_write(&w, NULL, &list.batch[i]);
+    }
+    page_end(request, &w, 0, list.next);
+}
+
+void api_batch(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_batch batch;
+    const int r = db_batch_get(api->node.db, request->found.id, &batch, &err);
+    if (r != 0) {
+        page_missing(request, r, "batch", &err);
+        return;
+    }
+    struct json_writer w = json_writer_make(&request->reply.body, false, &err);
+    batch_view_write(&w, NULL, &batch);
+    if (json_writer_finish(&w) < 0) {
+        reply_error(&request->reply, &err);
+    }
+}
+
+void api_batch_series(struct request *request)
+{
+    static const char *const states[] = {"waiting", "fetching", "ready",  "converting",
+                                         "done",    "skipped",  "failed", "cancelled"};
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_batch batch;
+    struct page page;
+    struct db_item_filter filter = {.batch_id = request->found.id, .state = -1};
+    sctd_auto(db_item_page_fini) struct db_item_page list = {.n = 0};
+    if (!request_get_choice(request, "state", states, DB_ITEM_STATES, &filter.state) ||
+        !page_read(request, &page)) {
+        return;
+    }
+    filter.after = page.after;
+    filter.limit = page.limit;
+    int r = db_batch_get(api->node.db, request->found.id, &batch, &err);
+    r = r != 0 ? r : db_item_list(api->node.db, &filter, &list, &err);
+    if (r != 0) {
+        page_missing(request, r, "batch", &err);
+        return;
+    }
+    struct json_writer w = page_begin(request, &err);
+    for (size_t i = 0; i < list.n; i++) {
+        batch_view_write_item(&w, &list.item[i]);
+    }
+    page_end(request, &w, 0, list.next);
+}
+
+void api_batch_report(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    const int r =
+        batch_view_report_json(&request->reply.body, api->node.db, request->found.id, &err);
+    if (r != 0) {
+        page_missing(request, r, "batch", &err);
+    }
+}
+
+void api_batch_report_csv(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    const int r =
+        batch_view_report_csv(&request->reply.body, api->node.db, request->found.id, &err);
+    if (r != 0) {
+        page_missing(request, r, "batch", &err);
+    }
+}
+
+/* The same request again finds the batch that it made. */
+void api_batch_create(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    const struct operate operate = {.db = api->node.db,
+                                    .intake = api->node.intake,
+                                    .batches = api->node.batches,
+                                    .actor = request->who.name};
+    struct control_request wish = {.action = "batch-create",
+                                   .text = sctd_buf_get_text(&request->body),
+                                   .text_size = request->body.size};
+    struct control_answer answer = {.done = false};
+    const enum operate_outcome outcome = operate_do(&operate, &wish, &answer);
+    if (outcome != OPERATE_DONE && answer.id == 0) {
+        reply_problem(&request->reply, 400, "%s", answer.text);
+        return;
+    }
+    request->reply.status = outcome == OPERATE_DONE ? 201 : 200;
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    json_write_int(&w, "id", answer.id);
+    json_write_bool(&w, "new", outcome == OPERATE_DONE);
+    reply_end_json(&request->reply, &w);
+}
+
+void api_batch_pause(struct request *request)
+{
+    act_for_reason(request, "batch-pause", "it is paused");
+}
+
+void api_batch_resume(struct request *request)
+{
+    act_for_reason(request, "batch-resume", "it goes on");
+}
+
+void api_batch_cancel(struct request *request)
+{
+    act_for_reason(request, "batch-cancel", "it is cancelled");
+}
