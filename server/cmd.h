@@ -27,6 +27,7 @@ struct cmd {
     const char *help; /* one line, no full stop; NULL: it is not shown */
 };
 
+int cmd_batch(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_bench_ingest(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
@@ -43,6 +44,7 @@ int cmd_serve(int argc, char **argv);
 int cmd_token(int argc, char **argv);
 int cmd_worker(int argc, char **argv);
 int cmd_view(int argc, char **argv);
+int cmd_reprocess(int argc, char **argv);
 int cmd_rules(int argc, char **argv);
 
 /*

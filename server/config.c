@@ -19,7 +19,7 @@
 #include "server/config_schema.h"
 #include "server/rules.h"
 
-enum { MAX_FILE = 1024 * 1024, MAX_SLICES = 100000, DAY_MAX = 36500 };
+enum { MAX_FILE = 1024 * 1024, MAX_SLICES = 100000, DAY_MAX = 36500, RETRIEVALS_MAX = 16 };
 
 /*
  * libcyaml tells what is wrong first ("Unexpected key: ..."), then where, innermost first: "in mapping
@@ -122,6 +122,9 @@ static int set_defaults(struct config *c, struct sctd_error *err)
     for (uint32_t i = 0; i < c->rules_count; i++) {
         set_number(&c->rules[i].series_number_offset, 1000);
     }
+    for (uint32_t i = 0; i < c->destinations_count; i++) {
+        set_number(&c->destinations[i].retrievals, 2);
+    }
     return r;
 }
 
@@ -205,6 +208,10 @@ static int check_destinations(const struct config *c, const char *path, struct s
         if (d->port == 0) {
             return sctd_error(err, SCTD_EDATA, "%.100s: destination \"%s\": port: 1 to 65535", path,
                               d->name);
+        }
+        if (d->retrievals < 1 || d->retrievals > RETRIEVALS_MAX) {
+            return sctd_error(err, SCTD_EDATA, "%.100s: destination \"%s\": retrievals: 1 to %d",
+                              path, d->name, (int)RETRIEVALS_MAX);
         }
     }
     return 0;

@@ -40,6 +40,9 @@ struct config_destination {
     char *host;
     uint16_t port;
     bool no_storage_commitment; /* do not ask for it; the delivery is done when all is stored */
+    bool get, move;             /* it may be asked for series (C-FIND) and for their images */
+    bool compressed;            /* take them compressed by C-GET if it has them so */
+    int32_t retrievals;         /* series that are fetched from it at a time: 2 */
 };
 
 /* All that is given must hold.  Texts are fnmatch(3) patterns without regard to case, but for the

@@ -36,6 +36,10 @@ static const cyaml_schema_field_t destination_fields[] = {
     CYAML_FIELD_UINT("port", CYAML_FLAG_DEFAULT, struct config_destination, port),
     CYAML_FIELD_BOOL("no_storage_commitment", OPTIONAL, struct config_destination,
                      no_storage_commitment),
+    CYAML_FIELD_BOOL("get", OPTIONAL, struct config_destination, get),
+    CYAML_FIELD_BOOL("move", OPTIONAL, struct config_destination, move),
+    CYAML_FIELD_BOOL("compressed", OPTIONAL, struct config_destination, compressed),
+    CYAML_FIELD_INT("retrievals", OPTIONAL, struct config_destination, retrievals),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t destination_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_destination, destination_fields)};

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "dicom/found.h"
 #include "dicom/query.h"
 #include "dicom/receiver.h"
 #include "dicom/requestor.h"
@@ -30,14 +31,13 @@ struct fetching {
     int fd;
     struct frame_reader parent;
     int64_t said_ms; /* that something moves */
-    bool is_unheard; /* the parent takes nothing any more */
+    bool spool_failed;
 };
 
-static int say(struct fetching *f, const struct fetch_message *message, struct sctd_error *err)
+static int say(const struct fetching *f, const struct fetch_message *message,
+               struct sctd_error *err)
 {
-    const int r = fetch_messages_send(f->fd, message, -1, PARENT_MS, err);
-    f->is_unheard = f->is_unheard || r < 0;
-    return r;
+    return fetch_messages_send(f->fd, message, -1, PARENT_MS, err);
 }
 
 static void on_moving(void *arg)
@@ -165,8 +165,7 @@ static int retrieve(struct fetching *f, const struct fetch_work *work, struct re
 
 static int work_on(struct fetching *f, const struct fetch_work *work,
                    const struct receive_serve *serve, const volatile sig_atomic_t *stop,
-                   struct dicom_query_result *ret_result, bool *ret_spool_failed,
-                   struct sctd_error *err)
+                   struct dicom_query_result *ret_result, struct sctd_error *err)
 {
     struct receive receive;
     int r = receive_open(&receive, serve, &f->parent, err);
@@ -181,7 +180,7 @@ static int work_on(struct fetching *f, const struct fetch_work *work,
     } else {
         r = retrieve(f, work, &receive, stop, ret_result, err);
     }
-    *ret_spool_failed = receive.spool.is_failed;
+    f->spool_failed = receive.spool.is_failed;
     receive_close(&receive);
     return r;
 }
@@ -194,7 +193,6 @@ static int serve(struct fetching *f, const volatile sig_atomic_t *stop, struct s
     struct receive_serve serve = {.idle_ms = 0};
     struct dicom_query_result result = {.end = DICOM_QUERY_FAILED};
     struct sctd_error why = {.code = SCTD_OK};
-    bool spool_failed = false;
     int list_fd = -1;
     int r = say(f, &ready, err);
     r = r < 0 ? r : hear(f, &work, &list_fd, &serve, err);
@@ -205,7 +203,7 @@ static int serve(struct fetching *f, const volatile sig_atomic_t *stop, struct s
             .arg = f, .found = on_scanned, .moving = on_moving, .stop = stop};
         r = fetch_files_scan(work.folder, &to, &result, &why);
     } else if (r == 0) {
-        r = work_on(f, &work, &serve, stop, &result, &spool_failed, &why);
+        r = work_on(f, &work, &serve, stop, &result, &why);
     }
     if (list_fd >= 0) {
         (void)close(list_fd);
@@ -217,10 +215,10 @@ static int serve(struct fetching *f, const volatile sig_atomic_t *stop, struct s
                                  .completed = result.completed,
                                  .failed = result.failed,
                                  .warned = result.warned,
-                                 .spool_failed = spool_failed};
+                                 .spool_failed = f->spool_failed};
     if (r < 0) {
-        end.end.end =
-            r == SCTD_EDATA || r == SCTD_EINVAL ? DICOM_QUERY_REFUSED : DICOM_QUERY_FAILED;
+        const bool is_final = r == SCTD_EDATA || r == SCTD_EINVAL || work.kind == FETCH_SCAN;
+        end.end.end = is_final ? DICOM_QUERY_REFUSED : DICOM_QUERY_FAILED;
     }
     (void)snprintf(end.end.reason, sizeof end.end.reason, "%s", r < 0 ? why.text : result.reason);
     utf8_clean(end.end.reason);

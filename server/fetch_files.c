@@ -4,8 +4,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "dicom/found.h"
 #include "dicom/instance.h"
 #include "dicom/part10.h"
 #include "dicom/query.h"
@@ -42,21 +44,47 @@ static void find_folder(char ret_folder[SCTD_PATH_MAX], const struct dicom_scan 
         const char *path = dicom_scan_get_instance(scan, series, i)->path;
         if (i == 0) {
             (void)snprintf(ret_folder, SCTD_PATH_MAX, "%s", path);
-            char *slash = strrchr(ret_folder, '/');
-            if (slash != NULL) {
-                slash[slash == ret_folder ? 1 : 0] = '\0';
-            }
-        } else {
-            keep_common(ret_folder, path);
         }
+        char *slash = i == 0 ? strrchr(ret_folder, '/') : NULL;
+        if (slash != NULL) {
+            slash[slash == ret_folder ? 1 : 0] = '\0';
+        }
+        keep_common(ret_folder, path);
     }
+}
+
+static int compare_uids(const void *a, const void *b)
+{
+    const char *const *x = (const char *const *)a;
+    const char *const *y = (const char *const *)b;
+    return strcmp(*x, *y);
+}
+
+/* Instances, each once however many files hold it; -1: no memory. */
+static int32_t count_instances(const struct dicom_scan *scan, size_t series)
+{
+    const size_t n = dicom_scan_get_instance_count(scan, series);
+    const char **uids = (const char **)calloc(n + 1, sizeof *uids);
+    int32_t count = 0;
+    if (uids == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uids[i] = dicom_scan_get_instance(scan, series, i)->instance.sop_instance_uid;
+    }
+    qsort((void *)uids, n, sizeof *uids, compare_uids);
+    for (size_t i = 0; i < n; i++) {
+        count += i == 0 || strcmp(uids[i], uids[i - 1]) != 0 ? 1 : 0;
+    }
+    free((void *)uids);
+    return count;
 }
 
 static void describe(struct fetch_found *found, const struct dicom_scan *scan, size_t series)
 {
     struct dicom_series_facts facts;
     dicom_scan_get_series(scan, series, &facts);
-    *found = (struct fetch_found){.series = {.images = facts.instances}};
+    *found = (struct fetch_found){.series = {.images = count_instances(scan, series)}};
     struct dicom_found *s = &found->series;
     (void)snprintf(s->study_uid, sizeof s->study_uid, "%s", facts.study_instance_uid);
     (void)snprintf(s->series_uid, sizeof s->series_uid, "%s", facts.series_instance_uid);
@@ -169,16 +197,17 @@ int fetch_files_read(const char *folder, const char *series_uid,
         return r;
     }
     const size_t n = dicom_scan_get_series_count(scan);
-    for (size_t i = 0; i < n; i++) {
-        struct dicom_series_facts facts;
-        dicom_scan_get_series(scan, i, &facts);
-        if (strcmp(facts.series_instance_uid, series_uid) == 0) {
-            r = read_series(scan, i, sink, &result, err);
-            if (r == 0) {
-                *ret_result = result;
-            }
-            return r;
-        }
+    size_t at = 0;
+    struct dicom_series_facts facts = {.instances = 0};
+    for (; at < n && strcmp(facts.series_instance_uid, series_uid) != 0; at++) {
+        dicom_scan_get_series(scan, at, &facts);
     }
-    return sctd_error(err, SCTD_EDATA, "%.160s has the series no more", folder);
+    if (strcmp(facts.series_instance_uid, series_uid) != 0) {
+        return sctd_error(err, SCTD_EDATA, "%.160s has the series no more", folder);
+    }
+    r = read_series(scan, at - 1, sink, &result, err);
+    if (r == 0) {
+        *ret_result = result;
+    }
+    return r;
 }

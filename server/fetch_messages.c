@@ -69,13 +69,14 @@ static bool is_uid_or_none(const char *uid)
 static int check(const struct fetch_message *m, struct sctd_error *err)
 {
     const char *what = NULL;
+    const bool has_uids =
+        m->type == FETCH_WORK
+            ? is_uid_or_none(m->work.study_uid) && is_uid_or_none(m->work.series_uid)
+            : m->type != FETCH_FOUND || (dicom_uid_is_valid(m->found.series.study_uid) &&
+                                         dicom_uid_is_valid(m->found.series.series_uid));
     if (m->type == FETCH_WORK && (m->work.kind < 0 || m->work.kind >= FETCH_KINDS)) {
         what = "kind";
-    } else if (m->type == FETCH_WORK &&
-               !(is_uid_or_none(m->work.study_uid) && is_uid_or_none(m->work.series_uid))) {
-        what = "UID";
-    } else if (m->type == FETCH_FOUND && !(dicom_uid_is_valid(m->found.series.study_uid) &&
-                                           dicom_uid_is_valid(m->found.series.series_uid))) {
+    } else if (!has_uids) {
         what = "UID";
     } else if (m->type == FETCH_END &&
                (m->end.end < DICOM_QUERY_DONE || m->end.end > DICOM_QUERY_REFUSED)) {

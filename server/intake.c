@@ -10,6 +10,7 @@
 
 #include <uv.h>
 
+#include "db/batches.h"
 #include "db/db.h"
 #include "db/instances.h"
 #include "dicom/index.h"
@@ -30,6 +31,7 @@ enum {
     KEEP_MAX = 256,
     SETTLE_MS = 100, /* of what is looked at soon: many changes are looked at once */
     RETRY_MS = 10000,
+    BATCH_MS = 5000,
 };
 
 /* A series that is open, as this process saw it. */
@@ -363,7 +365,7 @@ static int make_order(struct intake *intake, const struct db_series *series,
                       const struct db_member_list *members, const struct completion *completion,
                       bool *ret_done, struct sctd_error *err)
 {
-    const struct order order = {series, members, completion};
+    const struct order order = {series, members, completion, NULL};
     const struct db_now at = moment_now();
     struct order_result result;
     int r = order_make(&result, intake->options.db, &at, intake->options.policy, &order, err);
@@ -401,6 +403,12 @@ static int judge(struct intake *intake, const struct watched *w, struct db_serie
     int r = db_series_get(db, w->series_id, series, err);
     if (r != 0 || series->state != DB_SERIES_OPEN) {
         return r < 0 ? r : DB_NONE;
+    }
+    r = db_batches_claim_series(db, series->series_uid, err);
+    if (r <= 0) { /* what a batch fetches is complete when the batch says so */
+        *completion = (struct completion){.again_ms = sctd_boot_ms() + BATCH_MS,
+                                          .reason = "a batch is fetching it"};
+        return r;
     }
     r = db_series_members(db, w->series_id, 0, members, err);
     if (r < 0) {

@@ -13,6 +13,7 @@
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/error.h"
+#include "server/batches.h"
 #include "server/control.h"
 #include "server/intake.h"
 #include "server/log.h"
@@ -23,6 +24,7 @@ struct request {
     const struct control_request *control;
     struct db_now now;
     const char *reason;
+    int64_t *ret_id; /* of what was made */
 };
 
 static int job_cancel(const struct request *q, struct sctd_error *err)
@@ -60,6 +62,30 @@ static int series_reopen(const struct request *q, struct sctd_error *err)
     return r;
 }
 
+static int batch_create(const struct request *q, struct sctd_error *err)
+{
+    if (q->control->text == NULL) {
+        return sctd_error(err, SCTD_EINVAL, "a batch without a request");
+    }
+    return batches_create(q->operate->batches, q->control->text, q->control->text_size, q->ret_id,
+                          err);
+}
+
+static int batch_pause(const struct request *q, struct sctd_error *err)
+{
+    return batches_pause(q->operate->batches, q->control->id, q->reason, err);
+}
+
+static int batch_resume(const struct request *q, struct sctd_error *err)
+{
+    return batches_resume(q->operate->batches, q->control->id, q->reason, err);
+}
+
+static int batch_cancel(const struct request *q, struct sctd_error *err)
+{
+    return batches_cancel(q->operate->batches, q->control->id, q->reason, err);
+}
+
 static const struct {
     const char *name;
     int (*run)(const struct request *q, struct sctd_error *err);
@@ -72,6 +98,10 @@ static const struct {
     {"series-complete", series_complete, "it is not open"},
     {"series-discard", series_discard, "it is not open"},
     {"series-reopen", series_reopen, "it is not discarded"},
+    {"batch-create", batch_create, "a batch of the same request has not ended: see its id"},
+    {"batch-pause", batch_pause, "it is paused, or has ended"},
+    {"batch-resume", batch_resume, "it is not paused, or has ended"},
+    {"batch-cancel", batch_cancel, "it has ended"},
 };
 
 static void note(const struct request *q)
@@ -80,13 +110,14 @@ static void note(const struct request *q)
     struct db_event event = {.id = 0};
     (void)snprintf(event.kind, sizeof event.kind, "%s", q->control->action);
     (void)snprintf(event.actor, sizeof event.actor, "%s", q->operate->actor);
-    (void)snprintf(event.subject, sizeof event.subject, "%" PRId64, q->control->id);
+    const int64_t id = q->control->id != 0 ? q->control->id : *q->ret_id;
+    (void)snprintf(event.subject, sizeof event.subject, "%" PRId64, id);
     (void)snprintf(event.text, sizeof event.text, "%s", q->reason);
     if (db_event_add(q->operate->db, &q->now, &event, &err) < 0) {
         LOG_ERROR("job-store", log_text("reason", err.text));
     }
     LOG_INFO("operator", log_text("actor", q->operate->actor),
-             log_text("action", q->control->action), log_number("id", q->control->id),
+             log_text("action", q->control->action), log_number("id", id),
              log_text("reason", q->reason));
 }
 
@@ -100,6 +131,7 @@ enum operate_outcome operate_do(const struct operate *operate,
         .control = request,
         .now = moment_now(),
         .reason = request->reason[0] == '\0' ? "asked for by an operator" : request->reason,
+        .ret_id = &ret_answer->id,
     };
     *ret_answer = (struct control_answer){.done = false};
     char *text = ret_answer->text;

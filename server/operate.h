@@ -7,6 +7,7 @@
 #pragma once
 
 #include "db/db.h"
+#include "server/batches.h"
 #include "server/control.h"
 #include "server/intake.h"
 
@@ -17,6 +18,7 @@ extern "C" {
 struct operate {
     struct db *db;
     struct intake *intake;
+    struct batches *batches;
     const char *actor; /* who asks, for the audit log */
 };
 
@@ -28,7 +30,8 @@ enum operate_outcome {
 };
 
 /*
- * Actions: job-cancel, job-retry, job-prioritise (value 0 ... 9), series-complete, series-discard, series-reopen.
+ * Actions: job-cancel, job-retry, job-prioritise (value 0 ... 9), series-complete, series-discard, series-reopen,
+ * batch-create (text: batch_request.h), batch-pause, batch-resume, batch-cancel.
  * ret_answer->done: whether the outcome is OPERATE_DONE.
  */
 enum operate_outcome operate_do(const struct operate *operate,

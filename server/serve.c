@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
 #include <systemd/sd-daemon.h>
 #include <uv.h>
@@ -22,12 +21,14 @@
 #include "engine/base/file.h"
 #include "server/allow.h"
 #include "server/api/api.h"
+#include "server/batches.h"
 #include "server/config.h"
 #include "server/control.h"
 #include "server/deliver.h"
 #include "server/diagnosis.h"
 #include "server/front_door.h"
 #include "server/intake.h"
+#include "server/limits.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/operate.h"
@@ -49,15 +50,9 @@ enum {
     UPKEEP_MS = 600000,
     FIRST_UPKEEP_MS = 5000,
     SWEEP_MS = 200,
-    REQUEST_MS = 10000, /* of the front door and the receivers: docs/architecture.md */
-    IDLE_MS = 60000,
-    WINDOW_MS = 30000,
-    MIN_WINDOW_BYTES = 30000,
+    REQUEST_MS = 10000, /* of the front door: docs/architecture.md */
     SPARES = 3,
 };
-#define INSTANCE_MAX_BYTES  (INT64_C(2) << 30)
-#define SERIES_ROOM_BYTES   (INT64_C(1) << 30) /* for the largest study, where the disk is large */
-#define SERIES_ROOM_PERCENT 5                  /* of a small one */
 
 static const char node[] = "serve";
 
@@ -77,6 +72,7 @@ struct serve {
     struct workers *workers;
     struct deliver *deliver;
     struct reporter *reporter;
+    struct batches *batches;
     struct front_door *door;
     struct control *control;
     struct diagnosis *diagnosis;
@@ -126,6 +122,7 @@ static void close_parts(struct serve *s)
     api_close(s->api);
     control_close(s->control);
     front_door_free(s->door);
+    batches_free(s->batches);
     reporter_free(s->reporter);
     deliver_free(s->deliver);
     workers_free(s->workers);
@@ -134,6 +131,7 @@ static void close_parts(struct serve *s)
     s->control = NULL;
     s->door = NULL;
     s->reporter = NULL;
+    s->batches = NULL;
     s->deliver = NULL;
     s->workers = NULL;
     s->intake = NULL;
@@ -162,7 +160,8 @@ static void drain(struct serve *s, int grace_ms)
     s->is_draining = true;
     (void)sd_notify(0, "STOPPING=1");
     intake_stop(s->intake);
-    s->to_drain = s->api == NULL ? 4 : 5;
+    s->to_drain = s->api == NULL ? 5 : 6;
+    batches_drain(s->batches);
     front_door_drain(s->door, grace_ms);
     workers_drain(s->workers, grace_ms);
     deliver_drain(s->deliver, grace_ms);
@@ -208,6 +207,7 @@ static void adopt_policy(struct serve *s, struct policy *policy, struct allow_ru
     }
     log_open(policy->config->log_format);
     intake_set_policy(s->intake, policy);
+    batches_set_policy(s->batches, policy);
     front_door_set_allow(s->door, allow, policy->config->peers_count);
     reporter_set_config(s->reporter, policy->config, allow);
     free(s->allow);
@@ -302,6 +302,7 @@ static void on_finished(void *arg, int64_t job_id)
     (void)job_id;
     if (!s->is_draining) {
         deliver_kick(s->deliver);
+        batches_kick(s->batches);
     }
 }
 
@@ -333,6 +334,7 @@ static void kick(void *arg)
     if (!s->is_draining) {
         workers_kick(s->workers);
         deliver_kick(s->deliver);
+        batches_kick(s->batches);
     }
 }
 
@@ -341,7 +343,8 @@ static void on_control(void *arg, const struct control_request *request,
                        struct control_answer *ret_answer)
 {
     struct serve *s = arg;
-    const struct operate operate = {.db = s->db, .intake = s->intake, .actor = "operator"};
+    const struct operate operate = {
+        .db = s->db, .intake = s->intake, .batches = s->batches, .actor = "operator"};
     if (operate_do(&operate, request, ret_answer) == OPERATE_DONE) {
         kick(s);
     }
@@ -470,11 +473,6 @@ static void on_sweep(uv_timer_t *timer)
     }
 }
 
-static void sweep_soon(struct serve *s)
-{
-    (void)uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, 0);
-}
-
 /* Receivers speak with the intake; its failures and their end are the daemon's. */
 static int keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
@@ -518,8 +516,16 @@ static void ended(void *arg, const struct receivers_association *association,
     s->must_sweep = s->must_sweep || (end == NULL && !association->serve->adopt);
     if (s->must_sweep && !s->is_draining &&
         receivers_count(front_door_get_receivers(s->door)) == 0) {
-        sweep_soon(s);
+        (void)uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, 0);
     }
+}
+
+/* What a batch fetched: no association of the front door's. */
+static void fetched(void *arg, const struct receivers_association *association,
+                    const struct receive_end *end, int status)
+{
+    const struct serve *s = arg;
+    intake_ended(s->intake, association, end, status);
 }
 
 static struct services services_of(const struct serve *s)
@@ -568,17 +574,6 @@ static void unreported(void *arg, const struct receivers_commitment *asked)
     reporter_take(s->reporter, asked);
 }
 
-static int64_t disk_bytes(const char *path, int64_t *ret_files)
-{
-    struct statvfs disk;
-    if (statvfs(path, &disk) != 0) {
-        *ret_files = 0;
-        return 0;
-    }
-    *ret_files = (int64_t)disk.f_files;
-    return (int64_t)disk.f_blocks * (int64_t)disk.f_frsize;
-}
-
 static int open_control(struct serve *s, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
@@ -586,14 +581,30 @@ static int open_control(struct serve *s, struct sctd_error *err)
     return r < 0 ? r : control_open(&s->control, &s->loop, path, on_control, s, err);
 }
 
+static int open_batches(struct serve *s, struct sctd_error *err)
+{
+    const struct batches_options options = {
+        .loop = &s->loop,
+        .program = s->options->program,
+        .db = s->db,
+        .policy = s->policy,
+        .serve = limits_serve(s->spool, &s->policy->config->retention),
+        .ahead = s->policy->config->workers.slots + 1,
+    };
+    const struct batches_hooks hooks = {.arg = s,
+                                        .keep = keep,
+                                        .ended = fetched,
+                                        .job_made = on_job_made,
+                                        .failed = on_failed,
+                                        .drained = on_drained};
+    return batches_new(&s->batches, &options, &hooks, err);
+}
+
 static int open_door(struct serve *s, struct sctd_error *err)
 {
     const struct config *config = s->policy->config;
     s->called_ae[0] = s->ae_title;
-    int64_t files = 0;
-    const int64_t bytes = disk_bytes(s->spool, &files);
-    const int64_t room = bytes / 100 * SERIES_ROOM_PERCENT;
-    struct front_door_options options = {
+    const struct front_door_options options = {
         .address = config->listen.address,
         .port = config->listen.port,
         .called_ae = s->called_ae,
@@ -603,17 +614,11 @@ static int open_door(struct serve *s, struct sctd_error *err)
         .max_associations = config->listen.associations,
         .max_of_peer = config->listen.per_peer,
         .request_ms = REQUEST_MS,
-        .room_for_series = room < SERIES_ROOM_BYTES ? room : SERIES_ROOM_BYTES,
+        .room_for_series = limits_series_room(s->spool),
         .program = s->options->program,
         .spares = SPARES,
-        .serve = {.reserve_bytes = bytes / 100 * config->retention.min_free_percent,
-                  .reserve_files = files / 100 * config->retention.min_free_percent,
-                  .max_instance_bytes = INSTANCE_MAX_BYTES,
-                  .idle_ms = IDLE_MS,
-                  .window_ms = WINDOW_MS,
-                  .min_window_bytes = MIN_WINDOW_BYTES},
+        .serve = limits_serve(s->spool, &s->policy->config->retention),
     };
-    (void)snprintf(options.serve.spool, sizeof options.serve.spool, "%s", s->spool);
     const struct front_door_hooks hooks = {.receivers = {.arg = s,
                                                          .keep = keep,
                                                          .report = report,
@@ -650,6 +655,7 @@ static int open_api(struct serve *s, struct sctd_error *err)
         .intake = s->intake,
         .workers = s->workers,
         .deliver = s->deliver,
+        .batches = s->batches,
         .door = s->door,
         .diagnosis = s->diagnosis,
         .metrics = s->metrics,
@@ -708,6 +714,7 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     r = r < 0 ? r : open_deliver(s, err);
     r = r < 0 ? r : open_reporter(s, err);
     r = r < 0 ? r : open_intake(s, err);
+    r = r < 0 ? r : open_batches(s, err);
     r = r < 0 ? r : open_control(s, err);
     r = r < 0 ? r : open_door(s, err);
     return r < 0 ? r : open_api(s, err);
@@ -749,6 +756,7 @@ int serve_run(const struct serve_options *options, struct sctd_error *err)
         announce(&s);
         workers_kick(s.workers);
         deliver_kick(s.deliver);
+        batches_kick(s.batches);
     } else {
         close_parts(&s);
     }

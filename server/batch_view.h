@@ -1,0 +1,42 @@
+/*
+ * batch_view.h - a batch for people and programs: its progress, its estimate, and the report of its series.
+ *
+ * Without patient data: UIDs, dates, descriptions, states and reasons.
+ *
+ * Thread safety: as of the job store.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdint.h>
+
+#include "db/batches.h"
+#include "db/db.h"
+#include "engine/base/buf.h"
+#include "engine/base/error.h"
+#include "engine/base/json.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "paused" where it is, else the name of its state. */
+const char *batch_view_state(const struct db_batch *batch);
+int64_t batch_view_total(const struct db_batch *batch);
+int64_t batch_view_ended(const struct db_batch *batch); /* of them: with a result or a reason */
+/* How long what is left may take at the pace so far and within its limits; -1: nobody knows yet. */
+int64_t batch_view_left_ms(const struct db_batch *batch);
+
+/* As an object; key: within an object, else NULL. */
+void batch_view_write(struct json_writer *w, const char *key, const struct db_batch *batch);
+void batch_view_write_item(struct json_writer *w, const struct db_item *item);
+
+/* Every series with its result or reason.  Returns 0 or DB_NONE.  Errors: SCTD_EIO, SCTD_EINVAL, SCTD_ENOMEM. */
+SCTD_NODISCARD int batch_view_report_json(struct sctd_buf *text, struct db *db, int64_t id,
+                                          struct sctd_error *err);
+SCTD_NODISCARD int batch_view_report_csv(struct sctd_buf *text, struct db *db, int64_t id,
+                                         struct sctd_error *err);
+
+#ifdef __cplusplus
+}
+#endif

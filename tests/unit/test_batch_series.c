@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "db/batches.h"
+#include "db/db.h"
+#include "db/instances.h"
+#include "db/jobs.h"
+#include "dicom/query.h"
+#include "engine/engine.h"
+#include "server/batch_request.h"
+#include "server/batch_series.h"
+#include "server/batch_terms.h"
+#include "server/config.h"
+#include "server/fetch_messages.h"
+#include "server/policy.h"
+
+#include "tests/support/db_kit.h"
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+enum { IMAGES = 5 };
+
+static char head[] = "head";
+static char mr[] = "MR";
+static char fp32[] = "fp32";
+static struct config_rule rules[1];
+static struct config config;
+static struct policy_model models[1];
+static const struct policy policy = {&config, models};
+
+static struct batch_request request;
+static struct batch_terms terms;
+static struct batch_series s;
+static struct db *db;
+
+/* A batch of one PACS series, and a rule that converts MR and keeps the result. */
+static struct db_item begin(enum batch_source source, const char *series_uid, int expected)
+{
+    struct db_item item = {.expected = expected};
+    struct db_batch_spec spec = {.description = "x", .request = "{}", .force = true, .moves = 1};
+    int64_t id = 0;
+    rules[0] = (struct config_rule){
+        .name = head, .match = {.modality = mr}, .model = head, .series_number_offset = 1000};
+    config = (struct config){.rules = rules, .rules_count = 1, .workers = {.precision = fp32}};
+    models[0].manifest = (struct manifest){.name = "head",
+                                           .version = "1",
+                                           .weights_sha256 = SHA,
+                                           .height = 256,
+                                           .width = 256,
+                                           .recipe = {.modality = "MR"}};
+    request = batch_request_make();
+    request.source = source;
+    HOLDS(batch_terms_init(&terms, &policy, &request, &kit_err) == 0);
+    HOLDS(db_batch_create(db, &kit_now, &spec, &id, &kit_err) == 0);
+    (void)snprintf(item.study_uid, sizeof item.study_uid, "1.2.3");
+    (void)snprintf(item.series_uid, sizeof item.series_uid, "%s", series_uid);
+    HOLDS(db_batch_add(db, &kit_now, id, &item, 1, &kit_err) == 0);
+    HOLDS(db_batch_planned(db, &kit_now, id, "found", &kit_err) == 0);
+    s = (struct batch_series){db, &policy, &request, &terms, id};
+    HOLDS(db_item_claim(db, &kit_now, id, &item, &kit_err) == 0);
+    return item;
+}
+
+static int begin_it(struct db_item *item)
+{
+    return batch_series_begin(&s, &kit_now, item, &kit_err);
+}
+
+static struct db_item again(void)
+{
+    struct db_item item;
+    kit_now.lease_ms += BATCH_SERIES_RETRY_CAP_MS;
+    HOLDS(db_item_claim(db, &kit_now, s.batch_id, &item, &kit_err) == 0);
+    return item;
+}
+
+static int fetched(struct db_item *item, enum dicom_query_end end, int completed, bool may_move)
+{
+    const struct fetch_end said = {
+        .end = (int32_t)end, .completed = completed, .reason = "as the test says"};
+    const struct batch_fetched f = {&said, false, may_move};
+    return batch_series_fetched(&s, &kit_now, item, &f, &kit_err);
+}
+
+static struct db_series get_series(int64_t id)
+{
+    struct db_series series;
+    HOLDS(db_series_get(db, id, &series, &kit_err) == 0);
+    return series;
+}
+
+static void an_unknown_series_is_fetched_and_ordered_when_all_came(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    HOLDS(begin_it(&item) == BATCH_NEXT_FETCH && item.state == DB_ITEM_FETCHING);
+    const int64_t id = kit_put(db, 1, 1, 0, IMAGES - 1);
+    HOLDS(fetched(&item, DICOM_QUERY_DONE, IMAGES - 1, false) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_WAITING && item.failures == 1);
+    HOLDS(strcmp(item.reason, "4 of 5 images came") == 0);
+    item = again();
+    HOLDS(begin_it(&item) == BATCH_NEXT_FETCH); /* open, but by this batch */
+    HOLDS(kit_put(db, 1, 1, IMAGES - 1, 1) == id);
+    HOLDS(fetched(&item, DICOM_QUERY_DONE, IMAGES, false) == BATCH_NEXT_ORDER);
+    HOLDS(batch_series_order(&s, &kit_now, &item, &kit_err) == BATCH_NEXT_MADE);
+    HOLDS(item.state == DB_ITEM_CONVERTING && item.has_made && item.job_id > 0);
+    const struct db_job job = kit_get(db, item.job_id);
+    HOLDS(job.priority == POLICY_PRIORITY_BATCH && job.evidence == DB_EVIDENCE_COUNT);
+    HOLDS(strcmp(item.output_series_uid, job.output_series_uid) == 0);
+    HOLDS(get_series(id).state == DB_SERIES_CLOSED);
+    db_close(db);
+    kit_remove();
+}
+
+static void what_is_being_received_is_left_alone(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    (void)kit_put(db, 1, 1, 0, 2);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    HOLDS(begin_it(&item) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_WAITING && item.attempt == 0);
+    HOLDS(item.due_ms == kit_now.lease_ms + BATCH_SERIES_RECEIVING_MS);
+    HOLDS(db_batches_claim_series(db, first.series_uid, &kit_err) == DB_NONE);
+    db_close(db);
+    kit_remove();
+}
+
+/* A series that the live rules have discarded, with all its images. */
+static int64_t discard_one(int n)
+{
+    const int64_t id = kit_put(db, 1, 1, 0, n);
+    HOLDS(db_series_discard(db, &kit_now, id, "no rule", &kit_err) == 0);
+    return id;
+}
+
+static void what_is_held_is_not_fetched_and_nothing_is_made_twice(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    (void)discard_one(IMAGES);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    HOLDS(begin_it(&item) == BATCH_NEXT_ORDER && strcmp(item.method, "held") == 0);
+    HOLDS(batch_series_order(&s, &kit_now, &item, &kit_err) == BATCH_NEXT_MADE);
+    const int64_t made = item.job_id;
+    kit_now.wall_ms += 1000;
+    item = begin(BATCH_PACS, first.series_uid, IMAGES); /* while it is made */
+    HOLDS(begin_it(&item) == BATCH_NEXT_MADE && item.job_id == made && !item.has_made);
+    const struct db_job job = kit_claim(db);
+    HOLDS(job.id == made && kit_fail(db, db_job_token(&job), DB_WORK_REFUSED) == 0);
+    item = begin(BATCH_HELD, first.series_uid, IMAGES); /* when it has failed */
+    HOLDS(begin_it(&item) == BATCH_NEXT_NOTHING && item.state == DB_ITEM_SKIPPED);
+    HOLDS(strstr(item.reason, "--force") != NULL);
+    item = begin(BATCH_HELD, first.series_uid, IMAGES);
+    request.force = true;
+    HOLDS(begin_it(&item) == BATCH_NEXT_MADE && item.job_id == made);
+    HOLDS(kit_get(db, made).state == DB_JOB_QUEUED);
+    db_close(db);
+    kit_remove();
+}
+
+static void more_images_at_the_pacs_than_here_are_fetched(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    (void)discard_one(IMAGES - 1);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    HOLDS(begin_it(&item) == BATCH_NEXT_FETCH);
+    db_close(db);
+    kit_remove();
+}
+
+static void who_cannot_be_reached_costs_no_attempt_and_who_refuses_ends_it(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    for (int i = 0; i < 2 * BATCH_SERIES_FAILURES_MAX; i++) {
+        HOLDS(fetched(&item, DICOM_QUERY_UNREACHABLE, 0, false) == BATCH_NEXT_NOTHING);
+        HOLDS(item.state == DB_ITEM_WAITING && item.failures == 0);
+        item = again();
+    }
+    HOLDS(fetched(&item, DICOM_QUERY_REFUSED, 0, true) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_WAITING && strcmp(item.method, "move") == 0);
+    item = again();
+    const int64_t id = kit_put(db, 1, 1, 0, 2);
+    HOLDS(fetched(&item, DICOM_QUERY_REFUSED, 0, false) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_FAILED && strcmp(item.reason, "as the test says") == 0);
+    HOLDS(get_series(id).state == DB_SERIES_DISCARDED); /* never half a volume */
+    db_close(db);
+    kit_remove();
+}
+
+static void five_failures_end_it(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    for (int i = 1; i < BATCH_SERIES_FAILURES_MAX; i++) {
+        HOLDS(fetched(&item, DICOM_QUERY_FAILED, 0, true) == BATCH_NEXT_NOTHING);
+        HOLDS(item.state == DB_ITEM_WAITING && item.failures == i);
+        item = again();
+    }
+    HOLDS(fetched(&item, DICOM_QUERY_FAILED, 0, true) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_FAILED);
+    db_close(db);
+    kit_remove();
+}
+
+static void what_no_rule_wants_is_skipped_with_the_reason(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    const int64_t id = kit_put(db, 1, 1, 0, IMAGES);
+    rules[0].match.min_slices = IMAGES + 1;
+    HOLDS(fetched(&item, DICOM_QUERY_DONE, IMAGES, false) == BATCH_NEXT_ORDER);
+    HOLDS(batch_series_order(&s, &kit_now, &item, &kit_err) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_SKIPPED && strstr(item.reason, "no rule holds") != NULL);
+    HOLDS(get_series(id).state == DB_SERIES_DISCARDED);
+    db_close(db);
+    kit_remove();
+}
+
+static void a_cancelled_item_stays_so(void)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
+    HOLDS(db_batch_cancel(db, &kit_now, s.batch_id, "not wanted", &kit_err) == 0);
+    (void)kit_put(db, 1, 1, 0, IMAGES);
+    HOLDS(fetched(&item, DICOM_QUERY_DONE, IMAGES, false) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_CANCELLED);
+    db_close(db);
+    kit_remove();
+}
+
+int main(void)
+{
+    an_unknown_series_is_fetched_and_ordered_when_all_came();
+    what_is_being_received_is_left_alone();
+    what_is_held_is_not_fetched_and_nothing_is_made_twice();
+    more_images_at_the_pacs_than_here_are_fetched();
+    who_cannot_be_reached_costs_no_attempt_and_who_refuses_ends_it();
+    five_failures_end_it();
+    what_no_rule_wants_is_skipped_with_the_reason();
+    a_cancelled_item_stays_so();
+    return 0;
+}
