@@ -2,6 +2,7 @@
 #include "server/batch_request.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <regex.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -104,10 +105,13 @@ static int read_key(struct batch_request *q, const struct key *key, const struct
         *(bool *)to = node->integer != 0;
         return 0;
     }
-    if (node->type != JSON_INT || node->integer < key->min || node->integer > key->max) {
+    /* 16.0 is a whole number to JSON. */
+    const bool is_number = node->type == JSON_INT || node->type == JSON_DOUBLE;
+    if (!is_number || node->number < key->min || node->number > key->max ||
+        floor(node->number) < node->number) {
         return refuse(err, "%s: a number from %d to %d", key->name, key->min, key->max);
     }
-    const int32_t number = (int32_t)node->integer;
+    const int32_t number = (int32_t)node->number;
     memcpy(to, &number, sizeof number);
     return 0;
 }
@@ -240,8 +244,8 @@ static int read_member(struct batch_request *q, const struct json *json, const s
     return refuse(err, "%.40s is no key: see docs/reprocess.md", n->key);
 }
 
-int batch_request_read(struct batch_request *ret_request, const char *text, size_t size,
-                       struct sctd_error *err)
+int batch_request_parse(struct batch_request *ret_request, const char *text, size_t size,
+                        struct sctd_error *err)
 {
     sctd_auto(json_freep) struct json *json = NULL;
     sctd_auto(batch_request_fini) struct batch_request q = batch_request_make();
@@ -258,6 +262,18 @@ int batch_request_read(struct batch_request *ret_request, const char *text, size
          n = json_next(json, n)) {
         r = read_member(&q, json, n, err);
     }
+    if (r == 0) {
+        *ret_request = q;
+        q.studies = q.series = (struct batch_uids){.n = 0};
+    }
+    return r;
+}
+
+int batch_request_read(struct batch_request *ret_request, const char *text, size_t size,
+                       struct sctd_error *err)
+{
+    sctd_auto(batch_request_fini) struct batch_request q = batch_request_make();
+    int r = batch_request_parse(&q, text, size, err);
     r = r < 0 ? r : batch_request_check(&q, err);
     if (r == 0) {
         *ret_request = q;
@@ -375,7 +391,7 @@ int batch_request_hours(int32_t *ret_from, int32_t *ret_to, const char *text,
     const int32_t from = part[0] * 60 + part[1];
     const int32_t to = part[2] * 60 + part[3];
     if (text[at] != '\0' || part[1] > 59 || part[3] > 59 || from >= BATCH_DAY_MINUTES ||
-        to > BATCH_DAY_MINUTES || from == to) {
+        to > BATCH_DAY_MINUTES) {
         return refuse(err, "hours: \"22:00-06:00\", local time");
     }
     *ret_from = from;

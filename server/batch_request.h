@@ -80,18 +80,21 @@ struct batch_request batch_request_make(void); /* with the defaults */
 
 /* *ret_request: batch_request_fini.  Errors: SCTD_EINVAL, naming the key, what is wrong and what is meant;
  * SCTD_ENOMEM. */
+SCTD_NODISCARD int batch_request_parse(struct batch_request *ret_request, const char *text,
+                                       size_t size, struct sctd_error *err);
+/* The same, and batch_request_check. */
 SCTD_NODISCARD int batch_request_read(struct batch_request *ret_request, const char *text,
                                       size_t size, struct sctd_error *err);
 /* Always the same text for the same request.  Errors: SCTD_EINVAL (too long), SCTD_ENOMEM. */
 SCTD_NODISCARD int batch_request_write(struct sctd_buf *text, const struct batch_request *q,
                                        struct sctd_error *err);
-/* What batch_request_read checks, of a request that was put together.  Errors: SCTD_EINVAL. */
+/* Whether its parts fit each other.  Errors: SCTD_EINVAL. */
 SCTD_NODISCARD int batch_request_check(const struct batch_request *q, struct sctd_error *err);
 
 /* One line for lists and logs, without patient data: "PACS archive, 20240101 to 20241231, MR". */
 void batch_request_describe(char *ret_text, size_t size, const struct batch_request *q);
 
-/* "22:00-06:00".  Errors: SCTD_EINVAL. */
+/* "22:00-06:00"; equal times are the whole day.  Errors: SCTD_EINVAL. */
 SCTD_NODISCARD int batch_request_hours(int32_t *ret_from, int32_t *ret_to, const char *text,
                                        struct sctd_error *err);
 /* How many minutes until the hours come; 0: they are now. */

@@ -12,6 +12,7 @@
 #include "server/api/act.h"
 #include "server/api/context.h"
 #include "server/api/page.h"
+#include "server/batch_request.h"
 #include "server/batch_view.h"
 #include "server/control.h"
 #include "server/http/reply.h"
@@ -117,6 +118,7 @@ void api_batch_create(struct request *request)
 {
     struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(batch_request_fini) struct batch_request parsed = batch_request_make();
     const struct operate operate = {.db = api->node.db,
                                     .intake = api->node.intake,
                                     .batches = api->node.batches,
@@ -125,9 +127,14 @@ void api_batch_create(struct request *request)
                                    .text = sctd_buf_get_text(&request->body),
                                    .text_size = request->body.size};
     struct control_answer answer = {.done = false};
+    if (batch_request_parse(&parsed, wish.text, wish.text_size, &err) < 0) {
+        reply_problem(&request->reply, 400, "%s", err.text);
+        return;
+    }
     const enum operate_outcome outcome = operate_do(&operate, &wish, &answer);
-    if (outcome != OPERATE_DONE && answer.id == 0) {
-        reply_problem(&request->reply, 400, "%s", answer.text);
+    if (outcome != OPERATE_DONE &&
+        answer.id == 0) { /* it names what is not there, or does not fit */
+        reply_problem(&request->reply, 409, "%s", answer.text);
         return;
     }
     request->reply.status = outcome == OPERATE_DONE ? 201 : 200;

@@ -91,7 +91,7 @@ static void nonsense_is_refused_by_name(void)
          "do not fit"},
         {"{\"source\":{\"held\":true},\"keep\":true,\"deliver\":[\"a\"]}", "not both"},
         {"{\"source\":{\"held\":true},\"hours\":\"22-6\"}", "hours"},
-        {"{\"source\":{\"held\":true},\"hours\":\"22:00-22:00\"}", "hours"},
+        {"{\"source\":{\"held\":true},\"hours\":\"22:00-24:01\"}", "hours"},
         {"{\"source\":{\"held\":true},\"hours\":\"24:00-06:00\"}", "hours"},
         {"{\"source\":{\"held\":true},\"hours\":\"22:60-06:00\"}", "hours"},
         {"{\"source\":{\"held\":true},\"hours\":\"22:00-06:00 \"}", "hours"},
