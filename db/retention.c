@@ -196,3 +196,26 @@ int db_file_list(struct db *db, enum db_file_kind kind, int64_t after, size_t li
 {
     return read_removals(db, kinds[kind].list, &after, limit, ret_list, err);
 }
+
+int db_result_is_left(struct db *db, const char *output_series_uid, struct sctd_error *err)
+{
+    sctd_auto(sql_donep) struct sql_statement *s = NULL;
+    int r = sql_prepare(
+        &s, db->sql,
+        "SELECT count(*), coalesce(sum(state <> 7), 0), coalesce(sum(EXISTS (SELECT 1 FROM "
+        "output AS o WHERE o.job_id = job.id AND o.file_state < 2)), 0) FROM job WHERE "
+        "output_series_uid = ?1",
+        err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_text(s, output_series_uid);
+    r = sql_step(s, err);
+    if (r != SQL_ROW) {
+        return r < 0 ? r : sctd_error(err, SCTD_EDATA, "job store: no count");
+    }
+    if (sql_get_int(s, 0) == 0) {
+        return DB_NONE;
+    }
+    return sql_get_int(s, 1) > 0 || sql_get_int(s, 2) > 0 ? DB_REFUSED : 0;
+}

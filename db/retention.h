@@ -60,6 +60,13 @@ SCTD_NODISCARD int db_retention_done(struct db *db, enum db_file_kind kind, cons
  */
 SCTD_NODISCARD int db_file_find(struct db *db, enum db_file_kind kind, const char *file,
                                 struct sctd_error *err);
+/*
+ * Whether a folder of results is of cancelled jobs alone, and no row names a file in it (a crash came between the
+ * writing and the keeping of a result, or its removal): 0 if so, DB_NONE if no job has this output series, DB_REFUSED if
+ * it may still be wanted.  Errors: SCTD_EIO.
+ */
+SCTD_NODISCARD int db_result_is_left(struct db *db, const char *output_series_uid,
+                                     struct sctd_error *err);
 /* Kept files by id, `after` 0 from the start, to look whether each is there: n < limit at the end. */
 SCTD_NODISCARD int db_file_list(struct db *db, enum db_file_kind kind, int64_t after, size_t limit,
                                 struct db_removal_list *ret_list, struct sctd_error *err);

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -262,9 +263,28 @@ peer_layer::peer_layer(const struct dicom_receiver_options &options) : options_(
 {
 }
 
+peer_layer::~peer_layer()
+{
+    if (adopted_ >= 0) {
+        (void)::close(adopted_);
+    }
+}
+
+void peer_layer::adopt(int fd)
+{
+    adopted_ = fd;
+}
+
 DcmTransportConnection *peer_layer::createConnection(DcmNativeSocketType openSocket,
                                                      OFBool /*useSecureLayer*/)
 {
+    if (adopted_ >= 0) {
+        if (dup3(adopted_, openSocket, O_CLOEXEC) < 0) {
+            return nullptr;
+        }
+        (void)::close(adopted_);
+        adopted_ = -1;
+    }
     connection_ = new peer_connection(openSocket, *this);
     was_connected_ = true;
     return connection_;

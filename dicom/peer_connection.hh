@@ -30,6 +30,12 @@ class peer_layer : public DcmTransportLayer
     DcmTransportConnection *createConnection(DcmNativeSocketType openSocket,
                                              OFBool useSecureLayer) override;
 
+    ~peer_layer() override;
+    peer_layer(const peer_layer &) = delete;
+    peer_layer &operator=(const peer_layer &) = delete;
+
+    /* Use this connection, owned from now on, in the place of the one that DCMTK will make. */
+    void adopt(int fd);
     /* A message has been answered: from now on silence is idleness. */
     void settle();
     [[nodiscard]] peer_state state() const
@@ -47,6 +53,7 @@ class peer_layer : public DcmTransportLayer
     peer_connection *connection_ = nullptr; /* DCMTK's, while it has it */
     peer_state state_ = peer_state::OPEN;
     bool was_connected_ = false;
+    int adopted_ = -1;
 };
 
 /*

@@ -2,22 +2,17 @@
 #include "dicom/requestor.hh"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <string>
-#include <sys/socket.h>
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmnet/assoc.h>
 #include <dcmtk/dcmnet/dimse.h>
 
+#include "dicom/peer_address.hh"
 #include "dicom/peer_connection.hh"
 #include "dicom/receiver.h"
 #include "dicom/requestor.h"
@@ -80,6 +75,13 @@ const char *requestor::describe(const OFCondition &condition) const
                                                    : condition.text();
 }
 
+void requestor::miss(const char *why)
+{
+    reason_ = std::string("no association with ") + options_.called_ae + " at " +
+              std::string(options_.host).substr(0, 60) + ":" + std::to_string(options_.port) +
+              ": " + std::string(why).substr(0, 80);
+}
+
 void requestor::refuse(const OFCondition &condition)
 {
     const std::string called = options_.called_ae;
@@ -93,41 +95,19 @@ void requestor::refuse(const OFCondition &condition)
         reason_ = called + " rejects the association" + (passes ? " for now" : "") + ": " +
                   std::string(text.c_str()).substr(0, 120);
     } else {
-        reason_ = "no association with " + called + " at " +
-                  std::string(options_.host).substr(0, 60) + ":" + std::to_string(options_.port) +
-                  ": " + std::string(describe(condition)).substr(0, 80);
+        miss(describe(condition));
     }
-}
-
-/* DCMTK keeps 63 characters of host and port, and says little about a name that nobody knows. */
-bool requestor::find_address(std::string &ret_address)
-{
-    struct addrinfo hints = {};
-    struct addrinfo *found = nullptr;
-    hints.ai_family = AF_INET; /* DCMTK 3.6.7 knows no other */
-    hints.ai_socktype = SOCK_STREAM;
-    const int status = getaddrinfo(options_.host, nullptr, &hints, &found);
-    if (status != 0) {
-        reason_ = "no IPv4 address of " + std::string(options_.host).substr(0, 100) + ": " +
-                  gai_strerror(status);
-        return false;
-    }
-    std::array<char, INET_ADDRSTRLEN> text = {};
-    struct sockaddr_in address = {};
-    std::memcpy(&address, found->ai_addr, sizeof address);
-    freeaddrinfo(found);
-    (void)inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size());
-    ret_address = text.data();
-    return true;
 }
 
 bool requestor::open(const std::function<bool(T_ASC_Parameters *)> &propose)
 {
-    std::string peer;
-    if (!find_address(peer)) {
+    peer_address
+        peer; /* DCMTK keeps 63 characters of host and port, and says little about a name */
+    if (!peer.find(options_.host, options_.port, options_.connect_ms)) {
+        miss(peer.reason());
         return false;
     }
-    peer += ":" + std::to_string(options_.port);
+    layer_.adopt(peer.take_connection());
     const int connect_s = std::max(1, (options_.connect_ms + 999) / 1000);
     dcmConnectionTimeout.set(connect_s);
     OFCondition condition = ASC_initializeNetwork(NET_REQUESTOR, 0, connect_s, &net_);
@@ -141,7 +121,8 @@ bool requestor::open(const std::function<bool(T_ASC_Parameters *)> &propose)
         condition = ASC_setAPTitles(params_, options_.calling_ae, options_.called_ae, nullptr);
     }
     if (condition.good()) {
-        condition = ASC_setPresentationAddresses(params_, "localhost", peer.c_str());
+        condition =
+            ASC_setPresentationAddresses(params_, "localhost", peer.host_and_port().c_str());
     }
     if (condition.good() && !propose(params_)) {
         reason_ = "more SOP classes than an association can have";

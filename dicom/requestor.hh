@@ -62,7 +62,7 @@ class requestor
     void close(bool is_broken);
 
   private:
-    bool find_address(std::string &ret_address);
+    void miss(const char *why); /* no association */
     void refuse(const OFCondition &condition);
 
     const dicom_requestor &options_;

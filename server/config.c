@@ -106,7 +106,6 @@ static int set_defaults(struct config *c, struct sctd_error *err)
         r = sctd_path_join(path, c->state_dir, "models", err);
         r = r < 0 ? r : set_text(&c->models_dir, path, err);
     }
-    c->listen.port = c->listen.port == 0 ? 11112 : c->listen.port;
     set_number(&c->listen.associations, 64);
     set_number(&c->listen.per_peer, 8);
     set_number(&c->completion.quiet_s, 60);

@@ -99,7 +99,7 @@ struct config_retention {
 
 struct config_listen {
     char *address;        /* "0.0.0.0" */
-    uint16_t port;        /* 11112 */
+    uint16_t *port;       /* NULL: 11112; 0: any that is free */
     int32_t associations; /* in all: 64 */
     int32_t per_peer;     /* 8 */
 };
@@ -159,6 +159,12 @@ void config_free(struct config *config); /* NULL is a no-op */
 static inline void config_freep(struct config **config)
 {
     config_free(*config);
+}
+
+enum { CONFIG_LISTEN_PORT = 11112 };
+static inline int config_listen_port(const struct config_listen *listen)
+{
+    return listen->port == NULL ? CONFIG_LISTEN_PORT : *listen->port;
 }
 
 /* The destination called `name`, or NULL. */

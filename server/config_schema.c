@@ -78,7 +78,7 @@ static const cyaml_schema_value_t rule_entry = {
 
 static const cyaml_schema_field_t listen_fields[] = {
     TEXT("address", config_listen, address, OPTIONAL),
-    CYAML_FIELD_UINT("port", OPTIONAL, struct config_listen, port),
+    CYAML_FIELD_UINT_PTR("port", OPTIONAL | CYAML_FLAG_POINTER, struct config_listen, port),
     CYAML_FIELD_INT("associations", OPTIONAL, struct config_listen, associations),
     CYAML_FIELD_INT("per_peer", OPTIONAL, struct config_listen, per_peer), CYAML_FIELD_END};
 

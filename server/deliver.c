@@ -694,6 +694,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 void deliver_drain(struct deliver *deliver, int grace_ms)
 {
     if (deliver->is_draining) {
+        (void)uv_timer_start(&deliver->drain, on_drain_timeout, (uint64_t)grace_ms, 0);
         return;
     }
     deliver->is_draining = true;

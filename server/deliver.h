@@ -64,7 +64,8 @@ SCTD_NODISCARD int deliver_report(struct deliver *deliver, const char *calling_a
                                   const struct db_commitment_report *report,
                                   struct sctd_error *err);
 
-/* Begin no more.  Transfers that are on their way have grace_ms; then they are broken off, to go on later. */
+/* Begin no more.  Transfers that are on their way have grace_ms; then they are broken off, to go on later.  Called
+ * again it sets that anew. */
 void deliver_drain(struct deliver *deliver, int grace_ms);
 
 /* After `drained`; its handles close as the loop runs on.  NULL is a no-op. */

@@ -585,6 +585,7 @@ int front_door_count_waiting(const struct front_door *door)
 void front_door_drain(struct front_door *door, int grace_ms)
 {
     if (door->is_draining) {
+        receivers_drain(door->receivers, grace_ms);
         return;
     }
     door->is_draining = true;

@@ -375,6 +375,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 void receivers_drain(struct receivers *receivers, int grace_ms)
 {
     if (receivers->is_draining) {
+        (void)uv_timer_start(&receivers->drain, on_drain_timeout, (uint64_t)grace_ms, 0);
         return;
     }
     receivers->is_draining = true;

@@ -133,7 +133,7 @@ SCTD_NODISCARD int receivers_serve(struct receivers *receivers, int fd,
 int receivers_count(const struct receivers *receivers); /* associations being served */
 int receivers_count_peer(const struct receivers *receivers, const char *peer); /* of one address */
 
-/* No new ones; spares go.  Those that serve have grace_ms, then are asked to end, and at last are killed. */
+/* No new ones; spares go.  Called again it only sets the grace anew.  Those that serve have grace_ms, then are asked to end, and at last are killed. */
 void receivers_drain(struct receivers *receivers, int grace_ms);
 
 /* After `drained`, before the loop ends: closes what is left. */

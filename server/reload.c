@@ -60,7 +60,8 @@ bool reload_is_whole(const struct config *old, const struct config *new_one)
            same_text(old->state_dir, new_one->state_dir) &&
            same_text(old->models_dir, new_one->models_dir) &&
            same_text(old->listen.address, new_one->listen.address) &&
-           old->listen.port == new_one->listen.port && same_http(old->http, new_one->http) &&
+           config_listen_port(&old->listen) == config_listen_port(&new_one->listen) &&
+           same_http(old->http, new_one->http) &&
            old->listen.associations == new_one->listen.associations &&
            old->listen.per_peer == new_one->listen.per_peer &&
            old->workers.slots == new_one->workers.slots &&

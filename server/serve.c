@@ -152,22 +152,28 @@ static void on_drained(void *arg)
     }
 }
 
+/* Called again it sets the grace anew. */
 static void drain(struct serve *s, int grace_ms)
 {
-    if (s->is_draining) {
-        return;
+    const bool is_first = !s->is_draining;
+    if (s->door == NULL) {
+        return; /* it is over already */
     }
     s->is_draining = true;
-    (void)sd_notify(0, "STOPPING=1");
-    intake_stop(s->intake);
-    s->to_drain = s->api == NULL ? 5 : 6;
-    batches_drain(s->batches);
+    if (is_first) {
+        (void)sd_notify(0, "STOPPING=1");
+        intake_stop(s->intake);
+        s->to_drain = s->api == NULL ? 5 : 6;
+        batches_drain(s->batches);
+    }
     front_door_drain(s->door, grace_ms);
     workers_drain(s->workers, grace_ms);
     deliver_drain(s->deliver, grace_ms);
-    reporter_drain(s->reporter);
-    if (s->api != NULL) {
-        api_drain(s->api);
+    if (is_first) {
+        reporter_drain(s->reporter);
+        if (s->api != NULL) {
+            api_drain(s->api);
+        }
     }
 }
 
@@ -178,14 +184,17 @@ static void on_failed(void *arg, const char *reason)
         s->has_failed = true;
         LOG_ERROR("failed", log_text("reason", reason));
         (void)sctd_error(&s->failure, SCTD_EIO, "%s", reason);
+        drain(s, 0); /* what still waits for its grace can be kept nowhere */
     }
-    drain(s, 0);
 }
 
 static void on_terminate(uv_signal_t *handle, int number)
 {
+    struct serve *s = handle->data;
     LOG_INFO("stopping", log_number("signal", number));
-    drain(handle->data, GRACE_MS);
+    if (!s->is_draining) {
+        drain(s, GRACE_MS);
+    }
 }
 
 /* Configuration */
@@ -435,6 +444,17 @@ static int open_intake(struct serve *s, struct sctd_error *err)
     return intake_new(&s->intake, &options, &hooks, err);
 }
 
+/* Before there are workers. */
+static int clean_results(const struct serve *s, struct sctd_error *err)
+{
+    int64_t n = 0;
+    int r = sweep_results(s->db, s->results, &n, err);
+    if (r == 0 && n > 0) {
+        LOG_INFO("results-cleaned", log_number("series", n));
+    }
+    return r;
+}
+
 /* Files that nobody knows are taken in by a receiver. */
 static int sweep(struct serve *s, struct sctd_error *err)
 {
@@ -606,7 +626,7 @@ static int open_door(struct serve *s, struct sctd_error *err)
     s->called_ae[0] = s->ae_title;
     const struct front_door_options options = {
         .address = config->listen.address,
-        .port = config->listen.port,
+        .port = config_listen_port(&config->listen),
         .called_ae = s->called_ae,
         .n_called_ae = 1,
         .allow = s->allow,
@@ -710,6 +730,7 @@ static int open_parts(struct serve *s, struct sctd_error *err)
     r = r < 0 ? r : reload_make_allow(&s->allow, s->policy->config, err);
     r = r < 0 ? r : open_folders(s, err);
     r = r < 0 ? r : store_open(&s->db, s->policy->config->state_dir, node, err);
+    r = r < 0 ? r : clean_results(s, err);
     r = r < 0 ? r : open_workers(s, err);
     r = r < 0 ? r : open_deliver(s, err);
     r = r < 0 ? r : open_reporter(s, err);

@@ -12,6 +12,7 @@
 
 #include "db/db.h"
 #include "db/retention.h"
+#include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -137,5 +138,60 @@ int sweep_spool(struct sweep *ret_sweep, struct db *db, const char *spool, struc
         return r;
     }
     *ret_sweep = sweep;
+    return 0;
+}
+
+/* A folder of files; what is in it goes before it, so that a crash leaves it to the next start. */
+static int remove_folder(const char *path, struct sctd_error *err)
+{
+    sctd_auto(close_dir) DIR *dir = opendir(path);
+    if (dir == NULL) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
+    }
+    const struct dirent *entry = NULL;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one stream, one thread
+    while ((entry = readdir(dir)) != NULL) {
+        char file[SCTD_PATH_MAX];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) {
+            continue;
+        }
+        int r = sctd_path_join(file, path, entry->d_name, err);
+        if (r == 0 && unlink(file) != 0) {
+            r = sctd_error(err, SCTD_EIO, "%.200s: %s", file, sctd_errno_text());
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    return rmdir(path) == 0 ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
+}
+
+int sweep_results(struct db *db, const char *results, int64_t *ret_n, struct sctd_error *err)
+{
+    sctd_auto(close_dir) DIR *dir = opendir(results);
+    if (dir == NULL) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", results, sctd_errno_text());
+    }
+    const struct dirent *entry = NULL;
+    int64_t n = 0;
+    int r = 0;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one stream, one thread
+    while (r >= 0 && (entry = readdir(dir)) != NULL) {
+        char path[SCTD_PATH_MAX];
+        if (!dicom_uid_is_valid(entry->d_name)) {
+            continue; /* on its way: engine/base/work.h */
+        }
+        r = db_result_is_left(db, entry->d_name, err);
+        if (r == 0) {
+            r = sctd_path_join(path, results, entry->d_name, err);
+            r = r < 0 ? r : remove_folder(path, err);
+            n += r == 0 ? 1 : 0;
+        }
+    }
+    r = r < 0 || n == 0 ? r : sctd_dir_sync(results, err);
+    if (r < 0) {
+        return r;
+    }
+    *ret_n = n;
     return 0;
 }

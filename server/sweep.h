@@ -1,5 +1,5 @@
 /*
- * sweep.h - spool and job store against each other: files that no row names, rows whose file is gone.
+ * sweep.h - spool, results and job store against each other: files that no row names, rows whose file is gone.
  *
  * A file that no row names was whole when its process died before the store heard of it, or the store was restored from
  * an earlier time; either way it is taken in again (adopt.h).
@@ -29,6 +29,13 @@ void sweep_fini(struct sweep *sweep); /* leaves it empty */
 /* Errors: SCTD_EIO, SCTD_ENOMEM. */
 SCTD_NODISCARD int sweep_spool(struct sweep *ret_sweep, struct db *db, const char *spool,
                                struct sctd_error *err);
+
+/*
+ * Remove the results of cancelled jobs that no row names: their worker, or the removal, died with the daemon.
+ * *ret_n: series removed.  No worker may be running.  Errors: SCTD_EIO.
+ */
+SCTD_NODISCARD int sweep_results(struct db *db, const char *results, int64_t *ret_n,
+                                 struct sctd_error *err);
 
 #ifdef __cplusplus
 }

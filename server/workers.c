@@ -595,6 +595,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 void workers_drain(struct workers *workers, int grace_ms)
 {
     if (workers->is_draining) {
+        (void)uv_timer_start(&workers->drain, on_drain_timeout, (uint64_t)grace_ms, 0);
         return;
     }
     workers->is_draining = true;

@@ -58,7 +58,7 @@ void workers_get_count(const struct workers *all, struct workers_count *ret_coun
 /* There may be something to do. */
 void workers_kick(struct workers *workers);
 
-/* Take no more jobs.  Those on their way have grace_ms; then they are given back. */
+/* Take no more jobs.  Those on their way have grace_ms; then they are given back.  Called again it sets that anew. */
 void workers_drain(struct workers *workers, int grace_ms);
 
 /* After `drained`; its handles close as the loop runs on.  NULL is a no-op. */

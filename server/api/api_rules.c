@@ -296,7 +296,7 @@ void api_configuration(struct request *request)
     json_write_string(&w, "models_dir", c->models_dir);
     json_write_object_begin(&w, "listen");
     json_write_string(&w, "address", c->listen.address);
-    json_write_int(&w, "port", c->listen.port);
+    json_write_int(&w, "port", config_listen_port(&c->listen));
     json_write_int(&w, "associations", c->listen.associations);
     json_write_int(&w, "per_peer", c->listen.per_peer);
     json_write_object_end(&w);

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon from the scanner to the PACS: pynetdicom sends, pynetdicom or Orthanc receives.
 usage: serve_end_to_end.py /path/to/sctd [unittest options]"""
+import contextlib
 import io
 import json
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -51,13 +53,13 @@ def send(port, paths, calling='SCANNER', abort_after=None):
 class Pacs:
     """A storage SCP; `answer` gives the status of the nth instance."""
 
-    def __init__(self, answer=lambda n: 0x0000, port=0):
+    def __init__(self, answer=lambda n: 0x0000, port=0, host='127.0.0.1'):
         self.stored, self.answer, self.n, self.associations = [], answer, 0, 0
         self.lock = threading.Lock()
         ae = AE(ae_title='PACS')
         ae.supported_contexts = StoragePresentationContexts
         self.port = port or kit.free_port()
-        self.server = ae.start_server(('127.0.0.1', self.port), block=False, evt_handlers=[
+        self.server = ae.start_server((host, self.port), block=False, evt_handlers=[
             (evt.EVT_C_STORE, self._store), (evt.EVT_ACCEPTED, self._accepted)])
 
     def _accepted(self, _event):
@@ -159,6 +161,17 @@ class Delivered(Case):
         self.assertEqual(len(orthanc.get('series')), 1)
         got = [pydicom.dcmread(io.BytesIO(orthanc.get_bytes(f'instances/{i}/file'))) for i in orthanc.get('instances')]
         self.assert_is_converted(got, paths)
+
+    @unittest.skipUnless(kit.has_ipv6(), 'this machine has no IPv6')
+    def test_a_destination_that_has_an_ipv6_address_only_gets_it(self):
+        pacs = self.pacs(host='::1')
+        destinations = [self.destination(pacs.port, host='::1'),
+                        self.destination(kit.free_port(), name='down', host='::1')]
+        daemon = self.daemon([MR_RULE | {'destinations': ['pacs', 'down']}], destinations)
+        paths = self.series()
+        send(daemon.port, paths)
+        self.assert_is_converted(pacs.wait_for(len(paths)), paths)
+        self.assertIn('refused', daemon.wait_for('delivery', destination='down', result='unreachable')['reason'])
 
     def test_a_destination_that_is_down_gets_it_when_it_is_up_and_holds_up_nobody(self):
         good, port = self.pacs(), kit.free_port()
@@ -362,6 +375,52 @@ class Ends(Case):
         daemon.start()
         self.assert_is_converted(pacs.wait_for(len(paths)), paths)
         self.assertEqual(daemon.files('spool/tmp'), [])
+
+    def test_results_that_a_crash_left_of_a_cancelled_job_go(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port)])
+        paths = self.series()
+        send(daemon.port, paths)
+        daemon.wait_for('delivery', result='stored')
+        daemon.stop()
+        folder, = (self.work / 'state/results').iterdir()
+        with contextlib.closing(sqlite3.connect(self.work / 'state/jobs.db')) as store, store:
+            store.execute('UPDATE job SET state = 7')  # as if it had been cancelled before its result was kept
+            store.execute('UPDATE output SET file_state = 2')
+        daemon.start()
+        self.assertEqual(daemon.wait_for('results-cleaned')['series'], 1)
+        self.assertFalse(folder.exists())
+
+    def test_any_free_port_is_named(self):
+        daemon = kit.Daemon(SCTD, self.work, rules=[])
+        self.addCleanup(daemon.stop, signal.SIGKILL)
+        daemon.settings['listen'] = {'address': '127.0.0.1', 'port': 0}
+        daemon.configure([], [])
+        daemon.start()
+        port = daemon.find('ready')[0]['port']
+        self.assertNotIn(port, (0, 11112))
+        self.assertEqual(set(send(port, self.series())), {0})
+
+    def test_a_store_that_fails_while_it_drains_ends_it_at_once(self):
+        library = pathlib.Path(SCTD).parents[1] / 'tests' / 'fault' / 'libnosync.so'
+        daemon = self.daemon(destinations=[self.destination(kit.free_port())],
+                             env={'LD_PRELOAD': str(library), 'SCTD_NOSYNC': 'jobs.db',
+                                  'SCTD_FAILSYNC': str(self.work / 'fail')})
+        ae = AE(ae_title='SCANNER')
+        ae.add_requested_context('1.2.840.10008.5.1.4.1.1.4', '1.2.840.10008.1.2.1')
+        association = ae.associate('127.0.0.1', daemon.port, ae_title='SCTD')
+        other = ae.associate('127.0.0.1', daemon.port, ae_title='SCTD')  # and says nothing
+        self.assertTrue(other.is_established)
+        dataset = pydicom.dcmread(self.series()[0])
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for('stopping')
+        (self.work / 'fail').touch()
+        start = time.monotonic()
+        with contextlib.suppress(Exception):
+            association.send_c_store(dataset)
+        self.assertEqual(daemon.process.wait(50), 1)
+        self.assertLess(time.monotonic() - start, 10)  # and not the minute of grace
+        self.assertTrue(daemon.find('failed'))
 
     def test_what_lies_in_the_spool_unknown_is_taken_in(self):
         pacs = self.pacs()

@@ -25,7 +25,7 @@ static void what_is_left_out_takes_its_default(void)
     assert(strcmp(c->ae_title, "NODE") == 0);
     assert(strcmp(c->state_dir, "/var/lib/sctd") == 0);
     assert(strcmp(c->models_dir, "/var/lib/sctd/models") == 0);
-    assert(strcmp(c->listen.address, "0.0.0.0") == 0 && c->listen.port == 11112);
+    assert(strcmp(c->listen.address, "0.0.0.0") == 0 && config_listen_port(&c->listen) == 11112);
     assert(c->listen.associations == 64 && c->listen.per_peer == 8);
     assert(c->completion.quiet_s == 60 && c->completion.closed_quiet_s == 5);
     assert(c->workers.silence_s == 60);
@@ -62,7 +62,7 @@ static void everything_is_read(void)
              "    rescale_intercept: -1024\n"
              "    priority: 5\n"
              "log_format: json\n");
-    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && c->listen.port == 104);
+    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && config_listen_port(&c->listen) == 104);
     assert(c->peers_count == 1 && c->peers[0].compressed);
     assert(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
     assert(config_find_destination(c, "tps")->no_storage_commitment);

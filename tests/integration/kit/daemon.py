@@ -22,6 +22,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+def has_ipv6():
+    try:
+        with contextlib.closing(socket.socket(socket.AF_INET6)) as s:
+            s.bind(('::1', 0))
+        return True
+    except OSError:
+        return False
+
+
 def make_model(sctd, models, recipe='mr', name='small'):
     """A model with random weights: what it makes means nothing."""
     subprocess.run([sctd, 'model', 'import', '--backbone', GOLDEN / 'vit.pth', '--generator',
