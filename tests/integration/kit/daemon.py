@@ -131,10 +131,13 @@ class Orthanc:
                     'RemoteAccessAllowed': False, 'AuthenticationEnabled': False, 'DicomAlwaysAllowStore': True,
                     'DicomModalities': {'sctd': {'AET': 'SCTD', 'Host': '127.0.0.1', 'Port': daemon_port,
                                                  'AllowStorageCommitment': True}}}
-        path = self.folder / 'orthanc.json'
-        path.write_text(json.dumps(settings))
-        with open(self.folder / 'log', 'w', encoding='utf-8') as log:
-            self.process = subprocess.Popen([self.PROGRAM, path], stdout=log, stderr=log)
+        self.settings = self.folder / 'orthanc.json'
+        self.settings.write_text(json.dumps(settings))
+        self.start()
+
+    def start(self):
+        with open(self.folder / 'log', 'a', encoding='utf-8') as log:
+            self.process = subprocess.Popen([self.PROGRAM, self.settings], stdout=log, stderr=log)
         end = time.monotonic() + 60
         while True:
             try:
