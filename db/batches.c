@@ -314,6 +314,7 @@ int db_batches_settle(struct db *db, const struct db_now *now, int32_t *ret_n,
                       struct sctd_error *err)
 {
     int64_t due = 0;
+    int64_t left = 0;
     int64_t n = 0;
     int r = core_number(
         db,
@@ -321,14 +322,19 @@ int db_batches_settle(struct db *db, const struct db_now *now, int32_t *ret_n,
         "i.state = 3 AND j.state >= 4) + (SELECT count(*) FROM batch AS b WHERE b.state = 1 AND NOT "
         "EXISTS (SELECT 1 FROM batch_item AS i WHERE i.batch_id = b.id AND i.state < 4))",
         0, &due, err);
-    if (r < 0 || due == 0) {
-        *ret_n = 0;
+    if (r == 0 && due > 0) {
+        r = core_begin(db, err);
+        r = r < 0 ? r : core_end(db, settle(db, now, &n, err), err);
+    }
+    r = r < 0
+            ? r
+            : core_number(
+                  db,
+                  "SELECT count(*) FROM batch_item INDEXED BY batch_item_job WHERE state = 3 AND job_id IS NOT NULL",
+                  0, &left, err);
+    if (r < 0) {
         return r;
     }
-    r = core_begin(db, err);
-    r = r < 0 ? r : core_end(db, settle(db, now, &n, err), err);
-    if (r == 0) {
-        *ret_n = (int32_t)n;
-    }
-    return r;
+    *ret_n = (int32_t)n;
+    return left > 0 ? 0 : DB_NONE;
 }

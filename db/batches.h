@@ -182,7 +182,8 @@ void db_item_page_fini(struct db_item_page *list); /* leaves it empty */
 SCTD_NODISCARD int db_item_list(struct db *db, const struct db_item_filter *filter,
                                 struct db_item_page *ret_list, struct sctd_error *err);
 
-/* Items whose jobs have ended, and batches whose items have.  *ret_n: how many changed. */
+/* Items whose jobs have ended, and batches whose items have.  *ret_n: how many changed.
+ * Returns 0, or DB_NONE: no item waits for a job any more. */
 SCTD_NODISCARD int db_batches_settle(struct db *db, const struct db_now *now, int32_t *ret_n,
                                      struct sctd_error *err);
 

@@ -65,6 +65,9 @@ static int end_with(const struct batch_series *s, const struct db_now *now, stru
                     enum db_item_state to, struct sctd_error *err)
 {
     int r = put_aside(s, now, item, err);
+    if (r == 0 && db_item_has_ended(item->state)) {
+        return BATCH_NEXT_NOTHING; /* it was cancelled, and stays so */
+    }
     return r < 0 ? r : move_to(s, now, item, to, err);
 }
 

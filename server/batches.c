@@ -389,6 +389,7 @@ static void on_timer(uv_timer_t *timer)
     int32_t settled = 0;
     bool more = false;
     int r = db_batches_settle(all->options.db, &now, &settled, &err);
+    const bool is_watching = r == 0; /* jobs, also of batches that were cancelled */
     r = r < 0 ? r : list_open(all, &open, &err);
     if (r < 0) {
         batches_bear(all, &err);
@@ -402,7 +403,7 @@ static void on_timer(uv_timer_t *timer)
             batches_bear(all, &err);
         }
     }
-    if (open.n > 0 || is_busy(all)) {
+    if (open.n > 0 || is_watching || is_busy(all)) {
         kick(all, more ? SOON_MS : TICK_MS);
     }
 }

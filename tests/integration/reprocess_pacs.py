@@ -222,7 +222,7 @@ class Orthanc(Case):
         self.assertIn('no such', self.batches.run('batch', 'cancel', 99, status=1))
         time.sleep(6)  # whatever came is not converted by the live rules
         ended = kit.states(self.batches.report(batch))
-        self.assertEqual(set(ended), {'done', 'cancelled'})
+        self.assertEqual(set(ended), {'done', 'cancelled'}, self.batches.report(batch))
         self.assertEqual(sum(ended.values()), 6)
         with contextlib.closing(sqlite3.connect(f'file:{self.node.state}/jobs.db?mode=ro', uri=True)) as db:
             self.assertEqual(db.execute('SELECT count(*) FROM series WHERE state = 0').fetchone(), (0,))

@@ -233,9 +233,15 @@ static void a_cancelled_item_stays_so(void)
     const struct db_instance first = kit_instance(1, 1, 0);
     struct db_item item = begin(BATCH_PACS, first.series_uid, IMAGES);
     HOLDS(db_batch_cancel(db, &kit_now, s.batch_id, "not wanted", &kit_err) == 0);
-    (void)kit_put(db, 1, 1, 0, IMAGES);
+    const int64_t id = kit_put(db, 1, 1, 0, IMAGES);
     HOLDS(fetched(&item, DICOM_QUERY_DONE, IMAGES, false) == BATCH_NEXT_NOTHING);
     HOLDS(item.state == DB_ITEM_CANCELLED);
+    HOLDS(batch_series_give_up(&s, &kit_now, &item, "cancelled", &kit_err) == BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_CANCELLED);
+    HOLDS(get_series(id).state == DB_SERIES_DISCARDED);
+    struct db_batch batch;
+    HOLDS(db_batch_get(db, s.batch_id, &batch, &kit_err) == 0);
+    HOLDS(batch.items[DB_ITEM_CANCELLED] == 1);
     db_close(db);
     kit_remove();
 }

@@ -161,7 +161,7 @@ static void an_item_ends_with_its_job_and_the_batch_with_its_last_item(void)
     HOLDS(db_batches_count_ahead(db, &ahead, &kit_err) == 0 && ahead == 1);
     const struct db_job other = kit_claim(db);
     HOLDS(kit_fail(db, db_job_token(&other), DB_WORK_REFUSED) == 0);
-    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == 0 && n == 2);
+    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == DB_NONE && n == 2);
     struct db_batch batch = get(db, id);
     HOLDS(batch.state == DB_BATCH_DONE && batch.items[DB_ITEM_FAILED] == 1 && batch.ended_ms > 0);
     struct db_item_page page = {0};
