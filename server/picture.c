@@ -11,7 +11,9 @@
 int picture_encode(unsigned char **ret_bytes, size_t *ret_size, const struct picture *picture,
                    struct sctd_error *err)
 {
+    /* Fast: a third of the time for pictures a few percent larger, which somebody waits for. */
     png_image png = {.version = PNG_IMAGE_VERSION,
+                     .flags = PNG_IMAGE_FLAG_FAST,
                      .width = (uint32_t)picture->width,
                      .height = (uint32_t)picture->height,
                      .format = picture->channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB};
