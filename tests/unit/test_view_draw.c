@@ -65,7 +65,7 @@ static void draw(unsigned char *pixel, const struct view_scene *scene,
 static void each_plane_is_seen_from_its_side(void)
 {
     static const struct {
-        enum view_plane plane;
+        int32_t plane; /* enum view_plane */
         int32_t slice;
         unsigned char first[2], last; /* the first row's first two pixels, the last pixel */
     } cases[] = {
