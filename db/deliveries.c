@@ -383,6 +383,28 @@ int db_delivery_finish(struct db *db, const struct db_now *now, struct db_send_t
 
 /* Storage commitment */
 
+static int waive(struct db *db, struct db_send_token token, struct sctd_error *err)
+{
+    struct moves_sending m = {0};
+    struct sql_statement *s = NULL;
+    int r = get_sending(db, token, &m, err);
+    if (r != 0) {
+        return r;
+    }
+    r = sql_prepare(&s, db->sql, "UPDATE delivery SET commitment = 0 WHERE id = ?1", err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_int(s, token.delivery_id);
+    return sql_finish(s, err);
+}
+
+int db_delivery_waive(struct db *db, struct db_send_token token, struct sctd_error *err)
+{
+    const int r = core_begin(db, err);
+    return r < 0 ? r : core_end(db, waive(db, token, err), err);
+}
+
 struct question {
     struct db_send_token token;
     const char *transaction_uid;

@@ -155,6 +155,13 @@ SCTD_NODISCARD int db_delivery_ask(struct db *db, const struct db_now *now,
                                    struct db_send_token token, const char *transaction_uid,
                                    int64_t wait_ms, struct sctd_error *err);
 
+/*
+ * Storage commitment is not wanted any more of a delivery that is being sent: it ends with the last stored instance.
+ * Returns 0 or DB_LOST.  Errors: SCTD_EIO.
+ */
+SCTD_NODISCARD int db_delivery_waive(struct db *db, struct db_send_token token,
+                                     struct sctd_error *err);
+
 /* An N-EVENT-REPORT (PS3.4 J.3.3). */
 struct db_commitment_report {
     const char *transaction_uid;

@@ -149,7 +149,7 @@ enum db_work {
     DB_WORK_FAILED,   /* something that may pass: again later */
     DB_WORK_REFUSED,  /* the input is no good: never again by itself */
     DB_WORK_DIED,     /* the worker crashed, was killed, hung or wrote nothing */
-    DB_WORK_RELEASED, /* given back untouched: the daemon drains */
+    DB_WORK_RELEASED, /* given back untouched: the daemon drains, the disk is full */
 };
 
 /* An instance that was written, of the UIDs decided at creation. */

@@ -227,6 +227,7 @@ int moves_settle(struct db *db, const struct db_now *now, int64_t job_id, struct
     struct db_job job = {0};
     int64_t open = 0;
     int64_t failed = 0;
+    int64_t uncommitted = 0;
     int r = db_job_get(db, job_id, &job, err);
     if (r != 0 || job.state != DB_JOB_DELIVERING) {
         return r < 0 ? r : 0;
@@ -239,9 +240,28 @@ int moves_settle(struct db *db, const struct db_now *now, int64_t job_id, struct
     if (r < 0 || open > 0) {
         return r;
     }
+    r = core_number(
+        db,
+        "SELECT count(*) FROM delivery WHERE job_id = ?1 AND state = 6 AND instances > 0 "
+        "AND stored = instances",
+        job_id, &uncommitted, err);
+    if (r < 0) {
+        return r;
+    }
     char text[DB_REASON_SIZE];
-    (void)snprintf(text, sizeof text, "%lld of its destinations refused it or could not be reached",
-                   (long long)failed);
+    if (uncommitted == 0) {
+        (void)snprintf(text, sizeof text,
+                       "%lld of its destinations refused it or could not be reached",
+                       (long long)failed);
+    } else if (uncommitted == failed) {
+        (void)snprintf(text, sizeof text, "stored, not committed: at %lld of its destinations",
+                       (long long)failed);
+    } else {
+        (void)snprintf(text, sizeof text,
+                       "%lld of its destinations refused it or could not be reached; stored, not "
+                       "committed: at %lld",
+                       (long long)(failed - uncommitted), (long long)uncommitted);
+    }
     const struct moves_why why = {failed > 0 ? text : "delivered", NULL};
     return moves_job(db, now, &job, failed > 0 ? DB_JOB_FAILED : DB_JOB_DONE, &why, err);
 }

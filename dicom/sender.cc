@@ -386,8 +386,9 @@ void commit(sender &s)
     DcmDataset set;
     DIC_US status = 0;
     if (id == 0) {
-        conclude(s, DICOM_SENDER_REFUSED,
-                 "%s does no storage commitment: set no_storage_commitment for it",
+        conclude(s, DICOM_SENDER_UNCOMMITTED,
+                 "stored, not committed: %s does no storage commitment; set no_storage_commitment "
+                 "for it, reload, and retry the job",
                  s.options.called_ae);
         return;
     }

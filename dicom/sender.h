@@ -74,6 +74,7 @@ enum dicom_sender_end {
     DICOM_SENDER_FAILED,      /* broken or refused in a way that may pass */
     DICOM_SENDER_UNREACHABLE, /* no association */
     DICOM_SENDER_REFUSED,     /* never again without a change at the peer or of the configuration */
+    DICOM_SENDER_UNCOMMITTED, /* all are stored, but the peer does no storage commitment, which is wanted */
 };
 
 struct dicom_sender_result {

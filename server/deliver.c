@@ -60,6 +60,7 @@ struct lane {
     char name[DB_NAME_SIZE], ae_title[DB_AE_SIZE], host[SEND_HOST_SIZE];
     int32_t port;
     bool is_gone;        /* not in the configuration any more */
+    bool no_commitment;  /* it does none */
     struct child *child; /* NULL: none */
     struct db_delivery delivery;
     struct send_message message;
@@ -294,6 +295,7 @@ static enum db_sent sent_of(enum dicom_sender_end end)
     case DICOM_SENDER_UNREACHABLE:
         return DB_SENT_UNREACHABLE;
     case DICOM_SENDER_REFUSED:
+    case DICOM_SENDER_UNCOMMITTED:
         return DB_SENT_REFUSED;
     case DICOM_SENDER_FAILED:
         break;
@@ -312,8 +314,9 @@ static void log_end(const struct lane *lane, const char *result, const char *rea
 
 static bool on_end(struct lane *lane, const struct send_end *end)
 {
-    static const char *const names[] = {"stored", "asked for commitment", "committed",
-                                        "failed", "unreachable",          "refused"};
+    static const char *const names[] = {
+        "stored",  "asked for commitment", "committed", "failed", "unreachable",
+        "refused", "stored, not committed"};
     flush(lane);
     log_end(lane, names[end->end], end->reason);
     const enum db_sent sent = sent_of((enum dicom_sender_end)end->end);
@@ -467,7 +470,10 @@ static int prepare(struct lane *lane, struct sctd_error *err)
     send->connect_ms = o->connect_ms;
     send->answer_ms = o->answer_ms;
     send->report_ms = o->report_ms;
-    if (lane->delivery.commitment) {
+    if (lane->delivery.commitment && lane->no_commitment) { /* configured since it was ordered */
+        r = db_delivery_waive(o->db, db_delivery_token(&lane->delivery), err);
+        r = r == DB_LOST ? sctd_error(err, SCTD_EIO, "its lease is over") : r;
+    } else if (lane->delivery.commitment) {
         r = make_transaction_uid(send->transaction_uid, err);
     }
     return r < 0 ? r : send_list_write(&lane->list_fd, &files, err);
@@ -597,6 +603,7 @@ static int set_lane(struct deliver *all, const struct config_destination *destin
     (void)snprintf(lane->host, sizeof lane->host, "%s", destination->host);
     lane->port = destination->port;
     lane->is_gone = false;
+    lane->no_commitment = destination->no_storage_commitment;
     return 0;
 }
 

@@ -67,7 +67,7 @@ int send_messages_read(struct send_message *ret_message, const struct json *json
     }
     message.type = (enum send_type)type;
     if (message.type == SEND_END &&
-        (message.end.end < DICOM_SENDER_STORED || message.end.end > DICOM_SENDER_REFUSED)) {
+        (message.end.end < DICOM_SENDER_STORED || message.end.end > DICOM_SENDER_UNCOMMITTED)) {
         return sctd_error(err, SCTD_EDATA, "end %d", message.end.end);
     }
     *ret_message = message;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/worker.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "dicom/scan.h"
@@ -267,6 +270,28 @@ static int convert(struct work *work, struct sctd_error *err)
     return convert_series(&work->result, &convert_job, err);
 }
 
+/* Whether the disk has room for as much as came in; if not, the model need not run to find out. */
+static int check_room(const struct work *work, struct sctd_error *err)
+{
+    struct statvfs disk;
+    int64_t bytes = 0;
+    for (size_t i = 0; i < work->list.n_files; i++) {
+        struct stat st;
+        bytes += stat(work->path[i], &st) == 0 ? (int64_t)st.st_size : 0;
+    }
+    if (statvfs(work->job->results, &disk) != 0) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", work->job->results, sctd_errno_text());
+    }
+    const int64_t room = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
+    if (room >= bytes) {
+        return 0;
+    }
+    errno = ENOSPC;
+    return sctd_error(err, SCTD_EIO, "%.120s: %s: about %lld kB are needed, %lld kB are free",
+                      work->job->results, sctd_errno_text(), (long long)(bytes >> 10),
+                      (long long)(room >> 10));
+}
+
 static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
 {
     say_stage(work, "start", 0, 1);
@@ -281,6 +306,9 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
         r = scan(work, err);
     }
     if (r == 0) {
+        r = check_room(work, err);
+    }
+    if (r == 0) {
         r = convert(work, err);
     }
     if (r == CONVERT_THERE || r == 0) {
@@ -289,8 +317,11 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
     return r;
 }
 
-static enum worker_outcome outcome_of(int r)
+static enum worker_outcome outcome_of(int r, const struct sctd_error *why)
 {
+    if (r == SCTD_EIO && (why->number == ENOSPC || why->number == EDQUOT)) {
+        return WORKER_FULL;
+    }
     switch (r) {
     case 0:
         return WORKER_DONE;
@@ -327,7 +358,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     sctd_auto(work_fini) struct work work = {.worker = worker, .job = job, .said = CONVERT_STAGES};
     limit_memory(job->memory_mib);
     const int r = do_steps(&work, list_fd, &why);
-    end->outcome = (int32_t)outcome_of(r);
+    end->outcome = (int32_t)outcome_of(r, &why);
     if (r == CONVERT_REFUSED) {
         (void)snprintf(end->reason, sizeof end->reason, "%s: %.200s",
                        dicom_refusal_name(work.result.refusal.code), work.result.refusal.text);

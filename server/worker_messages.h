@@ -59,6 +59,7 @@ enum worker_outcome {
     WORKER_FAILED,  /* may pass */
     WORKER_REFUSED, /* the input is no good */
     WORKER_BROKEN,  /* the process must be replaced; may pass */
+    WORKER_FULL,    /* the disk has no room for the result */
     WORKER_OUTCOMES
 };
 

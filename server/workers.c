@@ -36,6 +36,7 @@ enum {
     BACKOFF_MS = 1000, /* after a death, doubling */
     BACKOFF_MAX_MS = 60000,
     PAUSE_MS = 1000, /* before what could not be done is tried again */
+    ROOM_MS = 15000, /* before a disk that is full is looked at again */
     SEND_MS = 1000,
 };
 
@@ -226,12 +227,24 @@ static bool on_output(struct slot *slot, const struct worker_output *output)
     return true;
 }
 
+/* No job is to blame, and none would do better: they wait, and no try is counted. */
+static void wait_for_room(struct workers *all)
+{
+    const int64_t until_ms = sctd_boot_ms() + ROOM_MS;
+    for (int i = 0; i < all->n; i++) {
+        if (all->slot[i].not_before_ms < until_ms) {
+            all->slot[i].not_before_ms = until_ms;
+        }
+    }
+}
+
 static void on_end(struct slot *slot, const struct worker_end *end)
 {
     static const enum db_work works[] = {[WORKER_DONE] = DB_WORK_DONE,
                                          [WORKER_FAILED] = DB_WORK_FAILED,
                                          [WORKER_REFUSED] = DB_WORK_REFUSED,
-                                         [WORKER_BROKEN] = DB_WORK_FAILED};
+                                         [WORKER_BROKEN] = DB_WORK_FAILED,
+                                         [WORKER_FULL] = DB_WORK_RELEASED};
     char detail[DB_DETAIL_SIZE];
     (void)snprintf(detail, sizeof detail,
                    "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, write %.0f ms",
@@ -241,6 +254,9 @@ static void on_end(struct slot *slot, const struct worker_end *end)
     child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
     if (!slot->is_leaving) {
         slot->deaths = 0;
+    }
+    if (end->outcome == WORKER_FULL) {
+        wait_for_room(slot->all);
     }
     finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
 }

@@ -2,7 +2,8 @@
  * workers.h - the processes that do jobs, one for each slot, from a claim to a result.
  *
  * A job is claimed under a lease before a worker hears of it, so that one that kills its worker is counted.  A
- * worker that dies, hangs or runs for too long costs its job an attempt and nothing else.
+ * worker that dies, hangs or runs for too long costs its job an attempt and nothing else.  Where the disk has no room for
+ * a result all jobs wait, and none loses a try.
  *
  * Thread safety: the loop's thread.
  */

@@ -3,9 +3,11 @@
 """A disk that is full, at each remaining size: what is acknowledged is whole, the rest is refused as out of resources,
 and when there is room again it goes on by itself.
 usage: disk_full.py /path/to/sctd [unittest options]   (root: it mounts a tmpfs)"""
+import contextlib
 import hashlib
 import os
 import pathlib
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -171,6 +173,41 @@ class Full(unittest.TestCase):
         self.assertTrue(self.scanner.association.is_rejected)
         (disk / 'filler').unlink()
         self.check_recovery()
+
+
+DONE = 4  # enum db_job_state
+
+
+class Results(unittest.TestCase):
+    """The disk fills while jobs write: no job is to blame."""
+
+    def test_jobs_wait_for_room_without_losing_a_try(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        work = pathlib.Path(folder.name)
+        disk = work / 'node' / 'state'
+        disk.mkdir(parents=True)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={DISK_MIB}m', 'tmpfs', disk], check=True)
+        self.addCleanup(subprocess.run, ['umount', '-l', disk], check=True)
+        daemon.make_model(SCTD, disk / 'models')
+        node = daemon.Daemon(SCTD, work / 'node', rules=[{'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small'}],
+                             retention={'min_free_percent': 1}, completion={'quiet_s': 3, 'closed_quiet_s': 3})
+        self.addCleanup(node.stop)
+        node.start()
+        paths = daemon.make_series(SCTD, work / 'series', slices=12, matrix=256)
+        subprocess.run(['storescu', '-aec', 'SCTD', '127.0.0.1', str(node.port), *paths], check=True)
+        filler = disk / 'filler'
+        with open(filler, 'wb') as file:
+            room = os.statvfs(disk)
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (700 << 10))  # of 1.6 MB
+        waits = node.wait_for('job-attempt', result='released')
+        self.assertIn('No space left on device', waits['reason'])
+        node.wait_for('job-attempt', result='released', attempt=2, timeout=40)
+        filler.unlink()
+        self.assertEqual(node.wait_for('job-attempt', result='done', timeout=40)['attempt'], 3)
+        node.stop()
+        with contextlib.closing(sqlite3.connect(disk / 'jobs.db')) as store:
+            self.assertEqual(store.execute('SELECT state, failures, deaths FROM job').fetchall(), [(DONE, 0, 0)])
 
 
 def can_mount():

@@ -206,6 +206,31 @@ class Delivered(Case):
         self.assertEqual(len(pacs.stored), len(paths) - 1)
 
 
+    def test_a_pacs_without_commitment_is_told_from_one_that_refused(self):
+        pacs = self.pacs()
+        daemon = self.daemon(destinations=[self.destination(pacs.port, no_storage_commitment=False)])
+        paths = self.series()
+        send(daemon.port, paths)
+        reason = daemon.wait_for('delivery', result='stored, not committed')['reason']
+        self.assertIn('set no_storage_commitment', reason)
+        self.assertEqual(len(pacs.stored), len(paths))
+        job = self.sctd('job', 'show', 1)
+        self.assertEqual(job['state'], 'failed')
+        self.assertIn('stored, not committed', job['reason'])
+        daemon.configure([MR_RULE], [self.destination(pacs.port)])  # what the reason says
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for('reloaded')
+        subprocess.run([SCTD, 'job', 'retry', '1', '--config', daemon.config], check=True, stdout=subprocess.DEVNULL)
+        daemon.wait_for('delivery', result='stored')
+        self.assertEqual(self.sctd('job', 'show', 1)['state'], 'done')
+        self.assertEqual(pacs.n, len(paths))  # nothing was sent twice
+
+    def sctd(self, *words):
+        done = subprocess.run([SCTD, *map(str, words), '--json', '--config', self.work / 'sctd.yaml'], check=True,
+                              stdout=subprocess.PIPE)
+        return json.loads(done.stdout)
+
+
 class Completion(Case):
     def test_half_a_series_waits_and_the_rest_makes_it_whole(self):
         pacs = self.pacs()

@@ -243,6 +243,44 @@ static void storage_commitment_ends_the_delivery(void)
     kit_remove();
 }
 
+static void commitment_that_nobody_gives_can_be_waived(void)
+{
+    struct db *db = kit_open();
+    const int64_t job = kit_written(db, 1, 1, true);
+    struct db_delivery d = claim(db, "pacs1");
+    store(db, &d, 0, 3);
+    HOLDS(finish(db, &d, DB_SENT_REFUSED) == 0); /* the peer does none */
+    HOLDS(kit_get(db, job).state == DB_JOB_FAILED);
+    HOLDS(strstr(kit_get(db, job).reason, "stored, not committed") != NULL);
+    HOLDS(db_job_retry(db, &kit_now, job, "an operator", &kit_err) == 0);
+    d = claim(db, "pacs1");
+    HOLDS(d.stored == 3 && d.commitment);
+    const struct db_send_token old = {d.id, d.attempt - 1};
+    HOLDS(db_delivery_waive(db, old, &kit_err) == DB_LOST);
+    HOLDS(get(db, d.id).commitment);
+    HOLDS(db_delivery_waive(db, db_delivery_token(&d), &kit_err) == 0);
+    HOLDS(finish(db, &d, DB_SENT_STORED) == 0);
+    HOLDS(kit_get(db, job).state == DB_JOB_DONE);
+    db_close(db);
+    kit_remove();
+}
+
+static void a_refusal_is_not_lost_beside_what_is_not_committed(void)
+{
+    struct db *db = kit_open();
+    const int64_t job = kit_written(db, 1, 2, true);
+    struct db_delivery first = claim(db, "pacs1");
+    struct db_delivery second = claim(db, "pacs2");
+    store(db, &first, 0, 3);
+    store(db, &second, 0, 2);
+    HOLDS(finish(db, &first, DB_SENT_REFUSED) == 0 && finish(db, &second, DB_SENT_REFUSED) == 0);
+    HOLDS(strcmp(kit_get(db, job).reason,
+                 "1 of its destinations refused it or could not be reached; stored, "
+                 "not committed: at 1") == 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void what_failed_to_be_committed_is_stored_again(void)
 {
     struct db *db = kit_open();
@@ -376,6 +414,8 @@ int main(void)
     the_horizon_ends_it_after_waiting_and_trying_not_by_the_wall_clock();
     a_destination_that_accepts_and_loses_does_not_go_on_for_ever();
     storage_commitment_ends_the_delivery();
+    commitment_that_nobody_gives_can_be_waived();
+    a_refusal_is_not_lost_beside_what_is_not_committed();
     what_failed_to_be_committed_is_stored_again();
     without_an_answer_it_is_asked_again_and_a_late_answer_counts();
     a_silent_sender_loses_its_lease();

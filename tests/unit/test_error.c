@@ -91,8 +91,25 @@ static void errno_has_a_text_whatever_it_is(void)
     assert(strcmp(sctd_errno_text(), "unknown error") == 0);
 }
 
+static void an_error_knows_its_errno_only_if_it_says_it(void)
+{
+    struct sctd_error err = {0};
+    errno = ENOSPC;
+    (void)sctd_error(&err, SCTD_EIO, "file: %s", sctd_errno_text());
+    assert(err.number == ENOSPC);
+    sctd_error_prefix(&err, "job");
+    assert(err.number == ENOSPC);
+    (void)sctd_error(&err, SCTD_EIO, "it holds 3 of 4 instances");
+    assert(err.number == 0);
+    (void)sctd_errno_text();
+    (void)sctd_error(NULL, SCTD_EIO, "nobody asks");
+    (void)sctd_error(&err, SCTD_EIO, "another one");
+    assert(err.number == 0);
+}
+
 int main(void)
 {
+    an_error_knows_its_errno_only_if_it_says_it();
     raising_fills_the_error_and_yields_the_code();
     what_a_message_quotes_cannot_break_the_line_or_the_terminal();
     a_message_cut_short_is_still_utf8();

@@ -84,7 +84,7 @@ static void a_report_and_the_end_come_back_as_they_were(void)
                                           .reported = {.transaction_uid = "2.25.8"}};
     assert(pass(&reported, &again) == 0);
     assert(strcmp(again.reported.transaction_uid, "2.25.8") == 0);
-    for (int32_t end = DICOM_SENDER_STORED; end <= DICOM_SENDER_REFUSED; end++) {
+    for (int32_t end = DICOM_SENDER_STORED; end <= DICOM_SENDER_UNCOMMITTED; end++) {
         const struct send_message m = {.type = SEND_END, .end = {.end = end, .reason = "why"}};
         assert(pass(&m, &again) == 0 && again.end.end == end);
         assert(strcmp(again.end.reason, "why") == 0);
@@ -94,7 +94,7 @@ static void a_report_and_the_end_come_back_as_they_were(void)
 static void what_makes_no_sense_is_refused(void)
 {
     static struct send_message again = {.type = SEND_READY};
-    struct send_message m = {.type = SEND_END, .end = {.end = DICOM_SENDER_REFUSED + 1}};
+    struct send_message m = {.type = SEND_END, .end = {.end = DICOM_SENDER_UNCOMMITTED + 1}};
     assert(pass(&m, &again) == SCTD_EDATA);
     m.end.end = -1;
     assert(pass(&m, &again) == SCTD_EDATA);
