@@ -196,6 +196,16 @@ SCTD_NODISCARD int db_job_retry(struct db *db, const struct db_now *now, int64_t
 SCTD_NODISCARD int db_job_prioritise(struct db *db, const struct db_now *now, int64_t job_id,
                                      int32_t priority, const char *reason, struct sctd_error *err);
 
+/*
+ * Send the result of a DONE job to further destinations, those of `spec` (of which only these, commitment and
+ * priority count); `again`: also to those that have it.
+ * Returns 0 (it is DELIVERING), DB_NONE (there is no such job, or all of them have it), or DB_REFUSED (it is not DONE, or
+ * its files are removed).
+ */
+SCTD_NODISCARD int db_job_deliver(struct db *db, const struct db_now *now, int64_t job_id,
+                                  const struct db_job_spec *spec, bool again,
+                                  struct sctd_error *err);
+
 /* Returns 0 or DB_NONE. */
 SCTD_NODISCARD int db_job_get(struct db *db, int64_t job_id, struct db_job *ret_job,
                               struct sctd_error *err);

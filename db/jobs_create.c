@@ -127,8 +127,8 @@ static int add_outputs(struct db *db, int64_t job_id, const struct db_job_spec *
     return r;
 }
 
-static int add_delivery(struct db *db, const struct db_now *now, int64_t job_id,
-                        const struct db_job_spec *spec, size_t i, struct sctd_error *err)
+int jobs_create_delivery(struct db *db, const struct db_now *now, int64_t job_id,
+                         const struct db_job_spec *spec, size_t i, struct sctd_error *err)
 {
     struct sql_statement *s = NULL;
     int r = sql_prepare(&s, db->sql, "INSERT OR IGNORE INTO destination (name) VALUES (?1)", err);
@@ -171,7 +171,7 @@ static int create(struct db *db, const struct db_now *now, const struct db_serie
     r = add_job(db, now, series, spec, &id, err);
     r = r < 0 ? r : add_outputs(db, id, spec, err);
     for (size_t i = 0; r == 0 && i < spec->n_destinations; i++) {
-        r = add_delivery(db, now, id, spec, i, err);
+        r = jobs_create_delivery(db, now, id, spec, i, err);
     }
     *ret_id = id;
     return r;

@@ -75,6 +75,11 @@ SCTD_NODISCARD int moves_deliveries(struct db *db, const struct db_now *now,
 SCTD_NODISCARD int moves_cancel(struct db *db, const struct db_now *now, struct db_job *job,
                                 const char *reason, struct sctd_error *err);
 
+/* jobs_create.c: a delivery to destination i of a spec, WAITING. */
+SCTD_NODISCARD int jobs_create_delivery(struct db *db, const struct db_now *now, int64_t job_id,
+                                        const struct db_job_spec *spec, size_t i,
+                                        struct sctd_error *err);
+
 /* End a DELIVERING job when its last delivery has ended. */
 SCTD_NODISCARD int moves_settle(struct db *db, const struct db_now *now, int64_t job_id,
                                 struct sctd_error *err);

@@ -45,9 +45,16 @@ void batch_dry_run_fini(struct batch_dry_run *run)
     *run = (struct batch_dry_run){.n = 0};
 }
 
-static void tell_made(struct batch_dry_row *row, const struct db_made *made, bool force)
+static void tell_made(struct batch_dry_row *row, const struct db_made *made,
+                      const struct order_terms *terms, bool force)
 {
     const bool has_failed = made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON;
+    if (made->state == DB_JOB_DONE && terms->decision.rule->destinations_count > 0) {
+        (void)snprintf(row->what, sizeof row->what,
+                       "deliver%s: job %" PRId64 " has made the same before",
+                       force ? " again" : " where it is not yet", made->job_id);
+        return;
+    }
     (void)snprintf(row->what, sizeof row->what, "%s: job %" PRId64 " %s",
                    force && has_failed ? "try again" : "skip", made->job_id,
                    made->state == DB_JOB_DONE ? "has made the same before"
@@ -87,7 +94,7 @@ static int describe(struct finding *f, struct batch_dry_row *row, struct sctd_er
         return r;
     }
     if (r == 0) {
-        tell_made(row, &made, f->request->force);
+        tell_made(row, &made, &terms, f->request->force);
     } else if (terms.decision.verdict == POLICY_IGNORE) {
         (void)snprintf(row->what, sizeof row->what, "skip: %.220s", terms.decision.reason);
     } else {

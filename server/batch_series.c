@@ -19,6 +19,7 @@
 #include "server/batch_request.h"
 #include "server/batch_terms.h"
 #include "server/completion.h"
+#include "server/config.h"
 #include "server/fetch_messages.h"
 #include "server/order.h"
 #include "server/policy.h"
@@ -98,7 +99,8 @@ static int try_again(const struct batch_series *s, const struct db_now *now, str
 
 /* A job that makes, or made, the same.  Returns an enum batch_next, or 0: there is none that counts. */
 static int take_made(const struct batch_series *s, const struct db_now *now, struct db_item *item,
-                     const struct db_made *made, struct sctd_error *err)
+                     const struct db_made *made, const struct config_rule *rule,
+                     struct sctd_error *err)
 {
     item->job_id = made->job_id;
     (void)snprintf(item->output_series_uid, sizeof item->output_series_uid, "%s",
@@ -110,8 +112,13 @@ static int take_made(const struct batch_series *s, const struct db_now *now, str
             return r;
         }
     } else if (!item->has_made && made->state == DB_JOB_DONE) {
-        say(item, "job %" PRId64 " has made the same before", made->job_id);
-        return move_to(s, now, item, DB_ITEM_SKIPPED, err);
+        const int r = batch_terms_deliver(s->terms, rule, s->db, now, made->job_id, err);
+        if (r != 0) {
+            say(item, "job %" PRId64 " has made the same before%s", made->job_id,
+                r == DB_REFUSED && rule->destinations_count > 0 ? ", and its files are removed"
+                                                                : "");
+            return r < 0 ? r : move_to(s, now, item, DB_ITEM_SKIPPED, err);
+        }
     } else if (!item->has_made && (made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON)) {
         say(item, "job %" PRId64 " has failed with the same before: --force tries it again",
             made->job_id);
@@ -154,7 +161,7 @@ static int begin_known(const struct batch_series *s, const struct db_now *now, s
         r = batch_terms_find_made(s->terms, &terms, s->db, series->id, &made, err);
     }
     if (r <= 0) {
-        return r < 0 ? r : take_made(s, now, item, &made, err);
+        return r < 0 ? r : take_made(s, now, item, &made, terms.decision.rule, err);
     }
     r = find_kept(s->db, series, &has_all, err);
     if (r < 0) {
@@ -275,7 +282,7 @@ static int take_order(const struct batch_series *s, const struct db_now *now, st
     struct db_made made = {.job_id = job.id, .state = (int)job.state, .created_ms = job.created_ms};
     (void)snprintf(made.output_series_uid, sizeof made.output_series_uid, "%s",
                    job.output_series_uid);
-    return take_made(s, now, item, &made, err);
+    return take_made(s, now, item, &made, result->decision.rule, err);
 }
 
 int batch_series_order(const struct batch_series *s, const struct db_now *now, struct db_item *item,

@@ -10,6 +10,7 @@
 #include "db/batches.h"
 #include "db/db.h"
 #include "db/instances.h"
+#include "db/jobs.h"
 #include "dicom/found.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
@@ -126,4 +127,24 @@ int batch_terms_find_made(const struct batch_terms *terms, const struct order_te
     return r < 0 ? r
                  : db_batches_find_made(db, series_id, manifest->weights_sha256,
                                         sctd_buf_get_text(&text), ret_made, err);
+}
+
+int batch_terms_deliver(const struct batch_terms *terms, const struct config_rule *rule,
+                        struct db *db, const struct db_now *now, int64_t job_id,
+                        struct sctd_error *err)
+{
+    bool no_commitment[DB_DESTINATIONS_MAX] = {false};
+    for (uint32_t i = 0; i < rule->destinations_count && i < DB_DESTINATIONS_MAX; i++) {
+        const struct config_destination *destination =
+            config_find_destination(terms->policy->config, rule->destinations[i]);
+        no_commitment[i] = destination != NULL && destination->no_storage_commitment;
+    }
+    const struct db_job_spec spec = {
+        .priority = POLICY_PRIORITY_BATCH,
+        .destinations = (const char *const *)rule->destinations,
+        .n_destinations = rule->destinations_count,
+        .commitment = true,
+        .no_commitment = no_commitment,
+    };
+    return db_job_deliver(db, now, job_id, &spec, terms->request->force, err);
 }

@@ -48,10 +48,19 @@ void batch_terms_decide(struct batch_terms *terms, const struct db_series *serie
 void batch_terms_guess(struct db_series *ret_series, const struct dicom_found *found,
                        const char *source_ae);
 
+struct db_made;
+/*
+ * Send what a job has made to those of the destinations that lack it; with force to all of them.
+ * Returns as db_job_deliver.
+ */
+SCTD_NODISCARD int batch_terms_deliver(const struct batch_terms *terms,
+                                       const struct config_rule *rule, struct db *db,
+                                       const struct db_now *now, int64_t job_id,
+                                       struct sctd_error *err);
+
 /*
  * A job that makes the same already.  Returns 0 or DB_NONE.  Errors: SCTD_EIO, SCTD_EINVAL, SCTD_ENOMEM.
  */
-struct db_made;
 SCTD_NODISCARD int batch_terms_find_made(const struct batch_terms *terms,
                                          const struct order_terms *order, struct db *db,
                                          int64_t series_id, struct db_made *ret_made,

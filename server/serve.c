@@ -303,6 +303,7 @@ static void on_job_made(void *arg, int64_t job_id)
     struct serve *s = arg;
     (void)job_id;
     workers_kick(s->workers);
+    deliver_kick(s->deliver); /* a batch may only want a result sent on */
 }
 
 static void on_finished(void *arg, int64_t job_id)

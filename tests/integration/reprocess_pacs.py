@@ -284,15 +284,23 @@ class Folders(Case):
         self.assertEqual(report['series'][0]['method'], 'files')
         self.assertEqual(self.pacs.stored, [])
         report = self.batches.wait_for(self.batches.begin('--folder', folder, '--deliver', 'pacs'))
-        self.assertEqual(kit.states(report), {'done': 1, 'skipped': 1}, report)
-        self.assertEqual(len(self.pacs.stored), 8)
+        self.assertEqual(kit.states(report), {'done': 2}, report)
+        sent = sorted(d.SOPInstanceUID for d in self.pacs.stored)
+        self.assertEqual(len(sent), 16)
+        again = ('--folder', folder, '--deliver', 'pacs')
+        report = self.batches.wait_for(self.batches.begin(*again))
+        self.assertEqual(kit.states(report), {'skipped': 2}, report)
+        self.assertEqual(len(self.pacs.stored), 16)
+        report = self.batches.wait_for(self.batches.begin(*again, '--force'))
+        self.assertEqual(kit.states(report), {'done': 2}, report)
+        self.assertEqual(sorted(d.SOPInstanceUID for d in self.pacs.stored[16:]), sent)  # the same objects once more
         daemon.make_model(SCTD, self.work / 'state' / 'models', name='other')
         report = self.batches.wait_for(self.batches.begin('--held', '--model', 'other@1', '--keep'))
         self.assertEqual(kit.states(report), {'done': 2}, report)
         self.assertEqual({s['method'] for s in report['series']}, {'held'})
         uid = report['series'][0]['series_uid']
         self.assertEqual(len(self.batches.dry_run('--held', '--series', uid)), 1)
-        dry = self.batches.dry_run('--held', '--model', 'other')
+        dry = self.batches.dry_run('--held', '--model', 'other', '--keep')
         self.assertEqual({s['what'].split(':')[0] for s in dry}, {'skip'})
 
     def test_the_same_over_http(self):
