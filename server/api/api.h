@@ -35,7 +35,8 @@ struct uv_loop_s;
 struct api_node {
     struct uv_loop_s *loop;
     const char *program; /* the path of sctd */
-    const char *version, *ae_title, *state_dir, *spool, *results, *models_dir;
+    const char *version, *ae_title, *spool, *results, *models_dir;
+    const char *state_dir; /* used by api_open only */
     struct db *db;
     struct intake *intake;
     struct workers *workers;
