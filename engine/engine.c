@@ -64,6 +64,8 @@ static int find_precision(enum backend_precision *ret_precision, const char *nam
         enum backend_precision precision;
     } precisions[] = {{"auto", BACKEND_AUTO},
                       {"fp32", BACKEND_FP32},
+                      {"tf32", BACKEND_TF32},
+                      {"fp16", BACKEND_FP16},
                       {"bf16", BACKEND_BF16},
                       {"bf16x3", BACKEND_BF16X3}};
     for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
@@ -73,7 +75,7 @@ static int find_precision(enum backend_precision *ret_precision, const char *nam
         }
     }
     return sctd_error(err, SCTD_EINVAL,
-                      "precision \"%.40s\" is not known: use auto, fp32, bf16 or bf16x3", name);
+                      "precision \"%.40s\" is not known: use auto, fp32, tf32, fp16, bf16 or bf16x3", name);
 }
 
 /* Opening */

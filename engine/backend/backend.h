@@ -2,7 +2,8 @@
  * backend.h - what a backend offers: compile a graph, run it, say how long its stages took.
  *
  * A backend is one const table of functions.  backend_ref is plain C and the oracle of all others;
- * backend_cpu runs on oneDNN; the CUDA backend is loaded at run time.
+ * backend_cpu runs on oneDNN; the CUDA backend is loaded at run time
+ * (load.h).
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
@@ -18,8 +19,10 @@ extern "C" {
 #endif
 
 enum backend_precision {
-    BACKEND_AUTO, /* the fastest mix within mean 0.5 HU and 99.9th percentile 5 HU of fp32 */
+    BACKEND_AUTO, /* CPU: the fastest mix within mean 0.5 HU and 99.9th percentile 5 HU of fp32; GPU: FP16 */
     BACKEND_FP32,
+    BACKEND_TF32,   /* GPU: products of f32 rounded to 10 bits of mantissa, summed in fp32 */
+    BACKEND_FP16,   /* GPU: maps and products' operands in fp16, summed in fp32 */
     BACKEND_BF16,   /* bf16 products in most layers; the fastest */
     BACKEND_BF16X3, /* each product as three of bf16 halves, nearly fp32; what AUTO takes on AMX */
 };
@@ -50,6 +53,8 @@ struct backend_stats {
     double stage_ms[GRAPH_STAGES]; /* time since the last reset, summed over slices */
     const char *arithmetic;        /* what the products run in, e.g. "bf16 amx"; static */
     int32_t threads;               /* that the plan uses */
+    const char *device;            /* the GPU's name, as long as the plan lives; NULL: none */
+    double device_mib;             /* memory that the plan holds there */
 };
 
 struct backend {

@@ -35,6 +35,10 @@ static int choose_arithmetic(struct cpu_plan *plan, enum backend_precision wante
                              struct sctd_error *err)
 {
     const enum onednn_isa isa = onednn_get_isa();
+    if (wanted == BACKEND_TF32 || wanted == BACKEND_FP16) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "precisions tf32 and fp16 are a GPU's: use auto, fp32, bf16 or bf16x3");
+    }
     plan->precision = wanted;
     if (wanted == BACKEND_AUTO) {
         /* Without a matrix unit bf16 products are slower than fp32. */
@@ -60,6 +64,8 @@ static int choose_arithmetic(struct cpu_plan *plan, enum backend_precision wante
         break;
     case BACKEND_AUTO:
     case BACKEND_FP32:
+    case BACKEND_TF32:
+    case BACKEND_FP16:
         plan->format = FORMAT_F32;
         plan->sensitive_format = FORMAT_F32;
         plan->merge_format = FORMAT_F32;

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/value.h"
+#include "engine/backend/graph.h"
+
+/* The weight of output `o`, input channel `i` and tap `tap`, of rows of `inputs` channels. */
+static float scaled(const struct graph_op *op, size_t o, size_t i, size_t tap, size_t inputs,
+                    size_t taps)
+{
+    const float weight = op->weight[(o * inputs + i) * taps + tap];
+    return op->scale == NULL ? weight : (float)((double)weight * op->scale[o]);
+}
+
+/* Input channels of a whole row of the graph's weight, of which a program's weight may be a part. */
+static size_t inputs_of(const struct graph *graph, const struct graph_op *op)
+{
+    if (op->kind == GRAPH_PATCH_TOKENS) {
+        return 256;
+    }
+    const size_t first = (size_t)graph->tensor[op->in[0]].c;
+    const bool two = op->kind == GRAPH_CONV && op->in[1] != GRAPH_NONE;
+    return two ? first + (size_t)graph->tensor[op->in[1]].c : first;
+}
+
+static void pack_rows(const struct program_weight *w, const struct graph_op *op, size_t inputs,
+                      void *bytes)
+{
+    const size_t taps = (size_t)w->taps;
+    const size_t stride = (size_t)w->stride;
+    for (size_t o = 0; o < (size_t)w->rows; o++) {
+        for (size_t tap = 0; tap < taps; tap++) {
+            for (size_t i = 0; i < (size_t)w->row; i++) {
+                const float f = scaled(op, o, (size_t)w->row0 + i, tap, inputs, taps);
+                value_store(bytes, w->type, (o * taps + tap) * stride + i, f);
+            }
+        }
+    }
+}
+
+static void pack_taps(const struct program_weight *w, const struct graph_op *op, void *bytes)
+{
+    const size_t stride = (size_t)program_pad(w->rows);
+    for (size_t o = 0; o < (size_t)w->rows; o++) {
+        for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
+            value_store(bytes, w->type, tap * stride + o,
+                        scaled(op, o, 0, tap, 1, (size_t)w->taps));
+        }
+    }
+}
+
+static void pack_row(const struct program_weight *w, const struct graph_op *op, void *bytes)
+{
+    const size_t stride = (size_t)w->stride;
+    for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
+        for (size_t i = 0; i < (size_t)w->row; i++) {
+            value_store(bytes, w->type, tap * stride + i,
+                        scaled(op, 0, i, tap, (size_t)w->row, (size_t)w->taps));
+        }
+    }
+}
+
+static void pack_vector(const struct program_weight *w, const float *values, void *bytes)
+{
+    for (size_t o = 0; values != NULL && o < (size_t)w->rows; o++) {
+        value_store(bytes, w->type, o, values[o]);
+    }
+}
+
+static void pack_table(const struct program_weight *w, const float *values, void *bytes)
+{
+    for (size_t o = 0; values != NULL && o < (size_t)w->rows; o++) {
+        memcpy((float *)bytes + o * (size_t)w->stride, values + o * (size_t)w->row,
+               (size_t)w->row * sizeof *values);
+    }
+}
+
+void program_pack(const struct program *p, const struct graph *graph, int32_t i, void *ret_bytes)
+{
+    const struct program_weight *w = &p->weight[i];
+    const struct graph_op *op = &graph->op[w->op];
+    memset(ret_bytes, 0, w->bytes);
+    switch (w->kind) {
+    case WEIGHT_ROWS:
+        pack_rows(w, op, inputs_of(graph, op), ret_bytes);
+        break;
+    case WEIGHT_TAPS:
+        pack_taps(w, op, ret_bytes);
+        break;
+    case WEIGHT_ROW:
+        pack_row(w, op, ret_bytes);
+        break;
+    case WEIGHT_VECTOR:
+        pack_vector(w, w->source == WEIGHT_OF_BIAS ? op->bias : op->weight, ret_bytes);
+        break;
+    case WEIGHT_TABLE:
+        pack_table(w, op->extra, ret_bytes);
+        break;
+    }
+}
