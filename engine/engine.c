@@ -62,20 +62,17 @@ static int find_precision(enum backend_precision *ret_precision, const char *nam
     static const struct {
         const char *name;
         enum backend_precision precision;
-    } precisions[] = {{"auto", BACKEND_AUTO},
-                      {"fp32", BACKEND_FP32},
-                      {"tf32", BACKEND_TF32},
-                      {"fp16", BACKEND_FP16},
-                      {"bf16", BACKEND_BF16},
-                      {"bf16x3", BACKEND_BF16X3}};
+    } precisions[] = {{"auto", BACKEND_AUTO}, {"fp32", BACKEND_FP32}, {"tf32", BACKEND_TF32},
+                      {"fp16", BACKEND_FP16}, {"bf16", BACKEND_BF16}, {"bf16x3", BACKEND_BF16X3}};
     for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
         if (strcmp(name == NULL ? "auto" : name, precisions[i].name) == 0) {
             *ret_precision = precisions[i].precision;
             return 0;
         }
     }
-    return sctd_error(err, SCTD_EINVAL,
-                      "precision \"%.40s\" is not known: use auto, fp32, tf32, fp16, bf16 or bf16x3", name);
+    return sctd_error(
+        err, SCTD_EINVAL,
+        "precision \"%.40s\" is not known: use auto, fp32, tf32, fp16, bf16 or bf16x3", name);
 }
 
 /* Opening */

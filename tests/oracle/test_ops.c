@@ -342,8 +342,8 @@ static int report(const struct backend *backend, const struct tally tally[N_LEVE
     for (int i = 0; i < N_LEVELS; i++) {
         const struct tally *t = &tally[i];
         (void)printf("%s %s: %d results within %.1e, worst %.2e; %d refused, %d failures\n",
-                     backend->name, levels[i].name, t->compared, level_of(backend, i).bound, t->worst,
-                     t->refused, t->failed);
+                     backend->name, levels[i].name, t->compared, level_of(backend, i).bound,
+                     t->worst, t->refused, t->failed);
         failed += t->failed;
     }
     return failed == 0 ? 0 : 1;

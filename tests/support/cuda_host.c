@@ -117,15 +117,13 @@ static float product_at(const struct product_args *a, const float *x, const floa
     return sum;
 }
 
-static void run_product(const struct product_args *a, enum step_kind kind,
-                        enum backend_precision p)
+static void run_product(const struct product_args *a, enum step_kind kind, enum backend_precision p)
 {
     const size_t pixels = (size_t)a->slices * (size_t)a->h * (size_t)a->w;
     const size_t outputs = (size_t)a->finish.y.stride;
     const size_t taps = (size_t)a->kernel * (size_t)a->kernel;
     float *x = take_values(a->x.data, a->x.type, pixels * (size_t)a->x.stride, p);
-    float *weight =
-        take_values(a->weight, a->x.type, outputs * taps * (size_t)a->x.stride, p);
+    float *weight = take_values(a->weight, a->x.type, outputs * taps * (size_t)a->x.stride, p);
     struct finish_args finish = a->finish;
     for (size_t item = 0; item < pixels * outputs / VALUE_LANES; item++) {
         const size_t pixel = item / (outputs / VALUE_LANES);

@@ -112,11 +112,10 @@ static size_t bind_act(union step_args *a, const struct site *at)
 
 static size_t bind_patchify(union step_args *a, const struct site *at)
 {
-    a->patchify =
-        (struct patchify_args){.x = (const float *)bind_operand(at->b, at->s->in[0]).data,
-                               .y = bind_operand(at->b, at->s->out),
-                               .h = at->in->h,
-                               .w = at->in->w};
+    a->patchify = (struct patchify_args){.x = (const float *)bind_operand(at->b, at->s->in[0]).data,
+                                         .y = bind_operand(at->b, at->s->out),
+                                         .h = at->in->h,
+                                         .w = at->in->w};
     return at->groups;
 }
 
@@ -217,20 +216,27 @@ static size_t bind_mean(union step_args *a, const struct site *at)
 size_t bind_step(union step_args *ret_args, const struct binding *b, const struct step *s)
 {
     static size_t (*const binders[STEP_KINDS])(union step_args *, const struct site *) = {
-        [STEP_CONVERT] = bind_convert,     [STEP_FIRST_CONV] = bind_first_conv,
-        [STEP_CONV] = bind_product,        [STEP_LAST_CONV] = bind_last_conv,
-        [STEP_LINEAR] = bind_product,      [STEP_ACT] = bind_act,
-        [STEP_PATCHIFY] = bind_patchify,   [STEP_TOKENS] = bind_tokens,
-        [STEP_NORM] = bind_norm,           [STEP_ROPE] = bind_rope,
-        [STEP_ATTENTION] = bind_attention, [STEP_SWIGLU] = bind_join,
-        [STEP_MAX_POOL] = bind_max_pool,   [STEP_UPSAMPLE] = bind_upsample,
-        [STEP_ADD] = bind_join,            [STEP_MEAN] = bind_mean,
-        [STEP_GATE] = bind_join,           [STEP_SCALE_ADD] = bind_join,
+        [STEP_CONVERT] = bind_convert,
+        [STEP_FIRST_CONV] = bind_first_conv,
+        [STEP_CONV] = bind_product,
+        [STEP_LAST_CONV] = bind_last_conv,
+        [STEP_LINEAR] = bind_product,
+        [STEP_ACT] = bind_act,
+        [STEP_PATCHIFY] = bind_patchify,
+        [STEP_TOKENS] = bind_tokens,
+        [STEP_NORM] = bind_norm,
+        [STEP_ROPE] = bind_rope,
+        [STEP_ATTENTION] = bind_attention,
+        [STEP_SWIGLU] = bind_join,
+        [STEP_MAX_POOL] = bind_max_pool,
+        [STEP_UPSAMPLE] = bind_upsample,
+        [STEP_ADD] = bind_join,
+        [STEP_MEAN] = bind_mean,
+        [STEP_GATE] = bind_join,
+        [STEP_SCALE_ADD] = bind_join,
     };
-    struct site at = {.b = b,
-                      .s = s,
-                      .in = &b->program->buffer[s->in[0]],
-                      .out = &b->program->buffer[s->out]};
+    struct site at = {
+        .b = b, .s = s, .in = &b->program->buffer[s->in[0]], .out = &b->program->buffer[s->out]};
     at.pixels = (size_t)b->slices * program_pixels(at.out);
     at.groups = at.pixels * ((size_t)at.out->stride / VALUE_LANES);
     return binders[s->kind](ret_args, &at);

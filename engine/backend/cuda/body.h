@@ -67,8 +67,8 @@ CUDA_BODY struct lanes finish_lanes(const struct finish_args *a, struct lanes v,
         }
     }
     if (a->before.data != NULL) {
-        const struct lanes before = lanes_load(a->before.data, a->before.type,
-                                               pixel * (size_t)a->before.stride + channel);
+        const struct lanes before =
+            lanes_load(a->before.data, a->before.type, pixel * (size_t)a->before.stride + channel);
         for (int i = 0; i < VALUE_LANES; i++) {
             v.v[i] += before.v[i];
         }
@@ -93,8 +93,7 @@ CUDA_BODY void finish_body(const struct finish_args *a, size_t item)
     const size_t groups = (size_t)a->y.stride / VALUE_LANES;
     const size_t pixel = item / groups;
     const size_t channel = item % groups * VALUE_LANES;
-    const struct lanes x =
-        lanes_load(a->x.data, a->x.type, pixel * (size_t)a->x.stride + channel);
+    const struct lanes x = lanes_load(a->x.data, a->x.type, pixel * (size_t)a->x.stride + channel);
     const struct lanes y = finish_lanes(a, x, pixel, channel);
     lanes_store(a->y.data, a->y.type, pixel * (size_t)a->y.stride + channel, &y);
 }
@@ -228,8 +227,8 @@ CUDA_BODY void plain_conv_body(const struct plain_conv_args *a, size_t item)
         }
     }
     const struct lanes y = finish_lanes(&a->finish, sum, pixel, channel);
-    lanes_store(a->finish.y.data, a->finish.y.type,
-                pixel * (size_t)a->finish.y.stride + channel, &y);
+    lanes_store(a->finish.y.data, a->finish.y.type, pixel * (size_t)a->finish.y.stride + channel,
+                &y);
 }
 
 /* 2x2, stride 2; NaN wins.  h and w are the output's. */
@@ -377,8 +376,7 @@ CUDA_BODY void scale_add_body(const struct join_args *a, size_t item)
         y.v[i] = 0.0F;
         if (k < (size_t)a->c) {
             const float f = value_load(a->x[2].data, a->x[2].type, factors + k);
-            const float g =
-                value_load(a->x[2].data, a->x[2].type, factors + (size_t)a->c + k);
+            const float g = value_load(a->x[2].data, a->x[2].type, factors + (size_t)a->c + k);
             y.v[i] = f * first.v[i] + g * second.v[i];
         }
     }
@@ -405,8 +403,8 @@ CUDA_BODY struct lanes mean_part(const struct mean_args *a, size_t item, int32_t
         sum.v[i] = 0.0F;
     }
     for (int32_t p = part; p < a->pixels; p += parts) {
-        const struct lanes x = lanes_load(a->x.data, a->x.type,
-                                          (first + (size_t)p) * (size_t)a->x.stride + channel);
+        const struct lanes x =
+            lanes_load(a->x.data, a->x.type, (first + (size_t)p) * (size_t)a->x.stride + channel);
         for (int i = 0; i < VALUE_LANES; i++) {
             sum.v[i] += x.v[i];
         }

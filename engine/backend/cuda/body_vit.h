@@ -130,20 +130,20 @@ struct rope_args {
 
 CUDA_BODY void rope_body(const struct rope_args *a, size_t item)
 {
-    const size_t half = (size_t)a->width / 2;
+    const size_t pairs = (size_t)a->width / 2;
     const size_t turned = (size_t)a->tokens - (size_t)a->prefix;
-    const size_t d = item % half;
-    const size_t head = item / half % (2 * (size_t)a->heads); /* q's, then k's */
-    const size_t patch = item / half / (2 * (size_t)a->heads) % turned;
-    const size_t slice = item / half / (2 * (size_t)a->heads) / turned;
+    const size_t d = item % pairs;
+    const size_t head = item / pairs % (2 * (size_t)a->heads); /* q's, then k's */
+    const size_t patch = item / pairs / (2 * (size_t)a->heads) % turned;
+    const size_t slice = item / pairs / (2 * (size_t)a->heads) / turned;
     const size_t token = slice * (size_t)a->tokens + (size_t)a->prefix + patch;
     const size_t at = token * (size_t)a->x.stride + head * (size_t)a->width + d;
     const float *cosine = a->table + patch * (size_t)a->width + d;
     const float *sine = cosine + turned * (size_t)a->width;
     const float low = value_load(a->x.data, a->x.type, at);
-    const float high = value_load(a->x.data, a->x.type, at + half);
+    const float high = value_load(a->x.data, a->x.type, at + pairs);
     value_store(a->x.data, a->x.type, at, low * cosine[0] - high * sine[0]);
-    value_store(a->x.data, a->x.type, at + half, high * cosine[half] + low * sine[half]);
+    value_store(a->x.data, a->x.type, at + pairs, high * cosine[pairs] + low * sine[pairs]);
 }
 
 /*

@@ -570,8 +570,7 @@ static int lower_op(struct lowering *w, const struct graph_op *op)
 static int add_inputs(struct lowering *w)
 {
     const struct graph_tensor *t = &w->graph->tensor[GRAPH_X_CNN];
-    const struct program_buffer b = {
-        .h = t->h, .w = t->w, .c = 1, .stride = 1, .type = VALUE_F32};
+    const struct program_buffer b = {.h = t->h, .w = t->w, .c = 1, .stride = 1, .type = VALUE_F32};
     int r = program_add_buffer(&w->p->x_cnn, w->p, &b, w->err);
     if (r == 0) {
         r = program_add_buffer(&w->p->x_dino, w->p, &b, w->err);

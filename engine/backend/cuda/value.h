@@ -12,11 +12,11 @@
 #include <string.h>
 
 #ifdef __CUDACC__
-    #include <cuda_bf16.h>
-    #include <cuda_fp16.h>
-    #define CUDA_BODY static __host__ __device__ __forceinline__
+#    include <cuda_bf16.h>
+#    include <cuda_fp16.h>
+#    define CUDA_BODY static __host__ __device__ __forceinline__
 #else
-    #define CUDA_BODY static inline __attribute__((unused))
+#    define CUDA_BODY static inline __attribute__((unused))
 #endif
 
 enum value_type { VALUE_F32, VALUE_F16, VALUE_BF16 };
@@ -148,7 +148,7 @@ CUDA_BODY struct lanes lanes_load(const void *data, int32_t type, size_t at)
     }
     const uint4 raw = *(const uint4 *)((const uint16_t *)data + at);
     const uint32_t word[4] = {raw.x, raw.y, raw.z, raw.w};
-    #pragma unroll
+#    pragma unroll
     for (int i = 0; i < 4; i++) {
         x.v[2 * i] = value_of_16((uint16_t)(word[i] & 0xffffU), type);
         x.v[2 * i + 1] = value_of_16((uint16_t)(word[i] >> 16), type);
@@ -171,7 +171,7 @@ CUDA_BODY void lanes_store(void *data, int32_t type, size_t at, const struct lan
         return;
     }
     uint32_t word[4];
-    #pragma unroll
+#    pragma unroll
     for (int i = 0; i < 4; i++) {
         word[i] = (uint32_t)value_to_16(x->v[2 * i], type) |
                   (uint32_t)value_to_16(x->v[2 * i + 1], type) << 16;

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/backend/cuda/device/convolution.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/bind.h"
+#include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/device/conv_graph.h"
+#include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/fault.h"
+#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/value.h"
+#include "engine/base/attr.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+
+enum {
+    MAX_CONFIGS = 12, /* that the heuristics are asked for */
+    MAX_TRIED = 4,    /* of those that work, that are measured */
+    ROUNDS = 5,       /* of each */
+};
+
+struct convolution {
+    struct product_args args;
+    char choice; /* as in the plan cache */
+    struct conv_graph graph;
+    cudnnBackendDescriptor_t plan; /* NULL: plain */
+    cudnnBackendDescriptor_t pack;
+    size_t workspace;
+    size_t items; /* of the epilogue, or of the plain kernel */
+};
+
+void convolution_free(struct convolution *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    if (c->pack != NULL) {
+        (void)cudnnBackendDestroyDescriptor(c->pack);
+    }
+    if (c->plan != NULL) {
+        (void)cudnnBackendDestroyDescriptor(c->plan);
+    }
+    conv_graph_fini(&c->graph);
+    free(c);
+}
+
+static void convolution_freep(struct convolution **c)
+{
+    convolution_free(*c);
+}
+
+size_t convolution_get_workspace(const struct convolution *convolution)
+{
+    return convolution->workspace;
+}
+
+bool convolution_is_fused(const struct convolution *convolution)
+{
+    return convolution->choice == 'f';
+}
+
+bool convolution_is_plain(const struct convolution *convolution)
+{
+    return convolution->choice == 'p';
+}
+
+void convolution_key(char ret_key[CONVOLUTION_KEY_SIZE], const struct product_args *args,
+                     enum backend_precision precision)
+{
+    const struct finish_args *f = &args->finish;
+    (void)snprintf(
+        ret_key, CONVOLUTION_KEY_SIZE,
+        "conv n%d h%d w%d i%d o%d k%d x%d y%d before%d add%d add%d bias%d act%d p%d", args->slices,
+        args->h, args->w, args->x.stride, f->y.stride, args->kernel, args->x.type, f->y.type,
+        f->before.data == NULL ? -1 : f->before.type, f->add[0].data == NULL ? -1 : f->add[0].type,
+        f->add[1].data == NULL ? -1 : f->add[1].type, f->bias != NULL, f->act, (int)precision);
+}
+
+/* Plans */
+
+static void destroy(cudnnBackendDescriptor_t *d)
+{
+    if (*d != NULL) {
+        (void)cudnnBackendDestroyDescriptor(*d);
+        *d = NULL;
+    }
+}
+
+/* A plan from a config, or from its text; NULL with a status if it cannot be. */
+static cudnnStatus_t make_plan(cudnnBackendDescriptor_t *ret_plan, cudnnHandle_t handle,
+                               cudnnBackendDescriptor_t config,
+                               const struct plan_cache_entry *entry)
+{
+    cudnnBackendDescriptor_t plan = NULL;
+    cudnnStatus_t s = cudnnBackendCreateDescriptor(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &plan);
+    if (s != CUDNN_STATUS_SUCCESS) {
+        return s;
+    }
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* cuDNN before 9.19 needs it */
+    s = cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1,
+                                 (const void *)&handle);
+#pragma GCC diagnostic pop
+    if (s == CUDNN_STATUS_SUCCESS && entry != NULL) {
+        s = cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                     CUDNN_TYPE_CHAR, (int64_t)entry->size, entry->text);
+    } else if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG,
+                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (const void *)&config);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendFinalize(plan);
+    }
+    if (s != CUDNN_STATUS_SUCCESS) {
+        destroy(&plan);
+    }
+    *ret_plan = plan;
+    return s;
+}
+
+static bool plan_workspace(cudnnBackendDescriptor_t plan, size_t most, size_t *ret_bytes)
+{
+    int64_t bytes = 0;
+    int64_t count = 0;
+    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                                 1, &count, &bytes) != CUDNN_STATUS_SUCCESS ||
+        bytes < 0 || (uint64_t)bytes > most) {
+        return false;
+    }
+    *ret_bytes = (size_t)bytes;
+    return true;
+}
+
+/* Whether an engine with these notes may be used: the same bits every time, and no coarser arithmetic
+ * than was asked for. */
+static bool is_allowed(cudnnBackendNumericalNote_t note, enum backend_precision precision)
+{
+    switch (note) {
+    case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: /* for f32 that is TF32 */
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
+        return precision != BACKEND_FP32;
+    case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
+        return true;
+    case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
+    case CUDNN_NUMERICAL_NOTE_FFT:
+    case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_4x4:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
+    case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13:
+    case CUDNN_NUMERICAL_NOTE_TYPE_COUNT:
+        break;
+    }
+    return false;
+}
+
+static bool config_is_allowed(cudnnBackendDescriptor_t config, enum backend_precision precision)
+{
+    cudnnBackendDescriptor_t engine = NULL;
+    cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
+    int64_t count = 0;
+    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) !=
+        CUDNN_STATUS_SUCCESS) {
+        return false;
+    }
+    bool allowed =
+        cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                 1, &count, (void *)&engine) == CUDNN_STATUS_SUCCESS;
+    allowed = allowed && cudnnBackendGetAttribute(
+                             engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
+                             CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, note) == CUDNN_STATUS_SUCCESS;
+    for (int64_t i = 0; allowed && i < count; i++) {
+        allowed = is_allowed(note[i], precision);
+    }
+    destroy(&engine);
+    return allowed;
+}
+
+/* The heuristics' configs for a graph, best first. */
+struct configs {
+    cudnnBackendDescriptor_t heuristics;
+    cudnnBackendDescriptor_t config[MAX_CONFIGS];
+    int64_t n_made; /* descriptors */
+    int64_t n;      /* that were filled in */
+};
+
+static void configs_fini(struct configs *c)
+{
+    for (int64_t i = 0; i < c->n_made; i++) {
+        destroy(&c->config[i]);
+    }
+    destroy(&c->heuristics);
+}
+
+static bool configs_init(struct configs *c, const struct conv_graph *g, cudnnBackendHeurMode_t mode)
+{
+    *c = (struct configs){.n = 0};
+    cudnnStatus_t s =
+        cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &c->heuristics);
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(c->heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH,
+                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, (const void *)&g->graph);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(c->heuristics, CUDNN_ATTR_ENGINEHEUR_MODE,
+                                     CUDNN_TYPE_HEUR_MODE, 1, &mode);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendFinalize(c->heuristics);
+    }
+    while (s == CUDNN_STATUS_SUCCESS && c->n_made < MAX_CONFIGS) {
+        s = cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &c->config[c->n_made]);
+        c->n_made += s == CUDNN_STATUS_SUCCESS ? 1 : 0;
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendGetAttribute(c->heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                     CUDNN_TYPE_BACKEND_DESCRIPTOR, MAX_CONFIGS, &c->n,
+                                     (void *)c->config);
+    }
+    c->n = s != CUDNN_STATUS_SUCCESS ? 0 : c->n > MAX_CONFIGS ? MAX_CONFIGS : c->n;
+    return c->n > 0;
+}
+
+/* Running */
+
+int convolution_set_workspace(struct convolution *c, void *workspace, struct sctd_error *err)
+{
+    destroy(&c->pack);
+    if (c->plan == NULL) {
+        return 0;
+    }
+    cudnnStatus_t s = cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &c->pack);
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(c->pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64,
+                                     c->graph.n_operands, c->graph.uid);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(c->pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS,
+                                     CUDNN_TYPE_VOID_PTR, c->graph.n_operands,
+                                     (const void *)c->graph.pointer);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendSetAttribute(c->pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE,
+                                     CUDNN_TYPE_VOID_PTR, 1, (const void *)&workspace);
+    }
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnBackendFinalize(c->pack);
+    }
+    return s == CUDNN_STATUS_SUCCESS ? 0 : conv_graph_fault(s, "a convolution's operands", err);
+}
+
+int convolution_run(const struct convolution *c, cudnnHandle_t handle, cudaStream_t stream,
+                    struct sctd_error *err)
+{
+    cudaError_t e = cudaSuccess;
+    if (c->plan != NULL) {
+        const cudnnStatus_t s = cudnnBackendExecute(handle, c->plan, c->pack);
+        if (s != CUDNN_STATUS_SUCCESS) {
+            return conv_graph_fault(s, "a convolution", err);
+        }
+    }
+    if (c->choice == 'p') {
+        const union step_args args = {.product = c->args};
+        e = kernels_start(STEP_CONV, &args, c->items, stream);
+    } else if (c->choice == 'b') {
+        struct finish_args finish = c->args.finish;
+        finish.x = finish.y;
+        e = kernels_start_finish(&finish, c->items, stream);
+    }
+    return e == cudaSuccess
+               ? 0
+               : fault_set(err, FAULT_CUDA, (int)e, cudaGetErrorName(e), "a convolution's kernel");
+}
+
+/* Milliseconds of one run, the least of some; negative: it does not run. */
+static float measure(struct convolution *c, const struct convolution_context *x)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    cudaEvent_t from = NULL;
+    cudaEvent_t to = NULL;
+    float best = -1.0F;
+    bool ok = convolution_set_workspace(c, x->workspace, &err) == 0 &&
+              cudaEventCreate(&from) == cudaSuccess && cudaEventCreate(&to) == cudaSuccess;
+    for (int i = 0; ok && i <= ROUNDS; i++) {
+        float ms = 0.0F;
+        ok = cudaEventRecord(from, x->stream) == cudaSuccess &&
+             convolution_run(c, x->handle, x->stream, &err) == 0 &&
+             cudaEventRecord(to, x->stream) == cudaSuccess &&
+             cudaEventSynchronize(to) == cudaSuccess &&
+             cudaEventElapsedTime(&ms, from, to) == cudaSuccess;
+        /* The first run is not counted. */
+        best = ok && i > 0 && (best < 0.0F || ms < best) ? ms : best;
+    }
+    if (from != NULL) {
+        (void)cudaEventDestroy(from);
+    }
+    if (to != NULL) {
+        (void)cudaEventDestroy(to);
+    }
+    if (!ok) {
+        (void)cudaGetLastError(); /* so that the next launch does not find it */
+    }
+    return ok ? best : -1.0F;
+}
+
+/* Choosing */
+
+/* What has been found so far for one convolution. */
+struct search {
+    cudnnBackendDescriptor_t best;
+    size_t workspace;
+    float ms;
+    int32_t tried;
+};
+
+/* Take a plan into the search, which owns it from here on. */
+static void consider(struct convolution *c, const struct convolution_context *x,
+                     cudnnBackendDescriptor_t plan, struct search *s)
+{
+    size_t workspace = 0;
+    if (!plan_workspace(plan, x->workspace_bytes, &workspace)) {
+        destroy(&plan);
+        return;
+    }
+    float ms = 0.0F;
+    if (x->tune) {
+        c->plan = plan;
+        ms = measure(c, x);
+        destroy(&c->pack);
+        c->plan = NULL;
+    }
+    s->tried++;
+    if (ms < 0.0F || (s->best != NULL && ms >= s->ms)) {
+        destroy(&plan);
+        return;
+    }
+    destroy(&s->best);
+    s->best = plan;
+    s->workspace = workspace;
+    s->ms = ms;
+}
+
+static bool is_enough(const struct convolution_context *x, const struct search *s)
+{
+    if (s->best == NULL) {
+        return false;
+    }
+    return !x->tune || s->tried >= MAX_TRIED || sctd_now_s() > x->tune_until_s;
+}
+
+/* The plans of a graph that are allowed, best guesses first, until enough was tried. */
+static void search_plans(struct convolution *c, const struct convolution_context *x,
+                         struct search *s)
+{
+    static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
+    for (size_t k = 0; k < sizeof modes / sizeof modes[0] && s->best == NULL; k++) {
+        struct configs configs;
+        if (configs_init(&configs, &c->graph, modes[k])) {
+            for (int64_t i = 0; i < configs.n && !is_enough(x, s); i++) {
+                cudnnBackendDescriptor_t plan = NULL;
+                if (config_is_allowed(configs.config[i], x->precision) &&
+                    make_plan(&plan, x->handle, configs.config[i], NULL) == CUDNN_STATUS_SUCCESS) {
+                    consider(c, x, plan, s);
+                }
+            }
+        }
+        configs_fini(&configs);
+    }
+}
+
+/* The plan's text for the cache; NULL: none.  The caller frees it. */
+static char *describe_plan(cudnnBackendDescriptor_t plan)
+{
+    int64_t size = 0;
+    if (cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                 CUDNN_TYPE_CHAR, 0, &size, NULL) != CUDNN_STATUS_SUCCESS ||
+        size < 1 || size > PLAN_CACHE_MAX_TEXT) {
+        return NULL;
+    }
+    char *text = calloc((size_t)size + 1, 1);
+    if (text != NULL &&
+        cudnnBackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                 CUDNN_TYPE_CHAR, size, &size, text) != CUDNN_STATUS_SUCCESS) {
+        free(text);
+        text = NULL;
+    }
+    return text;
+}
+
+static int keep_choice(const struct convolution *c, const struct convolution_context *x,
+                       const char *key, struct sctd_error *err)
+{
+    if (c->plan == NULL) {
+        return plan_cache_put(x->cache, key, c->choice, "", err);
+    }
+    char *text = describe_plan(c->plan);
+    int r = text == NULL ? 0 : plan_cache_put(x->cache, key, c->choice, text, err);
+    free(text);
+    return r == SCTD_EINVAL ? 0 : r;
+}
+
+/* As the cache says; false: it says nothing that still works. */
+static bool take_cached(struct convolution *c, const struct convolution_context *x,
+                        const struct plan_cache_entry *entry)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    if (entry == NULL || entry->choice == 'p') {
+        c->choice = 'p';
+        return entry != NULL;
+    }
+    c->choice = entry->choice;
+    if (conv_graph_init(&c->graph, &c->args, c->choice == 'f', x->handle, &err) == 0 &&
+        make_plan(&c->plan, x->handle, NULL, entry) == CUDNN_STATUS_SUCCESS &&
+        plan_workspace(c->plan, x->workspace_bytes, &c->workspace)) {
+        return true;
+    }
+    destroy(&c->plan);
+    conv_graph_fini(&c->graph);
+    return false;
+}
+
+/* The best plan with the epilogue in it, or without; `kept` is what was best before, if anything was. */
+static int try_choice(struct convolution *c, const struct convolution_context *x, char choice,
+                      float *kept_ms, struct sctd_error *err)
+{
+    struct convolution other = {.args = c->args, .items = c->items, .choice = choice};
+    struct search s = {.best = NULL};
+    int r = conv_graph_init(&other.graph, &other.args, choice == 'f', x->handle, err);
+    if (r == SCTD_ENOMEM || r == SCTD_EDEVICE) {
+        conv_graph_fini(&other.graph);
+        return r;
+    }
+    if (r == 0) {
+        search_plans(&other, x, &s);
+    }
+    if (s.best == NULL || (c->plan != NULL && s.ms >= *kept_ms)) {
+        destroy(&s.best);
+        conv_graph_fini(&other.graph);
+        return 0;
+    }
+    destroy(&c->plan);
+    conv_graph_fini(&c->graph);
+    c->graph = other.graph;
+    c->plan = s.best;
+    c->workspace = s.workspace;
+    c->choice = choice;
+    *kept_ms = s.ms;
+    return 0;
+}
+
+/* Fused if cuDNN can, bare if that is faster or fused cannot be, else our own kernel. */
+static int choose(struct convolution *c, const struct convolution_context *x,
+                  struct sctd_error *err)
+{
+    float ms = 0.0F;
+    c->choice = 'p';
+    int r = try_choice(c, x, 'f', &ms, err);
+    if (r == 0 && (c->plan == NULL || x->tune)) {
+        r = try_choice(c, x, 'b', &ms, err);
+    }
+    return r;
+}
+
+/* A fault of the device shows at the next call of CUDA, whoever caused it. */
+static int check_device(const struct convolution_context *x, struct sctd_error *err)
+{
+    const cudaError_t e = cudaStreamSynchronize(x->stream);
+    return e == cudaSuccess
+               ? 0
+               : fault_set(err, FAULT_CUDA, (int)e, cudaGetErrorName(e), "choosing engines");
+}
+
+int convolution_new(struct convolution **ret_convolution, const struct convolution_context *context,
+                    const struct product_args *args, struct sctd_error *err)
+{
+    char key[CONVOLUTION_KEY_SIZE];
+    sctd_auto(convolution_freep) struct convolution *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "convolution");
+    }
+    c->args = *args;
+    c->items = (size_t)args->slices * (size_t)args->h * (size_t)args->w *
+               ((size_t)args->finish.y.stride / VALUE_LANES);
+    convolution_key(key, args, context->precision);
+    if (!take_cached(c, context, plan_cache_find(context->cache, key))) {
+        int r = choose(c, context, err);
+        if (r == 0) {
+            r = check_device(context, err);
+        }
+        if (r == 0) {
+            r = keep_choice(c, context, key, err);
+        }
+        if (r < 0) {
+            return r;
+        }
+    }
+    *ret_convolution = sctd_steal(&c);
+    return 0;
+}

@@ -1,0 +1,58 @@
+/*
+ * convolution.h - convolutions through cuDNN: an engine chosen for each shape, kept in the plan cache.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/bind.h"
+#include "engine/backend/cuda/plan_cache.h"
+#include "engine/base/error.h"
+
+/* What all convolutions of a plan share; all owned by the plan. */
+struct convolution_context {
+    cudnnHandle_t handle;
+    cudaStream_t stream;
+    enum backend_precision precision;
+    struct plan_cache *cache;
+    bool tune;              /* measure candidates: only where the choice will be kept */
+    void *workspace;        /* for measuring */
+    size_t workspace_bytes; /* what a plan may take at most */
+    double tune_until_s;    /* sctd_now_s after which the first that works is taken */
+};
+
+struct convolution;
+
+/*
+ * Choose how to compute `args`, whose pointers stay where they are: cuDNN with the whole epilogue, or
+ * without and then a kernel of ours, or our own kernel alone.  Memory at y may be written.
+ * Errors: SCTD_ENOMEM, SCTD_EDEVICE.
+ */
+SCTD_NODISCARD int convolution_new(struct convolution **ret_convolution,
+                                   const struct convolution_context *context,
+                                   const struct product_args *args, struct sctd_error *err);
+void convolution_free(struct convolution *convolution); /* NULL is a no-op */
+
+/* Bytes of workspace, and what it is to be: at 256 bytes. */
+size_t convolution_get_workspace(const struct convolution *convolution);
+SCTD_NODISCARD int convolution_set_workspace(struct convolution *convolution, void *workspace,
+                                             struct sctd_error *err);
+
+/* Whether cuDNN computes it, and with the epilogue. */
+bool convolution_is_fused(const struct convolution *convolution);
+bool convolution_is_plain(const struct convolution *convolution);
+
+SCTD_NODISCARD int convolution_run(const struct convolution *convolution, cudnnHandle_t handle,
+                                   cudaStream_t stream, struct sctd_error *err);
+
+/* A convolution's shape, types and epilogue as the plan cache's key. */
+enum { CONVOLUTION_KEY_SIZE = 160 };
+void convolution_key(char ret_key[CONVOLUTION_KEY_SIZE], const struct product_args *args,
+                     enum backend_precision precision);

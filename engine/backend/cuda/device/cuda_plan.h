@@ -1,0 +1,86 @@
+/*
+ * cuda_plan.h - a compiled graph on a GPU: its memory, its steps ready to start, and how a call runs through.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/bind.h"
+#include "engine/backend/cuda/device/device.h"
+#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/program.h"
+#include "engine/base/error.h"
+
+struct convolution;
+struct product;
+
+enum { CUDA_MAX_SEGMENTS = 16, CUDA_SIDES = 2 };
+
+struct cuda_step {
+    enum step_kind kind;
+    enum graph_stage stage;
+    union step_args args;
+    size_t items;
+    struct convolution *convolution; /* STEP_CONV; owned */
+    struct product *product;         /* STEP_LINEAR; owned */
+};
+
+/* Steps first ... last - 1, of one stage, captured as one CUDA graph. */
+struct cuda_segment {
+    int32_t first, last;
+    enum graph_stage stage;
+    cudaGraphExec_t graph; /* NULL: its steps are started one by one */
+};
+
+/* One of two sets of buffers that chunks take turns with. */
+struct cuda_side {
+    struct cuda_buf in, out;   /* [x_cnn, x_dino], and [y, taps]: of a chunk, on the device */
+    float *host_in, *host_out; /* the same, in pinned memory */
+    cudaEvent_t uploaded;      /* in is on the device */
+    cudaEvent_t taken;         /* in may be written again */
+    cudaEvent_t computed;      /* out is on the device */
+    cudaEvent_t fetched;       /* out is in pinned memory */
+    cudaEvent_t stage[CUDA_MAX_SEGMENTS + 1]; /* start, then the end of each segment */
+};
+
+struct cuda_plan {
+    struct backend_plan base;
+    struct device device;
+    struct program *program;
+    enum backend_precision precision; /* not AUTO */
+    int32_t max_batch, chunk;
+    cudnnHandle_t cudnn;
+    cublasLtHandle_t lt;
+    cudaStream_t up, work, down;
+    struct cuda_buf weights, arena, workspace;
+    struct cuda_side side[CUDA_SIDES];
+    size_t in_values, out_values; /* of one slice */
+    struct cuda_step *step;       /* [program->n_steps] */
+    struct cuda_segment segment[CUDA_MAX_SEGMENTS];
+    int32_t n_segments;
+    struct plan_cache cache;
+    double stage_ms[GRAPH_STAGES];
+    char arithmetic[96];
+};
+
+/* plan_build.c: everything of a plan whose program, device and precision are set.
+ * Errors: SCTD_EINVAL, SCTD_ENOMEM, SCTD_EDEVICE. */
+SCTD_NODISCARD int cuda_plan_build(struct cuda_plan *plan, const struct graph *g,
+                                   struct sctd_error *err);
+void cuda_plan_fini(struct cuda_plan *plan);
+
+/* plan_run.c */
+SCTD_NODISCARD int cuda_plan_run(struct cuda_plan *plan, const struct backend_io *io,
+                                 struct sctd_error *err);
+
+/* Start steps first ... last - 1 on the work stream. */
+SCTD_NODISCARD int cuda_plan_start_steps(struct cuda_plan *plan, int32_t first, int32_t last,
+                                         struct sctd_error *err);

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/backend/cuda/device/device.h"
+
+#include <driver_types.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cuda_runtime_api.h>
+
+#include "engine/backend/cuda/fault.h"
+#include "engine/base/error.h"
+#include "engine/base/parse.h"
+
+enum { LEAST_MAJOR = 8, MIB = 1 << 20, MOST_DEVICES = 1024 };
+
+_Static_assert((int)cudaErrorMemoryAllocation == (int)FAULT_CUDA_MEMORY &&
+                   (int)cudaErrorInsufficientDriver == (int)FAULT_CUDA_OLD_DRIVER &&
+                   (int)cudaErrorNoDevice == (int)FAULT_CUDA_NO_DEVICE &&
+                   (int)cudaErrorECCUncorrectable == (int)FAULT_CUDA_ECC &&
+                   (int)cudaErrorIllegalAddress == (int)FAULT_CUDA_ILLEGAL_ADDRESS &&
+                   (int)cudaErrorLaunchFailure == (int)FAULT_CUDA_LAUNCH_FAILURE,
+               "fault.h has CUDA's numbers");
+
+int device_check(cudaError_t status, const char *what, struct sctd_error *err)
+{
+    if (status == cudaSuccess) {
+        return 0;
+    }
+    (void)cudaGetLastError(); /* an error that does not last is not found again later */
+    return fault_set(err, FAULT_CUDA, (int)status, cudaGetErrorName(status), what);
+}
+
+/* NULL: not set, or empty. */
+static const char *read_environment(const char *variable)
+{
+    const char *value = getenv(variable); // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return value == NULL || *value == '\0' ? NULL : value;
+}
+
+int device_read_mib(size_t *ret_bytes, const char *variable, struct sctd_error *err)
+{
+    const char *value = read_environment(variable);
+    uint64_t mib = 0;
+    if (value != NULL && sctd_parse_u64(&mib, value, INT32_MAX, err) < 0) {
+        return sctd_error(err, SCTD_EINVAL, "%s=%.20s: it is a number of MiB", variable, value);
+    }
+    *ret_bytes = (size_t)mib * MIB;
+    return 0;
+}
+
+/* Make a GPU this thread's and ask it for what is free; its context is made here. */
+static int look_at(struct device *d, int index, struct sctd_error *err)
+{
+    struct cudaDeviceProp properties;
+    int r = device_check(cudaGetDeviceProperties(&properties, index), "a GPU's properties", err);
+    if (r < 0) {
+        return r;
+    }
+    d->index = index;
+    d->major = properties.major;
+    d->minor = properties.minor;
+    d->multiprocessors = properties.multiProcessorCount;
+    (void)snprintf(d->name, sizeof d->name, "%.255s", properties.name);
+    if (d->major < LEAST_MAJOR) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "GPU %d (%.80s) has compute capability %d.%d: 8.0 is the least", index,
+                          d->name, d->major, d->minor);
+    }
+    r = device_check(cudaSetDevice(index), "a GPU", err);
+    return r < 0 ? r
+                 : device_check(cudaMemGetInfo(&d->free_bytes, &d->total_bytes),
+                                "a GPU's free memory", err);
+}
+
+/* The first that is new enough; none is touched after it, since each context takes memory there. */
+static int find_first(struct device *d, int n, struct sctd_error *err)
+{
+    int r = sctd_error(err, SCTD_EINVAL, "no GPU");
+    for (int i = 0; i < n && r < 0; i++) {
+        r = look_at(d, i, err);
+    }
+    return r;
+}
+
+int device_open(struct device *ret_device, struct sctd_error *err)
+{
+    const char *wanted = read_environment("SCTD_CUDA_DEVICE");
+    struct device d = {.index = 0};
+    int64_t index = 0;
+    int n = 0;
+    int r = device_check(cudaGetDeviceCount(&n), "looking for a GPU", err);
+    if (r == 0) {
+        r = device_check(cudaDriverGetVersion(&d.driver), "the driver's version", err);
+    }
+    if (r == 0) {
+        r = device_check(cudaRuntimeGetVersion(&d.runtime), "CUDA's version", err);
+    }
+    if (r < 0) {
+        return r;
+    }
+    if (wanted == NULL) {
+        r = find_first(&d, n, err);
+    } else if (sctd_parse_i64(&index, wanted, 0, MOST_DEVICES, err) < 0 || index >= n) {
+        r = sctd_error(err, SCTD_EINVAL, "SCTD_CUDA_DEVICE=%.20s: there are %d GPUs, from 0 on",
+                       wanted, n);
+    } else {
+        r = look_at(&d, (int)index, err);
+    }
+    if (r == 0) {
+        *ret_device = d;
+    }
+    return r;
+}
+
+int cuda_buf_new(struct cuda_buf *ret_buf, size_t size, struct sctd_error *err)
+{
+    void *data = NULL;
+    int r =
+        device_check(cudaMalloc(&data, size), "memory of the GPU", err); // lint-allow: its wrapper
+    if (r == 0) {
+        *ret_buf = (struct cuda_buf){.data = data, .size = size};
+    }
+    return r;
+}
+
+void cuda_buf_free(struct cuda_buf *buf)
+{
+    if (buf->data != NULL) {
+        (void)cudaFree(buf->data);
+    }
+    *buf = (struct cuda_buf){.data = NULL};
+}

@@ -1,0 +1,36 @@
+/*
+ * kernels.h - start a step's kernel: everything but convolutions and products.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stddef.h>
+
+#include <cuda_runtime_api.h>
+
+#include "engine/backend/cuda/bind.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Start the kernel of a step over all its items on `stream`.  STEP_CONV takes the slow kernel that needs no
+ * library; STEP_LINEAR has none.  Errors: what the launch says.
+ */
+cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size_t items,
+                          cudaStream_t stream);
+
+/* The epilogue alone: args->product.finish over what lies in y. */
+cudaError_t kernels_start_finish(const struct finish_args *args, size_t items, cudaStream_t stream);
+
+/*
+ * Attention on tensor cores: fp16 or bf16, heads of 32, 64 or 128 channels.  Returns whether it is for
+ * these arguments; *ret_error is then what the launch says.
+ */
+int kernels_start_tensor_attention(const struct attention_args *args, int32_t slices,
+                                   cudaStream_t stream, cudaError_t *ret_error);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <driver_types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cublasLt.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/batch.h"
+#include "engine/backend/cuda/bind.h"
+#include "engine/backend/cuda/device/conv_graph.h"
+#include "engine/backend/cuda/device/convolution.h"
+#include "engine/backend/cuda/device/cuda_plan.h"
+#include "engine/backend/cuda/device/device.h"
+#include "engine/backend/cuda/device/plan_file.h"
+#include "engine/backend/cuda/device/product.h"
+#include "engine/backend/cuda/fault.h"
+#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/program.h"
+#include "engine/backend/graph.h"
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+
+enum {
+    MIB = 1 << 20,
+    CHOICE_WORKSPACE = 256 * MIB, /* what an engine may take */
+    LIBRARIES = 512 * MIB,        /* what the libraries keep for themselves, roughly */
+    TUNE_SECONDS = 60,
+};
+
+/* Taking apart */
+
+static void free_steps(struct cuda_plan *plan)
+{
+    for (int32_t i = 0; plan->step != NULL && i < plan->program->n_steps; i++) {
+        convolution_free(plan->step[i].convolution);
+        product_free(plan->step[i].product);
+    }
+    free(plan->step);
+    plan->step = NULL;
+}
+
+static void free_event(cudaEvent_t *event)
+{
+    if (*event != NULL) {
+        (void)cudaEventDestroy(*event);
+        *event = NULL;
+    }
+}
+
+static void free_side(struct cuda_side *side)
+{
+    free_event(&side->uploaded);
+    free_event(&side->taken);
+    free_event(&side->computed);
+    free_event(&side->fetched);
+    for (int i = 0; i <= CUDA_MAX_SEGMENTS; i++) {
+        free_event(&side->stage[i]);
+    }
+    cuda_buf_free(&side->in);
+    cuda_buf_free(&side->out);
+    if (side->host_in != NULL) {
+        (void)cudaFreeHost(side->host_in);
+    }
+    if (side->host_out != NULL) {
+        (void)cudaFreeHost(side->host_out);
+    }
+    side->host_in = NULL;
+    side->host_out = NULL;
+}
+
+/* What depends on the chunk's size. */
+static void free_chunk(struct cuda_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n_segments; i++) {
+        if (plan->segment[i].graph != NULL) {
+            (void)cudaGraphExecDestroy(plan->segment[i].graph);
+        }
+    }
+    plan->n_segments = 0;
+    free_steps(plan);
+    for (int i = 0; i < CUDA_SIDES; i++) {
+        free_side(&plan->side[i]);
+    }
+    cuda_buf_free(&plan->arena);
+    cuda_buf_free(&plan->workspace);
+}
+
+static void free_stream(cudaStream_t *stream)
+{
+    if (*stream != NULL) {
+        (void)cudaStreamDestroy(*stream);
+        *stream = NULL;
+    }
+}
+
+void cuda_plan_fini(struct cuda_plan *plan)
+{
+    if (plan->work != NULL) { /* else nothing has been made on the device */
+        (void)cudaSetDevice(plan->device.index);
+        (void)cudaDeviceSynchronize();
+    }
+    free_chunk(plan);
+    cuda_buf_free(&plan->weights);
+    if (plan->cudnn != NULL) {
+        (void)cudnnDestroy(plan->cudnn);
+    }
+    if (plan->lt != NULL) {
+        (void)cublasLtDestroy(plan->lt);
+    }
+    free_stream(&plan->up);
+    free_stream(&plan->work);
+    free_stream(&plan->down);
+    plan_cache_fini(&plan->cache);
+    program_free(plan->program);
+    plan->program = NULL;
+}
+
+/* Putting together: what does not depend on the chunk */
+
+static int new_stream(cudaStream_t *ret_stream, struct sctd_error *err)
+{
+    return device_check(cudaStreamCreateWithFlags(ret_stream, cudaStreamNonBlocking), "a stream",
+                        err);
+}
+
+static int open_libraries(struct cuda_plan *plan, struct sctd_error *err)
+{
+    int r = new_stream(&plan->work, err);
+    r = r < 0 ? r : new_stream(&plan->up, err);
+    r = r < 0 ? r : new_stream(&plan->down, err);
+    if (r < 0) {
+        return r;
+    }
+    cudnnStatus_t s = cudnnCreate(&plan->cudnn);
+    if (s == CUDNN_STATUS_SUCCESS) {
+        s = cudnnSetStream(plan->cudnn, plan->work);
+    }
+    if (s != CUDNN_STATUS_SUCCESS) {
+        return conv_graph_fault(s, "opening cuDNN", err);
+    }
+    const cublasStatus_t b = cublasLtCreate(&plan->lt);
+    return b == CUBLAS_STATUS_SUCCESS
+               ? 0
+               : fault_set(err, FAULT_CUBLAS, (int)b, cublasLtGetStatusName(b), "opening cuBLAS");
+}
+
+static int upload_weights(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
+{
+    const struct program *p = plan->program;
+    size_t largest = 0;
+    for (int32_t i = 0; i < p->n_weights; i++) {
+        largest = p->weight[i].bytes > largest ? p->weight[i].bytes : largest;
+    }
+    void *packed = malloc(largest + 1);
+    int r = packed == NULL ? sctd_error(err, SCTD_ENOMEM, "packing weights") : 0;
+    if (r == 0) {
+        r = cuda_buf_new(&plan->weights, p->weight_bytes + PROGRAM_ALIGN, err);
+    }
+    for (int32_t i = 0; r == 0 && i < p->n_weights; i++) {
+        program_pack(p, g, i, packed);
+        /* The call returns when the bytes have been taken, since they are not pinned. */
+        r = device_check(cudaMemcpy((unsigned char *)plan->weights.data + p->weight[i].offset,
+                                    packed, p->weight[i].bytes, cudaMemcpyHostToDevice),
+                         "copying weights", err);
+    }
+    free(packed);
+    return r;
+}
+
+/* Putting together: what does */
+
+static int new_event(cudaEvent_t *ret_event, unsigned flags, struct sctd_error *err)
+{
+    return device_check(cudaEventCreateWithFlags(ret_event, flags), "an event", err);
+}
+
+static int make_side(struct cuda_plan *plan, struct cuda_side *side, struct sctd_error *err)
+{
+    const unsigned untimed = cudaEventDisableTiming;
+    const size_t in = (size_t)plan->chunk * plan->in_values * sizeof(float);
+    const size_t out = (size_t)plan->chunk * plan->out_values * sizeof(float);
+    int r = cuda_buf_new(&side->in, in, err);
+    r = r < 0 ? r : cuda_buf_new(&side->out, out, err);
+    r = r < 0 ? r : device_check(cudaMallocHost((void **)&side->host_in, in), "pinned memory", err);
+    r = r < 0 ? r
+              : device_check(cudaMallocHost((void **)&side->host_out, out), "pinned memory", err);
+    r = r < 0 ? r : new_event(&side->uploaded, untimed, err);
+    r = r < 0 ? r : new_event(&side->taken, untimed, err);
+    r = r < 0 ? r : new_event(&side->computed, untimed, err);
+    r = r < 0 ? r : new_event(&side->fetched, untimed, err);
+    for (int i = 0; r == 0 && i <= CUDA_MAX_SEGMENTS; i++) {
+        r = new_event(&side->stage[i], cudaEventDefault, err);
+    }
+    return r;
+}
+
+static int make_memory(struct cuda_plan *plan, struct sctd_error *err)
+{
+    const size_t arena = (size_t)plan->chunk * plan->program->arena_bytes;
+    int r = cuda_buf_new(&plan->arena, arena, err);
+    r = r < 0 ? r : cuda_buf_new(&plan->workspace, CHOICE_WORKSPACE, err);
+    for (int i = 0; r == 0 && i < CUDA_SIDES; i++) {
+        r = make_side(plan, &plan->side[i], err);
+    }
+    /* Nothing reads what was not written; zeros all the same, so that a measured engine sees numbers. */
+    return r < 0 ? r : device_check(cudaMemset(plan->arena.data, 0, arena), "clearing", err);
+}
+
+static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+{
+    const struct program *p = plan->program;
+    const struct binding b = {.program = p,
+                              .slices = plan->chunk,
+                              .arena = plan->arena.data,
+                              .weights = plan->weights.data};
+    const struct convolution_context context = {
+        .handle = plan->cudnn,
+        .stream = plan->work,
+        .precision = plan->precision,
+        .cache = &plan->cache,
+        .tune = tune,
+        .workspace = plan->workspace.data,
+        .workspace_bytes = CHOICE_WORKSPACE,
+        .tune_until_s = sctd_now_s() + TUNE_SECONDS,
+    };
+    int r = 0;
+    plan->step = calloc((size_t)p->n_steps, sizeof *plan->step);
+    if (plan->step == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "steps");
+    }
+    for (int32_t i = 0; r == 0 && i < p->n_steps; i++) {
+        struct cuda_step *s = &plan->step[i];
+        s->kind = p->step[i].kind;
+        s->stage = p->step[i].stage;
+        s->items = bind_step(&s->args, &b, &p->step[i]);
+        if (s->kind == STEP_CONV) {
+            r = convolution_new(&s->convolution, &context, &s->args.product, err);
+        } else if (s->kind == STEP_LINEAR) {
+            r = product_new(&s->product, plan->lt, &s->args.product, plan->precision, err);
+        }
+    }
+    return r;
+}
+
+/* The workspace that the chosen engines need, instead of that for choosing. */
+static int fit_workspace(struct cuda_plan *plan, struct sctd_error *err)
+{
+    size_t bytes = PRODUCT_WORKSPACE;
+    for (int32_t i = 0; i < plan->program->n_steps; i++) {
+        const struct convolution *c = plan->step[i].convolution;
+        if (c != NULL && convolution_get_workspace(c) > bytes) {
+            bytes = convolution_get_workspace(c);
+        }
+    }
+    int r = device_check(cudaStreamSynchronize(plan->work), "choosing engines", err);
+    if (r < 0) {
+        return r;
+    }
+    cuda_buf_free(&plan->workspace);
+    r = cuda_buf_new(&plan->workspace, bytes, err);
+    for (int32_t i = 0; r == 0 && i < plan->program->n_steps; i++) {
+        if (plan->step[i].convolution != NULL) {
+            r = convolution_set_workspace(plan->step[i].convolution, plan->workspace.data, err);
+        }
+    }
+    return r;
+}
+
+/* Runs of steps of one stage; what is beyond the room for them joins the last. */
+static void cut_segments(struct cuda_plan *plan)
+{
+    plan->n_segments = 0;
+    for (int32_t i = 0; i < plan->program->n_steps; i++) {
+        const enum graph_stage stage = plan->step[i].stage;
+        const int32_t n = plan->n_segments;
+        const bool same = n > 0 && plan->segment[n - 1].stage == stage;
+        if (same || n == CUDA_MAX_SEGMENTS) {
+            plan->segment[n - 1].last = i + 1;
+        } else {
+            plan->segment[n] = (struct cuda_segment){.first = i, .last = i + 1, .stage = stage};
+            plan->n_segments++;
+        }
+    }
+}
+
+/* A segment as a CUDA graph; where one of its kernels cannot be captured it stays without. */
+static int capture(struct cuda_plan *plan, struct cuda_segment *s, struct sctd_error *err)
+{
+    struct sctd_error why = {.code = SCTD_OK};
+    cudaGraph_t graph = NULL;
+    int r = device_check(cudaStreamBeginCapture(plan->work, cudaStreamCaptureModeThreadLocal),
+                         "capturing", err);
+    if (r < 0) {
+        return r;
+    }
+    const int started = cuda_plan_start_steps(plan, s->first, s->last, &why);
+    const cudaError_t ended = cudaStreamEndCapture(plan->work, &graph);
+    if (started == 0 && ended == cudaSuccess && graph != NULL &&
+        cudaGraphInstantiate(&s->graph, graph, 0) != cudaSuccess) {
+        s->graph = NULL;
+    }
+    if (graph != NULL) {
+        (void)cudaGraphDestroy(graph);
+    }
+    (void)cudaGetLastError();
+    return 0;
+}
+
+static int make_graphs(struct cuda_plan *plan, struct sctd_error *err)
+{
+    cut_segments(plan);
+    /* Once as they are: what libraries load at the first run must not be loaded while capturing. */
+    int r = cuda_plan_start_steps(plan, 0, plan->program->n_steps, err);
+    if (r == 0) {
+        r = device_check(cudaStreamSynchronize(plan->work), "the first run", err);
+    }
+    for (int32_t i = 0; r == 0 && i < plan->n_segments; i++) {
+        r = capture(plan, &plan->segment[i], err);
+    }
+    return r < 0 ? r : device_check(cudaStreamSynchronize(plan->work), "capturing", err);
+}
+
+static int make_chunk(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+{
+    int r = make_memory(plan, err);
+    r = r < 0 ? r : make_steps(plan, tune, err);
+    r = r < 0 ? r : fit_workspace(plan, err);
+    return r < 0 ? r : make_graphs(plan, err);
+}
+
+static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
+{
+    struct batch_memory m = {
+        .free_bytes = plan->device.free_bytes,
+        .fixed_bytes = plan->program->weight_bytes + CHOICE_WORKSPACE + LIBRARIES,
+        .slice_bytes = plan->program->arena_bytes +
+                       CUDA_SIDES * (plan->in_values + plan->out_values) * sizeof(float),
+    };
+    int r = device_read_mib(&m.budget_bytes, "SCTD_CUDA_MEMORY_MIB", err);
+    if (r < 0) {
+        return r;
+    }
+    plan->chunk = batch_choose(&m, plan->max_batch);
+    if (plan->chunk > 0) {
+        return 0;
+    }
+    return sctd_error(err, SCTD_ENOMEM,
+                      "a slice needs %zu MiB of the GPU's memory, of which %zu MiB may be taken",
+                      (m.fixed_bytes + m.slice_bytes) / MIB, batch_limit(&m) / MIB);
+}
+
+/* Smaller chunks until one fits. */
+static int make_largest_chunk(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+{
+    int r = make_chunk(plan, tune, err);
+    while (r == SCTD_ENOMEM && batch_halve(plan->chunk) > 0) {
+        free_chunk(plan);
+        plan->chunk = batch_halve(plan->chunk);
+        r = make_chunk(plan, tune, err);
+    }
+    return r;
+}
+
+static void describe(struct cuda_plan *plan)
+{
+    const char *name = "fp32";
+    int32_t plain = 0;
+    if (plan->precision == BACKEND_TF32) {
+        name = "tf32";
+    } else if (plan->precision == BACKEND_FP16) {
+        name = "fp16";
+    } else if (plan->precision == BACKEND_BF16) {
+        name = "bf16";
+    }
+    for (int32_t i = 0; i < plan->program->n_steps; i++) {
+        const struct convolution *c = plan->step[i].convolution;
+        plain += c != NULL && convolution_is_plain(c) ? 1 : 0;
+    }
+    (void)snprintf(plan->arithmetic, sizeof plan->arithmetic, "%s", name);
+    if (plain > 0) {
+        (void)snprintf(plan->arithmetic, sizeof plan->arithmetic,
+                       "%s, %d convolutions without cuDNN", name, plain);
+    }
+}
+
+static void count_values(struct cuda_plan *plan)
+{
+    const struct program *p = plan->program;
+    plan->in_values = 2 * program_pixels(&p->buffer[p->x_cnn]);
+    plan->out_values = 0;
+    for (int32_t i = 0; i < p->n_outputs; i++) {
+        const struct program_buffer *b = &p->buffer[p->output[i]];
+        plan->out_values += program_pixels(b) * (size_t)b->c;
+    }
+}
+
+int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
+{
+    struct plan_file file;
+    count_values(plan);
+    int r = open_libraries(plan, err);
+    r = r < 0 ? r : plan_file_find(&file, &plan->device, plan->program, plan->precision, err);
+    r = r < 0 ? r : plan_file_read(&plan->cache, &file, err);
+    r = r < 0 ? r : choose_chunk(plan, err);
+    r = r < 0 ? r : upload_weights(plan, g, err);
+    r = r < 0 ? r : make_largest_chunk(plan, file.writable, err);
+    if (r < 0) {
+        return r;
+    }
+    plan_file_write(&plan->cache, &file);
+    describe(plan);
+    return 0;
+}
