@@ -6,11 +6,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/graph.h"
+#include "engine/backend/load.h"
 #include "engine/base/clock.h"
 #include "engine/image/percentile.h"
 #include "engine/image/range.h"
@@ -28,6 +30,7 @@ struct engine {
     int32_t n_taps;
     float *staging; /* taps of one batch, channels last */
     double load_ms, gflop_per_slice;
+    char choice[256]; /* why this backend */
 };
 
 static const struct backend *const backends[] = {
@@ -39,12 +42,35 @@ static const struct backend *const backends[] = {
 
 /* Options */
 
-static int find_backend(const struct backend **ret_backend, const char *name,
+/* The GPU where there is one that works, and a precision that it has; else the first that is built in. */
+static const struct backend *choose_backend(struct engine *e)
+{
+    const struct backend *cuda = NULL;
+    struct sctd_error why = {.code = SCTD_OK};
+    if (e->precision == BACKEND_BF16X3) {
+        (void)snprintf(e->choice, sizeof e->choice, "no GPU computes in bf16x3");
+    } else if (backend_load_cuda(&cuda, &why) < 0) {
+        (void)snprintf(e->choice, sizeof e->choice, "no GPU: %.200s", why.text);
+    } else {
+        (void)snprintf(e->choice, sizeof e->choice, "a GPU is there");
+    }
+    return cuda != NULL ? cuda : backends[0];
+}
+
+static int find_backend(const struct backend **ret_backend, struct engine *e, const char *name,
                         struct sctd_error *err)
 {
     if (name == NULL || strcmp(name, "auto") == 0) {
-        *ret_backend = backends[0];
+        *ret_backend = choose_backend(e);
         return 0;
+    }
+    (void)snprintf(e->choice, sizeof e->choice, "asked for");
+    if (strcmp(name, "cuda") == 0) {
+        int r = backend_load_cuda(ret_backend, err);
+        if (r < 0) {
+            sctd_error_prefix(err, "backend cuda cannot be used here");
+        }
+        return r;
     }
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
         if (strcmp(name, backends[i]->name) == 0) {
@@ -52,8 +78,9 @@ static int find_backend(const struct backend **ret_backend, const char *name,
             return 0;
         }
     }
-    return sctd_error(err, SCTD_EINVAL, "backend \"%.40s\" is not in this build: use auto%s or ref",
-                      name, sizeof backends / sizeof *backends > 1 ? ", cpu" : "");
+    return sctd_error(err, SCTD_EINVAL,
+                      "backend \"%.40s\" is not in this build: use auto, cuda%s or ref", name,
+                      sizeof backends / sizeof *backends > 1 ? ", cpu" : "");
 }
 
 static int find_precision(enum backend_precision *ret_precision, const char *name,
@@ -177,9 +204,9 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (e == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "engine");
     }
-    int r = find_backend(&backend, options->backend, err);
+    int r = find_precision(&e->precision, options->precision, err);
     if (r == 0) {
-        r = find_precision(&e->precision, options->precision, err);
+        r = find_backend(&backend, e, options->backend, err);
     }
     if (r == 0 && (options->batch < 0 || options->batch > MAX_BATCH)) {
         r = sctd_error(err, SCTD_EINVAL, "batch %d: 1 to %d are possible", options->batch,
@@ -219,6 +246,11 @@ const struct manifest *engine_get_manifest(const struct engine *engine)
 const char *engine_get_backend(const struct engine *engine)
 {
     return engine->plan->backend->name;
+}
+
+const char *engine_get_choice(const struct engine *engine)
+{
+    return engine->choice;
 }
 
 void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width)
@@ -503,7 +535,9 @@ void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats)
     *ret_stats = (struct engine_stats){.load_ms = engine->load_ms,
                                        .gflop_per_slice = engine->gflop_per_slice,
                                        .arithmetic = stats.arithmetic,
-                                       .threads = stats.threads};
+                                       .threads = stats.threads,
+                                       .device = stats.device,
+                                       .device_mib = stats.device_mib};
     _Static_assert((int)ENGINE_STAGES == (int)GRAPH_STAGES, "one stage list");
     memcpy(ret_stats->stage_ms, stats.stage_ms, sizeof stats.stage_ms);
 }

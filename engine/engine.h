@@ -29,8 +29,8 @@ extern "C" {
 struct engine;
 
 struct engine_options {
-    const char *backend;     /* "auto" (or NULL), "cpu", "ref" */
-    const char *precision;   /* "auto" (or NULL), "fp32", "bf16", "bf16x3" */
+    const char *backend;     /* "auto" (or NULL), "cuda", "cpu", "ref" */
+    const char *precision;   /* "auto" (or NULL), "fp32", "tf32", "fp16", "bf16", "bf16x3" */
     int32_t threads;         /* 0: one for each processor this process may use */
     int32_t batch;           /* slices in flight at once; 0: 4 */
     int32_t height, width;   /* the network's size; 0: the manifest's */
@@ -53,6 +53,8 @@ static inline void engine_closep(struct engine **engine)
 
 const struct manifest *engine_get_manifest(const struct engine *engine);
 const char *engine_get_backend(const struct engine *engine); /* the one chosen: "cpu" */
+/* Why that one, for people: "no GPU: no NVIDIA driver ...".  As long as the engine lives. */
+const char *engine_get_choice(const struct engine *engine);
 void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width);
 
 /* The shape of tap i of the options, without the batch: [c, h, w], or [tokens, c]. */
@@ -124,8 +126,10 @@ struct engine_stats {
     double load_ms;                 /* engine_open, in all */
     double stage_ms[ENGINE_STAGES]; /* vit, encoder, fusion, decoder: since the last call */
     double gflop_per_slice;         /* of the published graph: 2 x multiply-adds */
-    const char *arithmetic;         /* what the products ran in; static */
+    const char *arithmetic;         /* what the products ran in; as long as the engine lives */
     int32_t threads;
+    const char *device; /* the GPU's name, as long as the engine lives; NULL: none */
+    double device_mib;  /* memory held there */
 };
 
 /* Take the statistics; the stage times start again from zero. */

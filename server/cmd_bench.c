@@ -36,6 +36,7 @@ struct bench {
     struct engine *engine;
     struct engine_stats stats;
     double seconds;     /* for all slices */
+    double first_ms;    /* the first batch, which is not among the timed ones */
     double peak_mib;    /* of the process, before the ceiling was measured */
     double peak_gflops; /* not a number where the backend has no ceiling to tell */
     char cpu[128];
@@ -140,9 +141,11 @@ static int run_slices(struct bench *bench, struct sctd_error *err)
         x[i] = 2.0F * sctd_rng_uniform(&rng) - 1.0F;
     }
     struct engine_slices slices = {.n = batch, .x_cnn = x, .x_dino = x, .y = x + n};
+    const double first = sctd_now_s();
     int r = engine_run(bench->engine, &slices, err);
     engine_take_stats(bench->engine, &bench->stats);
     const double start = sctd_now_s();
+    bench->first_ms = 1e3 * (start - first);
     for (int64_t left = bench->args->slices; r == 0 && left > 0; left -= batch) {
         slices.n = left < batch ? left : batch;
         r = engine_run(bench->engine, &slices, err);
@@ -195,9 +198,14 @@ static void write_facts(struct json_writer *w, const struct bench *bench)
     json_write_int(w, "height", height);
     json_write_int(w, "width", width);
     json_write_string(w, "backend", engine_get_backend(bench->engine));
+    json_write_string(w, "backend_because", engine_get_choice(bench->engine));
     json_write_string(w, "precision", bench->args->precision);
     json_write_string(w, "arithmetic", bench->stats.arithmetic);
     json_write_string(w, "cpu", bench->cpu);
+    if (bench->stats.device != NULL) {
+        json_write_string(w, "device", bench->stats.device);
+        json_write_double(w, "device_mib", bench->stats.device_mib);
+    }
     json_write_int(w, "threads", bench->stats.threads);
     json_write_int(w, "batch", bench->args->batch);
     json_write_int(w, "slices", bench->args->slices);
@@ -211,6 +219,7 @@ static void write_facts(struct json_writer *w, const struct bench *bench)
     json_write_object_end(w);
     json_write_double(w, "peak_mib", bench->peak_mib);
     json_write_double(w, "load_ms", bench->stats.load_ms);
+    json_write_double(w, "first_run_ms", bench->first_ms);
     json_write_double(w, "gflop_per_slice", bench->stats.gflop_per_slice);
     json_write_double(w, "tflops", gflops(bench) * 1e-3);
     json_write_double(w, "peak_tflops", bench->peak_gflops * 1e-3);
@@ -236,10 +245,12 @@ static void print_text(const struct bench *bench)
     engine_get_size(bench->engine, &height, &width);
     (void)fprintf(stdout, "model    %s@%s at %dx%d, loaded in %.0f ms\n", m->name, m->version,
                   height, width, bench->stats.load_ms);
-    (void)fprintf(stdout, "on       %s, %d threads\n", bench->cpu, bench->stats.threads);
-    (void)fprintf(stdout, "by       backend %s, precision %s: %s, batch %lld\n",
-                  engine_get_backend(bench->engine), bench->args->precision,
-                  bench->stats.arithmetic, (long long)bench->args->batch);
+    (void)fprintf(stdout, "on       %s, %d threads\n",
+                  bench->stats.device != NULL ? bench->stats.device : bench->cpu,
+                  bench->stats.threads);
+    (void)fprintf(stdout, "by       backend %s (%s), precision %s: %s, batch %lld\n",
+                  engine_get_backend(bench->engine), engine_get_choice(bench->engine),
+                  bench->args->precision, bench->stats.arithmetic, (long long)bench->args->batch);
     (void)fprintf(stdout, "speed    %.2f slices/s, %.3f s a slice, over %lld slices\n",
                   slices_per_s(bench), 1.0 / slices_per_s(bench), (long long)bench->args->slices);
     (void)fprintf(stdout, "stages  ");
@@ -254,7 +265,12 @@ static void print_text(const struct bench *bench)
         (void)fprintf(stdout, ", %.0f %% of the %.0f GFLOP/s measured here",
                       100.0 * gflops(bench) / bench->peak_gflops, bench->peak_gflops);
     }
-    (void)fprintf(stdout, "\nmemory   %.0f MiB at most, the whole process\n", bench->peak_mib);
+    (void)fprintf(stdout, "\nmemory   %.0f MiB at most, the whole process", bench->peak_mib);
+    if (bench->stats.device != NULL) {
+        (void)fprintf(stdout, "; %.0f MiB on the GPU", bench->stats.device_mib);
+    }
+    (void)fprintf(stdout, "\nstart    %.0f ms for the first batch, besides loading\n",
+                  bench->first_ms);
 }
 
 static int bench_run(const struct bench_args *args, struct sctd_error *err)

@@ -30,15 +30,15 @@
      .kind = OPTION_CHOICE,                                                                        \
      .target = (void *)&(variable),                                                                \
      .argument = "BACKEND",                                                                        \
-     .help = "auto, cpu or ref (slow and plain); default auto",                                    \
-     .choices = "auto|cpu|ref"}
+     .help = "auto (the GPU if there is one), cuda, cpu or ref (slow and plain); default auto",    \
+     .choices = "auto|cuda|cpu|ref"}
 #define CMD_PRECISION_OPTION(variable)                                                             \
     {.name = "precision",                                                                          \
      .kind = OPTION_CHOICE,                                                                        \
      .target = (void *)&(variable),                                                                \
      .argument = "PRECISION",                                                                      \
-     .help = "auto, fp32, bf16 or bf16x3; default auto",                                           \
-     .choices = "auto|fp32|bf16|bf16x3"}
+     .help = "auto, fp32, bf16, bf16x3 (CPU), fp16 or tf32 (GPU); default auto",                   \
+     .choices = "auto|fp32|tf32|fp16|bf16|bf16x3"}
 /* target: an int64_t. */
 #define CMD_THREADS_OPTION(variable)                                                               \
     {.name = "threads",                                                                            \

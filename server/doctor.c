@@ -126,9 +126,9 @@ static void look_at_model(struct doctor *d, const struct config *config,
     }
     struct engine_stats stats;
     engine_take_stats(engine, &stats);
-    find(d, DOCTOR_GOOD, subject, "weights %.12s..., runs on %s (%s), loaded in %.0f ms",
+    find(d, DOCTOR_GOOD, subject, "weights %.12s..., runs on %s (%s; %.120s), loaded in %.0f ms",
          model->manifest.weights_sha256, engine_get_backend(engine), stats.arithmetic,
-         stats.load_ms);
+         engine_get_choice(engine), stats.load_ms);
 }
 
 static bool is_first_use(const struct policy *policy, uint32_t rule)

@@ -51,10 +51,11 @@ struct backend_io {
 
 struct backend_stats {
     double stage_ms[GRAPH_STAGES]; /* time since the last reset, summed over slices */
-    const char *arithmetic;        /* what the products run in, e.g. "bf16 amx"; static */
-    int32_t threads;               /* that the plan uses */
-    const char *device;            /* the GPU's name, as long as the plan lives; NULL: none */
-    double device_mib;             /* memory that the plan holds there */
+    const char
+        *arithmetic;    /* what the products run in, e.g. "bf16 amx"; as long as the plan lives */
+    int32_t threads;    /* that the plan uses */
+    const char *device; /* the GPU's name, as long as the plan lives; NULL: none */
+    double device_mib;  /* memory that the plan holds there */
 };
 
 struct backend {
@@ -67,7 +68,7 @@ struct backend {
                    const struct backend_options *options, struct sctd_error *err);
     /*
      * Run the plan on io->n slices.  The result for a slice does not depend on n or on the other
-     * slices.  Thread safety: one call at a time per plan.
+     * slices.  (A plan of another max_batch may differ in rounding where a library computes.)  Thread safety: one call at a time per plan.
      * Errors: SCTD_EINVAL (n out of range), SCTD_EDEVICE (replace the process).
      */
     int (*run)(struct backend_plan *plan, const struct backend_io *io, struct sctd_error *err);

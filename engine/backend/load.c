@@ -101,5 +101,11 @@ int backend_load_cuda(const struct backend **ret_backend, struct sctd_error *err
         return sctd_error(err, SCTD_EINVAL,
                           "libsctd-cuda.so is not installed: this sctd was built without CUDA");
     }
+    /* Before the libraries of the backend, some of which are very large. */
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver == NULL) {
+        return sctd_error(err, SCTD_EINVAL, "no NVIDIA driver is installed (libcuda.so.1)");
+    }
+    (void)dlclose(driver);
     return backend_load_file(ret_backend, path, err);
 }

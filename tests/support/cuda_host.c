@@ -321,11 +321,13 @@ static int host_matrix_peak(double *ret_gflops, enum backend_precision precision
     return sctd_error(err, SCTD_EINVAL, "the host executor has no peak");
 }
 
-const struct backend cuda_host_backend = {
-    .name = "cuda-host",
-    .compile = host_compile,
-    .run = host_run,
-    .take_stats = host_take_stats,
-    .free = host_free,
-    .matrix_peak = host_matrix_peak,
-};
+#define HOST_BACKEND(called)                                                                       \
+    {.name = (called),                                                                             \
+     .compile = host_compile,                                                                      \
+     .run = host_run,                                                                              \
+     .take_stats = host_take_stats,                                                                \
+     .free = host_free,                                                                            \
+     .matrix_peak = host_matrix_peak}
+
+const struct backend cuda_host_backend = HOST_BACKEND("cuda-host");
+const struct backend cuda_host_module_backend = HOST_BACKEND("cuda");

@@ -9,3 +9,5 @@
 
 /* A backend like any other, called "cuda-host".  Sums of products are f32, as the device's are. */
 extern const struct backend cuda_host_backend;
+/* The same under the name "cuda". */
+extern const struct backend cuda_host_module_backend;

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What becomes one step and what does not; that the steps are right is tests/oracle's affair. */
+#undef NDEBUG
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/backend/backend.h"
+#include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/value.h"
+#include "engine/backend/graph.h"
+#include "engine/base/error.h"
+
+#include "tests/oracle/graph_make.h"
+
+enum { NONE = GRAPH_NONE };
+
+static struct graph_make make;
+
+static struct program *lower(enum backend_precision precision, const int32_t *taps, int32_t n_taps)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct program *p = NULL;
+    const struct backend_options o = {
+        .precision = precision, .taps = taps, .n_taps = n_taps, .max_batch = 1};
+    assert(graph_check(&make.graph, &err) == 0);
+    assert(program_new(&p, &make.graph, &o, &err) == 0);
+    return p;
+}
+
+static int32_t count(const struct program *p, enum step_kind kind)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        n += p->step[i].kind == kind ? 1 : 0;
+    }
+    return n;
+}
+
+static int32_t conv(int32_t in, int32_t add, int32_t channels, enum graph_act act)
+{
+    return graph_make_conv(&make, (const int32_t[]){in, NONE, add}, 3, channels, act);
+}
+
+/* A residual block and the decoder's skip behind it: gelu conv, then conv + residual + skip. */
+static int32_t build_block(int32_t *ret_inner)
+{
+    graph_make_init(&make, 16, 16, 5);
+    const int32_t x = conv(GRAPH_X_CNN, NONE, 16, GRAPH_ACT_GELU);
+    const int32_t skip = conv(GRAPH_X_DINO, NONE, 16, GRAPH_ACT_GELU);
+    const int32_t inner = conv(x, NONE, 16, GRAPH_ACT_GELU);
+    const int32_t out = conv(inner, x, 16, GRAPH_ACT_NONE);
+    const int32_t sum = graph_make_join(&make, GRAPH_ADD, (const int32_t[]){out, skip, NONE});
+    graph_make_finish(&make, sum);
+    *ret_inner = out;
+    return sum;
+}
+
+static void residual_and_skip_are_the_convolution_s(void)
+{
+    int32_t before_skip = 0;
+    (void)build_block(&before_skip);
+    struct program *p = lower(BACKEND_FP16, NULL, 0);
+    assert(count(p, STEP_FIRST_CONV) == 2 && count(p, STEP_CONV) == 2);
+    assert(count(p, STEP_LAST_CONV) == 1 && count(p, STEP_ADD) == 0);
+    assert(count(p, STEP_CONVERT) == 0 && p->n_steps == 5);
+    const struct step *s = &p->step[3];
+    assert(s->kind == STEP_CONV && s->in[2] != PROGRAM_NONE && s->in[3] != PROGRAM_NONE);
+    assert(p->buffer[s->out].type == VALUE_F16 && p->buffer[p->output[0]].type == VALUE_F32);
+    program_free(p);
+    /* Where the sum before the skip is wanted, the skip cannot hide in it. */
+    p = lower(BACKEND_FP16, &before_skip, 1);
+    assert(count(p, STEP_ADD) == 1 && count(p, STEP_CONVERT) == 1 && p->n_outputs == 2);
+    program_free(p);
+    graph_make_fini(&make);
+}
+
+static void what_nobody_needs_is_not_computed(void)
+{
+    graph_make_init(&make, 16, 16, 6);
+    const int32_t x = conv(GRAPH_X_CNN, NONE, 8, GRAPH_ACT_GELU);
+    (void)conv(x, NONE, 32, GRAPH_ACT_GELU);
+    graph_make_finish(&make, x);
+    struct program *p = lower(BACKEND_FP32, NULL, 0);
+    assert(p->n_steps == 2);
+    program_free(p);
+    graph_make_fini(&make);
+}
+
+/* Two maps become two convolutions, the second of which goes on from the first's sum. */
+static void a_concatenation_is_never_made(void)
+{
+    graph_make_init(&make, 16, 16, 7);
+    const int32_t a = conv(GRAPH_X_CNN, NONE, 16, GRAPH_ACT_GELU);
+    const int32_t b = conv(GRAPH_X_DINO, NONE, 8, GRAPH_ACT_GELU);
+    const int32_t both[3] = {a, b, NONE};
+    graph_make_finish(&make, graph_make_conv(&make, both, 1, 16, GRAPH_ACT_GELU));
+    struct program *p = lower(BACKEND_BF16, NULL, 0);
+    assert(count(p, STEP_CONV) == 2 && p->n_steps == 5);
+    const struct step *first = &p->step[2];
+    const struct step *second = &p->step[3];
+    assert(second->in[1] == first->out && first->bias == PROGRAM_NONE);
+    assert(p->weight[first->weight].row0 == 0 && p->weight[first->weight].row == 16);
+    assert(p->weight[second->weight].row0 == 16 && p->weight[second->weight].row == 8);
+    program_free(p);
+    graph_make_fini(&make);
+}
+
+/* The stream of tokens is f32, what products read is not. */
+static void the_transformer_s_stream_is_f32(void)
+{
+    graph_make_init(&make, 32, 32, 8);
+    const int32_t x = graph_make_tokens(&make, 5, 64);
+    const int32_t normed = graph_make_layer_norm(&make, x);
+    const int32_t qkv =
+        graph_make_linear(&make, (const int32_t[]){normed, NONE}, 192, GRAPH_ACT_NONE);
+    const int32_t mixed = graph_make_attention(&make, qkv, 1, 5);
+    const int32_t y = graph_make_linear(&make, (const int32_t[]){mixed, x}, 64, GRAPH_ACT_NONE);
+    graph_make_finish(&make, y);
+    struct program *p = lower(BACKEND_FP16, NULL, 0);
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        const struct step *s = &p->step[i];
+        const int32_t type = p->buffer[s->out].type;
+        if (s->kind == STEP_TOKENS || (s->kind == STEP_LINEAR && s->in[1] != PROGRAM_NONE)) {
+            assert(type == VALUE_F32);
+        }
+        if (s->kind == STEP_NORM || s->kind == STEP_ATTENTION || s->kind == STEP_ROPE) {
+            assert(type == VALUE_F16);
+        }
+        if (s->kind == STEP_LINEAR) { /* cuBLASLt wants the bias like the result */
+            assert(s->bias == PROGRAM_NONE || p->weight[s->bias].type == type);
+        }
+    }
+    /* q and k are turned where they are, unless somebody else wants them as they were. */
+    assert(count(p, STEP_CONVERT) == 0 && count(p, STEP_ROPE) == 1);
+    program_free(p);
+    p = lower(BACKEND_FP16, &qkv, 1);
+    assert(count(p, STEP_CONVERT) == 2);
+    program_free(p);
+    graph_make_fini(&make);
+}
+
+static void other_precisions_are_refused(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct program *p = NULL;
+    const struct backend_options o = {.precision = BACKEND_BF16X3, .max_batch = 1};
+    graph_make_init(&make, 16, 16, 9);
+    graph_make_finish(&make, conv(GRAPH_X_CNN, NONE, 8, GRAPH_ACT_GELU));
+    assert(program_new(&p, &make.graph, &o, &err) == SCTD_EINVAL && p == NULL);
+    graph_make_fini(&make);
+}
+
+int main(void)
+{
+    residual_and_skip_are_the_convolution_s();
+    what_nobody_needs_is_not_computed();
+    a_concatenation_is_never_made();
+    the_transformer_s_stream_is_f32();
+    other_precisions_are_refused();
+    return 0;
+}
