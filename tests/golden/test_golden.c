@@ -3,7 +3,8 @@
  * The engine against the golden files of one set: "published" are outputs of the published code,
  * "own" those of dgcf_torch.py.  Prints a line for each case, with what was measured.
  *
- * usage: golden SET FOLDER; exits with 77 if there is no such folder
+ * usage: golden SET FOLDER [BACKEND]; exits with 77 if there is no such folder, or the backend named
+ * cannot be used here
  */
 #undef NDEBUG
 #include <assert.h>
@@ -30,6 +31,8 @@ static const double tap_bound = 1e-4;
 static const double hu_bound = 0.05;
 static const double independence_bound = 1e-5;
 static const struct golden_error auto_bound = {.mean = 0.5, .high = 5.0};
+/* A GPU's tf32 and fp16, which is its auto. */
+static const struct golden_error gpu_bound = {.mean = 1.0, .high = 10.0};
 /* Pairs keep 16 bits of the mantissa, 2^8 times more than bf16, whose bound is some 4 and 20 HU. */
 static const struct golden_error bf16x3_bound = {.mean = 0.05, .high = 0.25};
 
@@ -40,14 +43,19 @@ struct setup {
     int32_t batch;
 };
 
-static const struct setup setups[] = {
+static const struct setup built_in[] = {
     {"ref", "fp32", 0, 0},
 #ifdef SCTD_ONEDNN
     {"cpu", "fp32", 0, 0}, {"cpu", "auto", 0, 0}, {"cpu", "bf16x3", 0, 0}, {"cpu", "bf16", 0, 0},
 #endif
 };
+static const struct setup of_gpu[] = {
+    {"cuda", "fp32", 0, 0}, {"cuda", "auto", 0, 0}, {"cuda", "tf32", 0, 0},
+    {"cuda", "fp16", 0, 0}, {"cuda", "bf16", 0, 0},
+};
+static const struct setup *setups = built_in;
 /* How many of them this processor has: those with bf16 products come last. */
-static size_t n_setups = sizeof setups / sizeof setups[0];
+static size_t n_setups = sizeof built_in / sizeof built_in[0];
 
 static const struct {
     const char *set;
@@ -56,6 +64,11 @@ static const struct {
 } autocast[] = {
 #include "tests/golden/bf16_autocast.inc"
 };
+
+static bool is_gpu(const struct setup *setup)
+{
+    return strcmp(setup->backend, "cuda") == 0;
+}
 
 static bool is_precision(const struct setup *setup, const char *precision)
 {
@@ -309,6 +322,9 @@ static void check_recipe(struct golden_set *set, const char *name, const struct 
 static struct golden_error bound_of(const struct golden_set *set, const struct setup *setup,
                                     const char *file)
 {
+    if (is_gpu(setup) && !is_precision(setup, "bf16")) {
+        return gpu_bound;
+    }
     if (is_precision(setup, "auto")) {
         return auto_bound;
     }
@@ -410,11 +426,24 @@ static float *run_singly(const char *dir, const struct setup *setup, const struc
     return y;
 }
 
+/* A GPU's libraries choose their engines by the batch: the bound is then the precision's, 1 is 1512 HU. */
+static double independence_bound_of(const struct setup *setup)
+{
+    if (!is_gpu(setup)) {
+        return independence_bound;
+    }
+    if (is_precision(setup, "fp32")) {
+        return tap_bound;
+    }
+    return is_precision(setup, "bf16") ? 0.1 : 0.02;
+}
+
 static void report_independence(struct golden_set *set, const struct setup *setup, const char *what,
                                 double difference)
 {
-    golden_set_report(set, difference <= independence_bound, "%s %s threads %d %s: %.1e%s",
-                      setup->backend, setup->precision, (int)setup->threads, what, difference,
+    golden_set_report(set, difference <= independence_bound_of(setup),
+                      "%s %s threads %d %s: %.1e%s", setup->backend, setup->precision,
+                      (int)setup->threads, what, difference,
                       difference > 0 ? "" : " (the same bits)");
 }
 
@@ -502,17 +531,38 @@ static void leave_out_what_the_processor_lacks(struct golden_set *set)
     }
 }
 
+/* The GPU's setups instead; false, with the reason on stdout, where there is none. */
+static bool choose_gpu(const struct golden_set *set)
+{
+    struct sctd_error err = {0};
+    sctd_auto(engine_closep) struct engine *engine = NULL;
+    const struct engine_options options = {.backend = "cuda"};
+    setups = of_gpu;
+    n_setups = sizeof of_gpu / sizeof of_gpu[0];
+    const int r = engine_open(&engine, golden_set_find(set, "cnn"), &options, &err);
+    if (r < 0) {
+        (void)printf("skipped: %s\n", err.text);
+    }
+    /* A GPU that is there and fails is a failure, not a reason to skip. */
+    assert(r == 0 || strstr(err.text, "cannot be used here") != NULL);
+    return r == 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct golden_set set;
     struct stat info;
 
-    assert(argc == 3);
+    assert(argc == 3 || (argc == 4 && strcmp(argv[3], "cuda") == 0));
     if (stat(argv[2], &info) != 0) {
         (void)printf("no %s\n", argv[2]);
         return SKIPPED;
     }
     golden_set_open(&set, argv[1], argv[2]);
+    if (argc == 4 && !choose_gpu(&set)) {
+        golden_set_close(&set);
+        return SKIPPED;
+    }
     leave_out_what_the_processor_lacks(&set);
     every_inner_tensor_and_output_is_the_reference_s_in_fp32(&set);
     volumes_become_the_reference_s_hu(&set);

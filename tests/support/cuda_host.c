@@ -70,8 +70,10 @@ static int host_compile(struct backend_plan **ret_plan, const struct graph *g,
 static float operand_value(const void *data, int32_t type, size_t at, enum backend_precision p)
 {
     const float v = value_load(data, type, at);
-    /* tf32: 10 bits of mantissa, to the nearest */
-    return p == BACKEND_TF32 ? value_of_bits((value_bits(v) + 0x1000U) & 0xffffe000U) : v;
+    /* What is f32 is rounded to tf32, 10 bits of mantissa, unless fp32 was asked for. */
+    return type == VALUE_F32 && p != BACKEND_FP32
+               ? value_of_bits((value_bits(v) + 0x1000U) & 0xffffe000U)
+               : v;
 }
 
 static float *take_values(const void *data, int32_t type, size_t n, enum backend_precision p)
@@ -321,13 +323,30 @@ static int host_matrix_peak(double *ret_gflops, enum backend_precision precision
     return sctd_error(err, SCTD_EINVAL, "the host executor has no peak");
 }
 
-#define HOST_BACKEND(called)                                                                       \
-    {.name = (called),                                                                             \
-     .compile = host_compile,                                                                      \
-     .run = host_run,                                                                              \
-     .take_stats = host_take_stats,                                                                \
-     .free = host_free,                                                                            \
-     .matrix_peak = host_matrix_peak}
+static int module_compile(struct backend_plan **ret_plan, const struct graph *g,
+                          const struct backend_options *options, struct sctd_error *err)
+{
+    int r = host_compile(ret_plan, g, options, err);
+    if (r == 0) {
+        (*ret_plan)->backend = &cuda_host_module_backend;
+    }
+    return r;
+}
 
-const struct backend cuda_host_backend = HOST_BACKEND("cuda-host");
-const struct backend cuda_host_module_backend = HOST_BACKEND("cuda");
+const struct backend cuda_host_backend = {
+    .name = "cuda-host",
+    .compile = host_compile,
+    .run = host_run,
+    .take_stats = host_take_stats,
+    .free = host_free,
+    .matrix_peak = host_matrix_peak,
+};
+
+const struct backend cuda_host_module_backend = {
+    .name = "cuda",
+    .compile = module_compile,
+    .run = host_run,
+    .take_stats = host_take_stats,
+    .free = host_free,
+    .matrix_peak = host_matrix_peak,
+};

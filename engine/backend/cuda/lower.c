@@ -28,6 +28,8 @@ struct lowering {
     bool *wanted;       /* [n_tensors] y and taps */
     bool *live;         /* [n_ops] */
     bool *folded;       /* [n_ops] part of another operation's step */
+    bool *fine;         /* [n_tensors] kept in f32 for a sensitive convolution */
+    int32_t deepest;    /* rows of the encoder's smallest map; 0: no encoder */
     int32_t y_direct;   /* the buffer of y where a step writes it as it leaves */
     struct sctd_error *err;
 };
@@ -41,6 +43,7 @@ static void lowering_fini(struct lowering *w)
     free(w->wanted);
     free(w->live);
     free(w->folded);
+    free(w->fine);
 }
 
 static int lowering_init(struct lowering *w)
@@ -54,10 +57,77 @@ static int lowering_init(struct lowering *w)
     w->wanted = calloc(tensors, sizeof *w->wanted);
     w->live = calloc(ops, sizeof *w->live);
     w->folded = calloc(ops, sizeof *w->folded);
+    w->fine = calloc(tensors, sizeof *w->fine);
     const bool all = w->form != NULL && w->producer != NULL && w->consumers != NULL &&
                      w->consumer != NULL && w->wanted != NULL && w->live != NULL &&
-                     w->folded != NULL;
+                     w->folded != NULL && w->fine != NULL;
     return all ? 0 : sctd_error(w->err, SCTD_ENOMEM, "lowering");
+}
+
+static bool is_input(int32_t tensor)
+{
+    return tensor == GRAPH_X_CNN || tensor == GRAPH_X_DINO;
+}
+
+/*
+ * Products whose rounding to bf16 shows most in the output for what they cost: the 3x3 convolutions that
+ * lead to a map of another number of channels, since no residual carries what they lose past them; the
+ * merges of two maps; and the fusion of the encoder's deepest level.  In bf16 they run in tf32.
+ */
+static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
+{
+    if (w->p->half != VALUE_BF16 || op->kind != GRAPH_CONV) {
+        return false;
+    }
+    if (op->kernel == 1) {
+        return true;
+    }
+    const struct graph_tensor *in = &w->graph->tensor[op->in[0]];
+    const struct graph_tensor *out = &w->graph->tensor[op->out];
+    return in->c != out->c || (op->stage == GRAPH_FUSION && out->h == w->deepest);
+}
+
+/* What a product reads. */
+static int32_t product_type(const struct lowering *w, const struct graph_op *op)
+{
+    return is_sensitive(w, op) ? VALUE_F32 : w->p->half;
+}
+
+/* What a map is stored as. */
+static int32_t map_type(const struct lowering *w, int32_t tensor)
+{
+    return w->fine[tensor] ? VALUE_F32 : w->p->half;
+}
+
+/* Whether an operation reads input `k` as a product's operand, to be rounded. */
+static bool is_operand(const struct graph_op *op, int32_t k)
+{
+    return (op->kind == GRAPH_CONV && k < 2) || op->kind == GRAPH_LINEAR ||
+           op->kind == GRAPH_ATTENTION;
+}
+
+/*
+ * In bf16 a map is kept in f32 where a sensitive convolution reads it, or what is no product: what is
+ * added, pooled or upsampled is then rounded only once, where it goes into a product.
+ */
+static void mark_fine(struct lowering *w, const struct graph_op *op)
+{
+    for (int32_t k = 0; w->p->half == VALUE_BF16 && k < 3; k++) {
+        if (op->in[k] != GRAPH_NONE && (is_sensitive(w, op) || !is_operand(op, k))) {
+            w->fine[op->in[k]] = true;
+        }
+    }
+}
+
+static void find_deepest(struct lowering *w)
+{
+    for (int32_t i = 0; i < w->graph->n_ops; i++) {
+        const int32_t h = w->graph->tensor[w->graph->op[i].out].h;
+        const bool first = w->deepest == 0 || h < w->deepest;
+        if (w->graph->op[i].stage == GRAPH_ENCODER && first) {
+            w->deepest = h;
+        }
+    }
 }
 
 /* Find who makes and who reads each tensor; an operation is live if its output is needed. */
@@ -70,6 +140,7 @@ static void survey(struct lowering *w)
             w->form[t].of[i] = PROGRAM_NONE;
         }
     }
+    find_deepest(w);
     w->wanted[g->y] = true;
     for (int32_t i = 0; i < w->options->n_taps; i++) {
         w->wanted[w->options->taps[i]] = true;
@@ -84,6 +155,9 @@ static void survey(struct lowering *w)
                 w->consumer[op->in[k]] = i;
             }
         }
+        if (w->live[i]) {
+            mark_fine(w, op);
+        }
     }
 }
 
@@ -91,11 +165,6 @@ static void survey(struct lowering *w)
 static bool is_private(const struct lowering *w, int32_t tensor)
 {
     return w->consumers[tensor] == 1 && !w->wanted[tensor];
-}
-
-static bool is_input(int32_t tensor)
-{
-    return tensor == GRAPH_X_CNN || tensor == GRAPH_X_DINO;
 }
 
 /* Buffers and steps */
@@ -232,7 +301,8 @@ static int add_rows(struct lowering *w, int32_t *ret_weight, const struct graph_
     const struct program_weight rows = {.kind = WEIGHT_ROWS,
                                         .source = WEIGHT_OF_WEIGHT,
                                         .op = op_index(w, op),
-                                        .type = w->p->half,
+                                        .type = product_type(w, op),
+                                        .tf32 = w->options->precision != BACKEND_FP32,
                                         .rows = w->graph->tensor[op->out].c,
                                         .taps = taps,
                                         .row0 = row0_row[0],
@@ -278,7 +348,7 @@ static int lower_first_conv(struct lowering *w, const struct graph_op *op)
         r = add_vector(w, &s.bias, op, WEIGHT_OF_BIAS, VALUE_F32);
     }
     if (r == 0) {
-        r = new_form(w, &s.out, op->out, w->p->half);
+        r = new_form(w, &s.out, op->out, map_type(w, op->out));
     }
     return r < 0 ? r : add_step(w, &s);
 }
@@ -338,12 +408,12 @@ static int lower_first_half(struct lowering *w, const struct graph_op *op, int32
     const struct graph_tensor *t = &w->graph->tensor[op->out];
     struct step s = step_of(STEP_CONV, op);
     const int32_t part[2] = {0, w->graph->tensor[op->in[0]].c};
-    int r = get_form(w, &s.in[0], op->in[0], w->p->half, op);
+    int r = get_form(w, &s.in[0], op->in[0], product_type(w, op), op);
     if (r == 0) {
         r = add_rows(w, &s.weight, op, part, op->kernel * op->kernel);
     }
     if (r == 0) {
-        r = new_buffer(w, &s.out, (const int32_t[]){t->h, t->w, t->c}, w->p->half);
+        r = new_buffer(w, &s.out, (const int32_t[]){t->h, t->w, t->c}, VALUE_F32);
     }
     *ret_sum = s.out;
     return r < 0 ? r : add_step(w, &s);
@@ -360,7 +430,7 @@ static int lower_map_conv(struct lowering *w, const struct graph_op *op)
     s.act = op->act;
     int r = two ? lower_first_half(w, op, &s.in[1]) : 0;
     if (r == 0) {
-        r = get_form(w, &s.in[0], source, w->p->half, op);
+        r = get_form(w, &s.in[0], source, product_type(w, op), op);
     }
     if (r == 0) {
         r = add_rows(w, &s.weight, op, part, op->kernel * op->kernel);
@@ -377,7 +447,8 @@ static int lower_map_conv(struct lowering *w, const struct graph_op *op)
         r = get_any(w, &s.in[s.in[2] == PROGRAM_NONE ? 2 : 3], skip, op);
     }
     if (r == 0) {
-        r = new_form(w, &s.out, add == NULL ? op->out : add->out, w->p->half);
+        const int32_t out = add == NULL ? op->out : add->out;
+        r = new_form(w, &s.out, out, map_type(w, out));
     }
     return r < 0 ? r : add_step(w, &s);
 }
@@ -444,24 +515,54 @@ static int lower_norm(struct lowering *w, const struct graph_op *op)
         r = add_vector(w, &s.bias, op, WEIGHT_OF_BIAS, VALUE_F32);
     }
     if (r == 0) {
-        r = new_form(w, &s.out, op->out, w->p->half);
+        r = new_form(w, &s.out, op->out, map_type(w, op->out));
     }
     return r < 0 ? r : add_step(w, &s);
+}
+
+/*
+ * The activation of a product, which cuBLASLt has only by tanh: in place, but in bf16 from f32, so that it is
+ * rounded once.
+ */
+static int lower_activated(struct lowering *w, const struct graph_op *op, struct step *s,
+                           int32_t type)
+{
+    const struct graph_tensor *t = &w->graph->tensor[op->out];
+    struct step act = step_of(STEP_ACT, op);
+    const bool apart = type == VALUE_BF16;
+    act.act = op->act;
+    int r = get_optional(w, &act.in[2], op->in[1], op);
+    if (r == 0) {
+        r = new_form(w, &act.out, op->out, type);
+    }
+    s->out = act.out;
+    if (r == 0 && apart) {
+        r = new_buffer(w, &s->out, (const int32_t[]){t->h, t->w, t->c}, VALUE_F32);
+    }
+    if (r == 0) {
+        r = add_vector(w, &s->bias, op, WEIGHT_OF_BIAS, apart ? VALUE_F32 : type);
+    }
+    if (r == 0) {
+        r = add_step(w, s);
+    }
+    act.in[0] = s->out;
+    return r < 0 ? r : add_step(w, &act);
 }
 
 /* A product with a residual is the transformer's stream, which is f32 always. */
 static int lower_linear(struct lowering *w, const struct graph_op *op)
 {
     struct step s = step_of(STEP_LINEAR, op);
-    struct step act = step_of(STEP_ACT, op);
-    const bool activated = op->act != GRAPH_ACT_NONE;
     const int32_t type = op->in[1] == GRAPH_NONE ? w->p->half : VALUE_F32;
     int r = get_form(w, &s.in[0], op->in[0], w->p->half, op);
-    if (r == 0 && op->in[1] != GRAPH_NONE) {
-        r = get_form(w, activated ? &act.in[2] : &s.in[1], op->in[1], type, op);
-    }
     if (r == 0) {
         r = add_rows(w, &s.weight, op, (const int32_t[]){0, w->graph->tensor[op->in[0]].c}, 1);
+    }
+    if (r < 0 || op->act != GRAPH_ACT_NONE) {
+        return r < 0 ? r : lower_activated(w, op, &s, type);
+    }
+    if (op->in[1] != GRAPH_NONE) {
+        r = get_form(w, &s.in[1], op->in[1], type, op);
     }
     if (r == 0) {
         r = add_vector(w, &s.bias, op, WEIGHT_OF_BIAS, type);
@@ -469,16 +570,7 @@ static int lower_linear(struct lowering *w, const struct graph_op *op)
     if (r == 0) {
         r = new_form(w, &s.out, op->out, type);
     }
-    if (r == 0) {
-        r = add_step(w, &s);
-    }
-    if (r < 0 || !activated) {
-        return r;
-    }
-    act.act = op->act;
-    act.in[0] = s.out;
-    act.out = s.out;
-    return add_step(w, &act);
+    return r < 0 ? r : add_step(w, &s);
 }
 
 static int lower_attention(struct lowering *w, const struct graph_op *op)
@@ -530,7 +622,7 @@ static int lower_plain(struct lowering *w, const struct graph_op *op, enum step_
     }
     if (r == 0) {
         const bool kept = kind == STEP_MAX_POOL || kind == STEP_UPSAMPLE;
-        r = new_form(w, &s.out, op->out, kept ? w->p->buffer[s.in[0]].type : w->p->half);
+        r = new_form(w, &s.out, op->out, kept ? w->p->buffer[s.in[0]].type : map_type(w, op->out));
     }
     return r < 0 ? r : add_step(w, &s);
 }

@@ -6,6 +6,7 @@
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/backend/graph.h"
+#include "engine/backend/kernel_round.h"
 
 /* The weight of output `o`, input channel `i` and tap `tap`, of rows of `inputs` channels. */
 static float scaled(const struct graph_op *op, size_t o, size_t i, size_t tap, size_t inputs,
@@ -24,6 +25,75 @@ static size_t inputs_of(const struct graph *graph, const struct graph_op *op)
     const size_t first = (size_t)graph->tensor[op->in[0]].c;
     const bool two = op->kind == GRAPH_CONV && op->in[1] != GRAPH_NONE;
     return two ? first + (size_t)graph->tensor[op->in[1]].c : first;
+}
+
+static uint32_t to_f16(float x)
+{
+    return value_to_f16(x);
+}
+
+static float of_f16(uint32_t bits)
+{
+    return value_of_f16((uint16_t)bits);
+}
+
+static uint32_t to_bf16(float x)
+{
+    return value_to_bf16(x);
+}
+
+static float of_bf16(uint32_t bits)
+{
+    return value_of_bf16((uint16_t)bits);
+}
+
+/* tf32 is f32 without its last 13 bits. */
+static uint32_t to_tf32(float x)
+{
+    return (value_bits(x) + 0xfffU + ((value_bits(x) >> 13) & 1U)) >> 13;
+}
+
+static float of_tf32(uint32_t bits)
+{
+    return value_of_bits(bits << 13);
+}
+
+/* The nine weights of a 3x3 kernel, rounded together to what the product will round them to. */
+static void round_kernel(float weight[KERNEL_ROUND], const struct program_weight *w)
+{
+    uint32_t rounded[KERNEL_ROUND];
+    float (*back)(uint32_t) = NULL;
+    if (w->type == VALUE_F16) {
+        kernel_round(rounded, weight, to_f16, of_f16);
+        back = of_f16;
+    } else if (w->type == VALUE_BF16) {
+        kernel_round(rounded, weight, to_bf16, of_bf16);
+        back = of_bf16;
+    } else if (w->tf32) {
+        kernel_round(rounded, weight, to_tf32, of_tf32);
+        back = of_tf32;
+    }
+    for (size_t i = 0; back != NULL && i < KERNEL_ROUND; i++) {
+        weight[i] = back(rounded[i]);
+    }
+}
+
+static void pack_kernels(const struct program_weight *w, const struct graph_op *op, size_t inputs,
+                         void *bytes)
+{
+    const size_t stride = (size_t)w->stride;
+    for (size_t o = 0; o < (size_t)w->rows; o++) {
+        for (size_t i = 0; i < (size_t)w->row; i++) {
+            float weight[KERNEL_ROUND];
+            for (size_t tap = 0; tap < KERNEL_ROUND; tap++) {
+                weight[tap] = scaled(op, o, (size_t)w->row0 + i, tap, inputs, KERNEL_ROUND);
+            }
+            round_kernel(weight, w);
+            for (size_t tap = 0; tap < KERNEL_ROUND; tap++) {
+                value_store(bytes, w->type, (o * KERNEL_ROUND + tap) * stride + i, weight[tap]);
+            }
+        }
+    }
 }
 
 static void pack_rows(const struct program_weight *w, const struct graph_op *op, size_t inputs,
@@ -85,6 +155,10 @@ void program_pack(const struct program *p, const struct graph *graph, int32_t i,
     memset(ret_bytes, 0, w->bytes);
     switch (w->kind) {
     case WEIGHT_ROWS:
+        if (w->taps == KERNEL_ROUND) {
+            pack_kernels(w, op, inputs_of(graph, op), ret_bytes);
+            break;
+        }
         pack_rows(w, op, inputs_of(graph, op), ret_bytes);
         break;
     case WEIGHT_TAPS:

@@ -71,6 +71,7 @@ struct program_weight {
     enum weight_source source;
     int32_t op; /* of the graph */
     int32_t type;
+    bool tf32; /* ROWS of f32 that the product rounds to tf32 */
     int32_t rows, taps;
     int32_t row0, row; /* the input channels row0 ... row0 + row - 1 of each row */
     int32_t stride;    /* row padded */
@@ -104,7 +105,7 @@ struct program {
     int32_t x_cnn, x_dino; /* buffers, always there */
     int32_t *output;       /* [1 + n_taps] buffers, f32 without padding: y, then the taps */
     int32_t n_outputs;
-    int32_t half;        /* the type that products read: VALUE_F32 means none is halved */
+    int32_t half;        /* the type that most products read: VALUE_F32 means none is halved */
     size_t arena_bytes;  /* of one slice */
     size_t weight_bytes; /* in all */
 };
