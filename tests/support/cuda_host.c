@@ -180,7 +180,8 @@ static void run_attention(const struct attention_args *a, size_t item)
             score += attention_part(a, &at, key, lane, LANES);
         }
         for (int32_t lane = 0; lane < LANES; lane++) {
-            attention_take(a, &at, &state[lane], mix[lane], score * scale, key, lane, LANES);
+            const struct attention_score scored = {key, score * scale};
+            attention_take(a, &at, &state[lane], mix[lane], scored, (const int32_t[]){lane, LANES});
         }
     }
     for (int32_t lane = 0; lane < LANES; lane++) {

@@ -23,23 +23,30 @@ static bool meet_in_time(const struct program_buffer *a, const struct program_bu
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest offset at which `b` meets none of the `n` placed ones in time and place. */
+/* The first of the `n` placed ones that `b` would meet in time and place at `offset`; NULL: none. */
+static const struct program_buffer *find_obstacle(struct program_buffer *const *placed, size_t n,
+                                                  const struct program_buffer *b, size_t offset)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct program_buffer *other = placed[i];
+        const bool overlap =
+            offset < other->offset + other->bytes && other->offset < offset + b->bytes;
+        if (overlap && meet_in_time(b, other)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
+/* An offset at which `b` meets none of them: past one obstacle after the other. */
 static size_t find_offset(struct program_buffer *const *placed, size_t n,
                           const struct program_buffer *b)
 {
     size_t offset = 0;
-    bool moved = true;
-    while (moved) {
-        moved = false;
-        for (size_t i = 0; i < n; i++) {
-            const struct program_buffer *other = placed[i];
-            const bool overlap =
-                offset < other->offset + other->bytes && other->offset < offset + b->bytes;
-            if (overlap && meet_in_time(b, other)) {
-                offset = other->offset + other->bytes;
-                moved = true;
-            }
-        }
+    const struct program_buffer *obstacle = find_obstacle(placed, n, b, offset);
+    while (obstacle != NULL) {
+        offset = obstacle->offset + obstacle->bytes;
+        obstacle = find_obstacle(placed, n, b, offset);
     }
     return offset;
 }

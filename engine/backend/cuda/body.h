@@ -58,33 +58,30 @@ struct finish_args {
     int32_t act;
 };
 
+/* Add eight channels of an operand, if it is there. */
+CUDA_BODY void body_add(struct lanes *v, const struct operand *x, size_t pixel, size_t channel)
+{
+    if (x->data == NULL) {
+        return;
+    }
+    const struct lanes add = lanes_load(x->data, x->type, pixel * (size_t)x->stride + channel);
+    for (int i = 0; i < VALUE_LANES; i++) {
+        v->v[i] += add.v[i];
+    }
+}
+
 CUDA_BODY struct lanes finish_lanes(const struct finish_args *a, struct lanes v, size_t pixel,
                                     size_t channel)
 {
-    if (a->bias != NULL) {
-        for (int i = 0; i < VALUE_LANES; i++) {
-            v.v[i] += a->bias[channel + (size_t)i];
-        }
+    for (int i = 0; a->bias != NULL && i < VALUE_LANES; i++) {
+        v.v[i] += a->bias[channel + (size_t)i];
     }
-    if (a->before.data != NULL) {
-        const struct lanes before =
-            lanes_load(a->before.data, a->before.type, pixel * (size_t)a->before.stride + channel);
-        for (int i = 0; i < VALUE_LANES; i++) {
-            v.v[i] += before.v[i];
-        }
-    }
+    body_add(&v, &a->before, pixel, channel);
     for (int i = 0; i < VALUE_LANES; i++) {
         v.v[i] = body_act(v.v[i], a->act);
     }
-    for (int k = 0; k < 2; k++) {
-        if (a->add[k].data != NULL) {
-            const struct lanes add = lanes_load(a->add[k].data, a->add[k].type,
-                                                pixel * (size_t)a->add[k].stride + channel);
-            for (int i = 0; i < VALUE_LANES; i++) {
-                v.v[i] += add.v[i];
-            }
-        }
-    }
+    body_add(&v, &a->add[0], pixel, channel);
+    body_add(&v, &a->add[1], pixel, channel);
     return v;
 }
 
@@ -96,6 +93,22 @@ CUDA_BODY void finish_body(const struct finish_args *a, size_t item)
     const struct lanes x = lanes_load(a->x.data, a->x.type, pixel * (size_t)a->x.stride + channel);
     const struct lanes y = finish_lanes(a, x, pixel, channel);
     lanes_store(a->y.data, a->y.type, pixel * (size_t)a->y.stride + channel, &y);
+}
+
+/* Where a tap of a kernel lies in a map: its pixel of all slices; false: outside. */
+CUDA_BODY int body_tap(size_t *ret_pixel, size_t pixel, const int32_t h_w[2],
+                       const int32_t kernel_tap[2])
+{
+    const size_t width = (size_t)h_w[1];
+    const size_t slice0 = pixel / width / (size_t)h_w[0] * (size_t)h_w[0];
+    const int32_t reach = kernel_tap[0] / 2;
+    const int32_t y = (int32_t)(pixel / width - slice0) + kernel_tap[1] / kernel_tap[0] - reach;
+    const int32_t x = (int32_t)(pixel % width) + kernel_tap[1] % kernel_tap[0] - reach;
+    if (y < 0 || y >= h_w[0] || x < 0 || x >= h_w[1]) {
+        return 0;
+    }
+    *ret_pixel = (slice0 + (size_t)y) * width + (size_t)x;
+    return 1;
 }
 
 /* A convolution of one channel, f32, stride 1: kernel 1 or 3, zeros outside. */
@@ -112,21 +125,18 @@ CUDA_BODY void first_conv_body(const struct first_conv_args *a, size_t item)
     const size_t groups = (size_t)a->y.stride / VALUE_LANES;
     const size_t pixel = item / groups;
     const size_t channel = item % groups * VALUE_LANES;
-    const int32_t column = (int32_t)(pixel % (size_t)a->w);
-    const int32_t row = (int32_t)(pixel / (size_t)a->w % (size_t)a->h);
-    const int32_t reach = a->kernel / 2;
+    const int32_t h_w[2] = {a->h, a->w};
     struct lanes sum;
     for (int i = 0; i < VALUE_LANES; i++) {
         sum.v[i] = a->bias[channel + (size_t)i];
     }
     for (int32_t tap = 0; tap < a->kernel * a->kernel; tap++) {
-        const int32_t y = row + tap / a->kernel - reach;
-        const int32_t x = column + tap % a->kernel - reach;
-        if (y < 0 || y >= a->h || x < 0 || x >= a->w) {
+        const int32_t kernel_tap[2] = {a->kernel, tap};
+        size_t from = 0;
+        if (!body_tap(&from, pixel, h_w, kernel_tap)) {
             continue;
         }
-        const size_t slice0 = pixel / (size_t)a->w / (size_t)a->h * (size_t)a->h;
-        const float value = a->x[(slice0 + (size_t)y) * (size_t)a->w + (size_t)x];
+        const float value = a->x[from];
         const float *weight = a->weight + (size_t)tap * (size_t)a->y.stride + channel;
         for (int i = 0; i < VALUE_LANES; i++) {
             sum.v[i] += value * weight[i];
@@ -150,30 +160,28 @@ struct last_conv_args {
     int32_t h, w, kernel, act;
 };
 
+/* Add the products of a pixel's channels with a tap's weights, each lane its own. */
+CUDA_BODY void last_conv_tap(struct lanes *part, const struct operand *x, size_t pixel,
+                             const float *weight)
+{
+    const size_t stride = (size_t)x->stride;
+    for (size_t channel = 0; channel < stride; channel += VALUE_LANES) {
+        const struct lanes in = lanes_load(x->data, x->type, pixel * stride + channel);
+        for (int i = 0; i < VALUE_LANES; i++) {
+            part->v[i] += in.v[i] * weight[channel + (size_t)i];
+        }
+    }
+}
+
 CUDA_BODY void last_conv_body(const struct last_conv_args *a, size_t item)
 {
-    const int32_t column = (int32_t)(item % (size_t)a->w);
-    const int32_t row = (int32_t)(item / (size_t)a->w % (size_t)a->h);
-    const size_t slice0 = item / (size_t)a->w / (size_t)a->h * (size_t)a->h;
-    const int32_t reach = a->kernel / 2;
-    const size_t stride = (size_t)a->x.stride;
-    struct lanes part;
-    for (int i = 0; i < VALUE_LANES; i++) {
-        part.v[i] = 0.0F;
-    }
+    const int32_t h_w[2] = {a->h, a->w};
+    struct lanes part = {{0.0F}};
     for (int32_t tap = 0; tap < a->kernel * a->kernel; tap++) {
-        const int32_t y = row + tap / a->kernel - reach;
-        const int32_t x = column + tap % a->kernel - reach;
-        if (y < 0 || y >= a->h || x < 0 || x >= a->w) {
-            continue;
-        }
-        const size_t pixel = (slice0 + (size_t)y) * (size_t)a->w + (size_t)x;
-        for (size_t channel = 0; channel < stride; channel += VALUE_LANES) {
-            const struct lanes in = lanes_load(a->x.data, a->x.type, pixel * stride + channel);
-            const float *weight = a->weight + (size_t)tap * stride + channel;
-            for (int i = 0; i < VALUE_LANES; i++) {
-                part.v[i] += in.v[i] * weight[i];
-            }
+        const int32_t kernel_tap[2] = {a->kernel, tap};
+        size_t pixel = 0;
+        if (body_tap(&pixel, item, h_w, kernel_tap)) {
+            last_conv_tap(&part, &a->x, pixel, a->weight + (size_t)tap * (size_t)a->x.stride);
         }
     }
     float sum = a->bias[0];
@@ -191,39 +199,38 @@ struct plain_conv_args {
     int32_t h, w, kernel;
 };
 
+/* Eight outputs' products with eight inputs; weight: of the first output, `row` values apart. */
+CUDA_BODY void plain_conv_lanes(struct lanes *sum, const struct lanes *value,
+                                const struct plain_conv_args *a, size_t weight, size_t row)
+{
+    for (int i = 0; i < VALUE_LANES; i++) {
+        const struct lanes w = lanes_load(a->weight, a->x.type, weight + (size_t)i * row);
+        float part = 0.0F;
+        for (int k = 0; k < VALUE_LANES; k++) {
+            part += value->v[k] * w.v[k];
+        }
+        sum->v[i] += part;
+    }
+}
+
 CUDA_BODY void plain_conv_body(const struct plain_conv_args *a, size_t item)
 {
     const size_t groups = (size_t)a->finish.y.stride / VALUE_LANES;
     const size_t pixel = item / groups;
     const size_t channel = item % groups * VALUE_LANES;
-    const int32_t column = (int32_t)(pixel % (size_t)a->w);
-    const int32_t row = (int32_t)(pixel / (size_t)a->w % (size_t)a->h);
-    const size_t slice0 = pixel / (size_t)a->w / (size_t)a->h * (size_t)a->h;
-    const int32_t taps = a->kernel * a->kernel;
-    const int32_t reach = a->kernel / 2;
     const size_t stride = (size_t)a->x.stride;
-    struct lanes sum;
-    for (int i = 0; i < VALUE_LANES; i++) {
-        sum.v[i] = 0.0F;
-    }
-    for (int32_t tap = 0; tap < taps; tap++) {
-        const int32_t y = row + tap / a->kernel - reach;
-        const int32_t x = column + tap % a->kernel - reach;
-        if (y < 0 || y >= a->h || x < 0 || x >= a->w) {
+    const size_t row = (size_t)a->kernel * (size_t)a->kernel * stride; /* an output's weights */
+    const int32_t h_w[2] = {a->h, a->w};
+    struct lanes sum = {{0.0F}};
+    for (int32_t tap = 0; tap < a->kernel * a->kernel; tap++) {
+        const int32_t kernel_tap[2] = {a->kernel, tap};
+        size_t from = 0;
+        if (!body_tap(&from, pixel, h_w, kernel_tap)) {
             continue;
         }
-        const size_t from = ((slice0 + (size_t)y) * (size_t)a->w + (size_t)x) * stride;
         for (size_t in = 0; in < stride; in += VALUE_LANES) {
-            const struct lanes value = lanes_load(a->x.data, a->x.type, from + in);
-            for (int i = 0; i < VALUE_LANES; i++) {
-                const size_t at = ((channel + (size_t)i) * (size_t)taps + (size_t)tap) * stride;
-                const struct lanes weight = lanes_load(a->weight, a->x.type, at + in);
-                float part = 0.0F;
-                for (int k = 0; k < VALUE_LANES; k++) {
-                    part += value.v[k] * weight.v[k];
-                }
-                sum.v[i] += part;
-            }
+            const struct lanes value = lanes_load(a->x.data, a->x.type, from * stride + in);
+            plain_conv_lanes(&sum, &value, a, channel * row + (size_t)tap * stride + in, row);
         }
     }
     const struct lanes y = finish_lanes(&a->finish, sum, pixel, channel);

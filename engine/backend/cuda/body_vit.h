@@ -198,19 +198,25 @@ struct attention_state {
     float top, sum;
 };
 
-/* Take key `key` with its score into the state and the lane's mix of values, [width / lanes] rounded up. */
+/* A key and its score. */
+struct attention_score {
+    int32_t key;
+    float score;
+};
+
+/* Take a key into the state and the lane's mix of values, [width / lanes] rounded up. */
 CUDA_BODY void attention_take(const struct attention_args *a, const struct attention_at *at,
-                              struct attention_state *s, float *mix, float score, int32_t key,
-                              int32_t lane, int32_t lanes)
+                              struct attention_state *s, float *mix, struct attention_score key,
+                              const int32_t lane_lanes[2])
 {
-    const float top = fmaxf(s->top, score);
+    const float top = fmaxf(s->top, key.score);
     const float keep = expf(s->top - top); /* 0 at the first key: exp(-inf) */
-    const float weight = expf(score - top);
-    const size_t from = at->value + (size_t)key * (size_t)a->x.stride;
+    const float weight = expf(key.score - top);
+    const size_t from = at->value + (size_t)key.key * (size_t)a->x.stride;
     s->top = top;
     s->sum = s->sum * keep + weight;
     int32_t i = 0;
-    for (int32_t d = lane; d < a->width; d += lanes) {
+    for (int32_t d = lane_lanes[0]; d < a->width; d += lane_lanes[1]) {
         mix[i] = mix[i] * keep + weight * value_load(a->x.data, a->x.type, from + (size_t)d);
         i++;
     }

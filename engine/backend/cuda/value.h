@@ -130,7 +130,7 @@ struct lanes {
 /* at: a multiple of 8, and data lies at 16 bytes. */
 CUDA_BODY struct lanes lanes_load(const void *data, int32_t type, size_t at)
 {
-    struct lanes x;
+    struct lanes x = {{0.0F}};
 #ifdef __CUDA_ARCH__
     if (type == VALUE_F32) {
         const float4 *from = (const float4 *)((const float *)data + at);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cudnn.h>
 
@@ -106,7 +107,7 @@ static cudnnBackendDescriptor_t make_tensor(struct maker *m, const int64_t dim[4
         uid = UID_VIRTUAL + m->next_virtual++;
     } else {
         m->g->uid[m->g->n_operands] = uid;
-        m->g->pointer[m->g->n_operands] = (void *)(uintptr_t)data;
+        memcpy((void *)&m->g->pointer[m->g->n_operands], (const void *)&data, sizeof data);
         m->g->n_operands++;
     }
     set(m, t, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &kind);

@@ -77,7 +77,9 @@ __global__ void __launch_bounds__(THREADS) attention_kernel(const attention_args
     }
     for (int key = 0; key < a.tokens; key++) {
         const float score = warp_sum(attention_part(&a, &at, key, lane, WARP)) * scale;
-        attention_take(&a, &at, &state, mix, score, key, lane, WARP);
+        const attention_score scored = {key, score};
+        const int32_t lane_lanes[2] = {lane, WARP};
+        attention_take(&a, &at, &state, mix, scored, lane_lanes);
     }
     attention_write(&a, &at, &state, mix, lane, WARP);
 }
