@@ -199,7 +199,7 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
                 struct sctd_error *err)
 {
     const double start_s = sctd_now_s();
-    const struct backend *backend = NULL;
+    const struct backend *backend = backends[0];
     sctd_auto(engine_closep) struct engine *e = calloc(1, sizeof *e);
     if (e == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "engine");

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
 #include <unistd.h>
 
 #include "engine/backend/backend.h"
@@ -63,10 +62,21 @@ static int join_if_there(char ret_path[PATH_MAX], const char *folder, size_t len
     return n > 0 && n < PATH_MAX && access(ret_path, R_OK) == 0;
 }
 
+/* One of the places below a folder. */
+static int find_below(char ret_path[PATH_MAX], const char *folder)
+{
+    static const char *const below[] = {"lib/libsctd-cuda.so", "lib/sctd/libsctd-cuda.so"};
+    for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
+        if (join_if_there(ret_path, folder, strlen(folder), below[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Look in the folders above the program, the nearest first. */
 static int find_beside_program(char ret_path[PATH_MAX])
 {
-    static const char *const below[] = {"lib/libsctd-cuda.so", "lib/sctd/libsctd-cuda.so"};
     enum { LEVELS = 4 };
     char program[PATH_MAX];
     const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -74,17 +84,13 @@ static int find_beside_program(char ret_path[PATH_MAX])
         return 0;
     }
     program[n] = '\0';
-    for (int level = 0; level < LEVELS; level++) {
-        char *slash = strrchr(program, '/');
-        if (slash == NULL) {
-            return 0;
-        }
+    char *slash = strrchr(program, '/');
+    for (int level = 0; level < LEVELS && slash != NULL; level++) {
         *slash = '\0';
-        for (size_t i = 0; i < sizeof below / sizeof below[0]; i++) {
-            if (join_if_there(ret_path, program, strlen(program), below[i])) {
-                return 1;
-            }
+        if (find_below(ret_path, program)) {
+            return 1;
         }
+        slash = strrchr(program, '/');
     }
     return 0;
 }

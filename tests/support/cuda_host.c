@@ -4,6 +4,7 @@
 #undef NDEBUG
 #include <assert.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -78,7 +79,7 @@ static float operand_value(const void *data, int32_t type, size_t at, enum backe
 
 static float *take_values(const void *data, int32_t type, size_t n, enum backend_precision p)
 {
-    float *values = malloc((n + 1) * sizeof *values);
+    float *values = calloc(n + 1, sizeof *values);
     assert(values != NULL);
     for (size_t i = 0; i < n; i++) {
         values[i] = operand_value(data, type, i, p);
@@ -119,6 +120,20 @@ static float product_at(const struct product_args *a, const float *x, const floa
     return sum;
 }
 
+/* Eight outputs of a pixel before what finish_lanes does to them; LINEAR's bias is of y's type. */
+static struct lanes product_lanes(const struct product_args *a, const float *x_weight[2],
+                                  size_t pixel, size_t channel, bool linear)
+{
+    struct lanes v = {{0.0F}};
+    for (size_t i = 0; i < VALUE_LANES; i++) {
+        v.v[i] = product_at(a, x_weight[0], x_weight[1], pixel, channel + i);
+        if (linear && a->finish.bias != NULL) {
+            v.v[i] += value_load(a->finish.bias, a->finish.y.type, channel + i);
+        }
+    }
+    return v;
+}
+
 static void run_product(const struct product_args *a, enum step_kind kind, enum backend_precision p)
 {
     const size_t pixels = (size_t)a->slices * (size_t)a->h * (size_t)a->w;
@@ -127,17 +142,12 @@ static void run_product(const struct product_args *a, enum step_kind kind, enum 
     float *x = take_values(a->x.data, a->x.type, pixels * (size_t)a->x.stride, p);
     float *weight = take_values(a->weight, a->x.type, outputs * taps * (size_t)a->x.stride, p);
     struct finish_args finish = a->finish;
+    finish.bias = kind == STEP_LINEAR ? NULL : a->finish.bias;
     for (size_t item = 0; item < pixels * outputs / VALUE_LANES; item++) {
         const size_t pixel = item / (outputs / VALUE_LANES);
         const size_t channel = item % (outputs / VALUE_LANES) * VALUE_LANES;
-        struct lanes v;
-        for (size_t i = 0; i < VALUE_LANES; i++) {
-            v.v[i] = product_at(a, x, weight, pixel, channel + i);
-            if (kind == STEP_LINEAR && a->finish.bias != NULL) {
-                v.v[i] += value_load(a->finish.bias, a->finish.y.type, channel + i);
-            }
-        }
-        finish.bias = kind == STEP_LINEAR ? NULL : a->finish.bias;
+        const struct lanes v =
+            product_lanes(a, (const float *[]){x, weight}, pixel, channel, kind == STEP_LINEAR);
         const struct lanes y = finish_lanes(&finish, v, pixel, channel);
         lanes_store(finish.y.data, finish.y.type, pixel * outputs + channel, &y);
     }

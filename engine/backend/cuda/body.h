@@ -126,7 +126,7 @@ CUDA_BODY void first_conv_body(const struct first_conv_args *a, size_t item)
     const size_t pixel = item / groups;
     const size_t channel = item % groups * VALUE_LANES;
     const int32_t h_w[2] = {a->h, a->w};
-    struct lanes sum;
+    struct lanes sum = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         sum.v[i] = a->bias[channel + (size_t)i];
     }
@@ -263,7 +263,7 @@ CUDA_BODY void pool_body(const struct pool_args *a, size_t item)
     const struct lanes x1 = lanes_load(a->x.data, a->x.type, from + stride);
     const struct lanes x2 = lanes_load(a->x.data, a->x.type, from + row);
     const struct lanes x3 = lanes_load(a->x.data, a->x.type, from + row + stride);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = body_max(body_max(x0.v[i], x1.v[i]), body_max(x2.v[i], x3.v[i]));
     }
@@ -314,7 +314,7 @@ CUDA_BODY void upsample_body(const struct upsample_args *a, size_t item)
         lanes_load(a->x.data, a->x.type, (lower + column.low) * stride + channel);
     const struct lanes x3 =
         lanes_load(a->x.data, a->x.type, (lower + column.high) * stride + channel);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         const float above = (1.0F - column.to_high) * x0.v[i] + column.to_high * x1.v[i];
         const float below = (1.0F - column.to_high) * x2.v[i] + column.to_high * x3.v[i];
@@ -335,7 +335,7 @@ CUDA_BODY void swiglu_body(const struct join_args *a, size_t item)
     const size_t at = item * VALUE_LANES; /* all strides are one */
     const struct lanes gate = lanes_load(a->x[0].data, a->x[0].type, at);
     const struct lanes value = lanes_load(a->x[1].data, a->x[1].type, at);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = gate.v[i] / (1.0F + expf(-gate.v[i])) * value.v[i];
     }
@@ -347,7 +347,7 @@ CUDA_BODY void add_body(const struct join_args *a, size_t item)
     const size_t at = item * VALUE_LANES;
     const struct lanes first = lanes_load(a->x[0].data, a->x[0].type, at);
     const struct lanes second = lanes_load(a->x[1].data, a->x[1].type, at);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = first.v[i] + second.v[i];
     }
@@ -360,7 +360,7 @@ CUDA_BODY void gate_body(const struct join_args *a, size_t item)
     const struct lanes first = lanes_load(a->x[0].data, a->x[0].type, at);
     const struct lanes second = lanes_load(a->x[1].data, a->x[1].type, at);
     const struct lanes gate = lanes_load(a->x[2].data, a->x[2].type, at);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = gate.v[i] * first.v[i] + (1.0F - gate.v[i]) * second.v[i];
     }
@@ -377,7 +377,7 @@ CUDA_BODY void scale_add_body(const struct join_args *a, size_t item)
     const size_t factors = pixel / (size_t)a->pixels * (size_t)a->x[2].stride;
     const struct lanes first = lanes_load(a->x[0].data, a->x[0].type, at);
     const struct lanes second = lanes_load(a->x[1].data, a->x[1].type, at);
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         const size_t k = channel + (size_t)i;
         y.v[i] = 0.0F;
@@ -405,7 +405,7 @@ CUDA_BODY struct lanes mean_part(const struct mean_args *a, size_t item, int32_t
     const size_t groups = (size_t)a->y.stride / VALUE_LANES;
     const size_t first = item / groups * (size_t)a->pixels;
     const size_t channel = item % groups * VALUE_LANES;
-    struct lanes sum;
+    struct lanes sum = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         sum.v[i] = 0.0F;
     }
@@ -421,7 +421,7 @@ CUDA_BODY struct lanes mean_part(const struct mean_args *a, size_t item, int32_t
 
 CUDA_BODY void mean_write(const struct mean_args *a, size_t item, const struct lanes *sum)
 {
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = sum->v[i] / (float)a->pixels;
     }

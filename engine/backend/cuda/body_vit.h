@@ -29,7 +29,7 @@ CUDA_BODY void patchify_body(const struct patchify_args *a, size_t item)
     /* Rows of patches of all slices follow each other, since h is a multiple of 16. */
     const size_t row = patch / columns * BODY_PATCH + at / BODY_PATCH;
     const size_t column = patch % columns * BODY_PATCH + at % BODY_PATCH;
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     for (int i = 0; i < VALUE_LANES; i++) {
         y.v[i] = a->x[row * (size_t)a->w + column + (size_t)i];
     }
@@ -51,7 +51,7 @@ CUDA_BODY void tokens_body(const struct tokens_args *a, size_t item)
     const size_t tokens = (size_t)a->prefix + (size_t)a->patches;
     const size_t token = item / groups % tokens;
     const size_t slice = item / groups / tokens;
-    struct lanes y;
+    struct lanes y = {{0.0F}};
     if (token < (size_t)a->prefix) {
         const float *from = a->prefix_tokens + token * (size_t)a->y.stride + channel;
         for (int i = 0; i < VALUE_LANES; i++) {

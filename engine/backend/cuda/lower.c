@@ -130,6 +130,17 @@ static void find_deepest(struct lowering *w)
     }
 }
 
+static void count_reader(struct lowering *w, int32_t op)
+{
+    for (int32_t k = 0; k < 3; k++) {
+        const int32_t t = w->graph->op[op].in[k];
+        if (t != GRAPH_NONE) {
+            w->consumers[t]++;
+            w->consumer[t] = op;
+        }
+    }
+}
+
 /* Find who makes and who reads each tensor; an operation is live if its output is needed. */
 static void survey(struct lowering *w)
 {
@@ -149,13 +160,8 @@ static void survey(struct lowering *w)
         const struct graph_op *op = &g->op[i];
         w->producer[op->out] = i;
         w->live[i] = w->wanted[op->out] || w->consumers[op->out] > 0;
-        for (int32_t k = 0; w->live[i] && k < 3; k++) {
-            if (op->in[k] != GRAPH_NONE) {
-                w->consumers[op->in[k]]++;
-                w->consumer[op->in[k]] = i;
-            }
-        }
         if (w->live[i]) {
+            count_reader(w, i);
             mark_fine(w, op);
         }
     }

@@ -78,35 +78,29 @@ static void round_kernel(float weight[KERNEL_ROUND], const struct program_weight
     }
 }
 
-static void pack_kernels(const struct program_weight *w, const struct graph_op *op, size_t inputs,
-                         void *bytes)
+/* One output's weights for one of its inputs, by tap. */
+static void pack_kernel(const struct program_weight *w, const struct graph_op *op,
+                        const size_t o_i[2], size_t inputs, void *bytes)
 {
-    const size_t stride = (size_t)w->stride;
-    for (size_t o = 0; o < (size_t)w->rows; o++) {
-        for (size_t i = 0; i < (size_t)w->row; i++) {
-            float weight[KERNEL_ROUND];
-            for (size_t tap = 0; tap < KERNEL_ROUND; tap++) {
-                weight[tap] = scaled(op, o, (size_t)w->row0 + i, tap, inputs, KERNEL_ROUND);
-            }
-            round_kernel(weight, w);
-            for (size_t tap = 0; tap < KERNEL_ROUND; tap++) {
-                value_store(bytes, w->type, (o * KERNEL_ROUND + tap) * stride + i, weight[tap]);
-            }
-        }
+    float weight[KERNEL_ROUND];
+    for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
+        weight[tap] = scaled(op, o_i[0], (size_t)w->row0 + o_i[1], tap, inputs, (size_t)w->taps);
+    }
+    if (w->taps == KERNEL_ROUND) {
+        round_kernel(weight, w);
+    }
+    for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
+        const size_t at = (o_i[0] * (size_t)w->taps + tap) * (size_t)w->stride + o_i[1];
+        value_store(bytes, w->type, at, weight[tap]);
     }
 }
 
 static void pack_rows(const struct program_weight *w, const struct graph_op *op, size_t inputs,
                       void *bytes)
 {
-    const size_t taps = (size_t)w->taps;
-    const size_t stride = (size_t)w->stride;
     for (size_t o = 0; o < (size_t)w->rows; o++) {
-        for (size_t tap = 0; tap < taps; tap++) {
-            for (size_t i = 0; i < (size_t)w->row; i++) {
-                const float f = scaled(op, o, (size_t)w->row0 + i, tap, inputs, taps);
-                value_store(bytes, w->type, (o * taps + tap) * stride + i, f);
-            }
+        for (size_t i = 0; i < (size_t)w->row; i++) {
+            pack_kernel(w, op, (const size_t[]){o, i}, inputs, bytes);
         }
     }
 }
@@ -155,10 +149,6 @@ void program_pack(const struct program *p, const struct graph *graph, int32_t i,
     memset(ret_bytes, 0, w->bytes);
     switch (w->kind) {
     case WEIGHT_ROWS:
-        if (w->taps == KERNEL_ROUND) {
-            pack_kernels(w, op, inputs_of(graph, op), ret_bytes);
-            break;
-        }
         pack_rows(w, op, inputs_of(graph, op), ret_bytes);
         break;
     case WEIGHT_TAPS:

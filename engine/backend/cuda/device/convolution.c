@@ -202,7 +202,7 @@ static void configs_fini(struct configs *c)
     destroy(&c->heuristics);
 }
 
-static bool configs_init(struct configs *c, const struct conv_graph *g, cudnnBackendHeurMode_t mode)
+static void configs_init(struct configs *c, const struct conv_graph *g, cudnnBackendHeurMode_t mode)
 {
     *c = (struct configs){.n = 0};
     cudnnStatus_t s =
@@ -228,7 +228,6 @@ static bool configs_init(struct configs *c, const struct conv_graph *g, cudnnBac
                                      (void *)c->config);
     }
     c->n = s != CUDNN_STATUS_SUCCESS ? 0 : c->n > MAX_CONFIGS ? MAX_CONFIGS : c->n;
-    return c->n > 0;
 }
 
 /* Running */
@@ -358,6 +357,16 @@ static bool is_enough(const struct convolution_context *x, const struct search *
     return !x->tune || s->tried >= MAX_TRIED || sctd_now_s() > x->tune_until_s;
 }
 
+static void consider_config(struct convolution *c, const struct convolution_context *x,
+                            cudnnBackendDescriptor_t config, struct search *s)
+{
+    cudnnBackendDescriptor_t plan = NULL;
+    if (config_is_allowed(config, x->precision) &&
+        make_plan(&plan, x->handle, config, NULL) == CUDNN_STATUS_SUCCESS) {
+        consider(c, x, plan, s);
+    }
+}
+
 /* The plans of a graph that are allowed, best guesses first, until enough was tried. */
 static void search_plans(struct convolution *c, const struct convolution_context *x,
                          struct search *s)
@@ -365,14 +374,9 @@ static void search_plans(struct convolution *c, const struct convolution_context
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
     for (size_t k = 0; k < sizeof modes / sizeof modes[0] && s->best == NULL; k++) {
         struct configs configs;
-        if (configs_init(&configs, &c->graph, modes[k])) {
-            for (int64_t i = 0; i < configs.n && !is_enough(x, s); i++) {
-                cudnnBackendDescriptor_t plan = NULL;
-                if (config_is_allowed(configs.config[i], x->precision) &&
-                    make_plan(&plan, x->handle, configs.config[i], NULL) == CUDNN_STATUS_SUCCESS) {
-                    consider(c, x, plan, s);
-                }
-            }
+        configs_init(&configs, &c->graph, modes[k]);
+        for (int64_t i = 0; i < configs.n && !is_enough(x, s); i++) {
+            consider_config(c, x, configs.config[i], s);
         }
         configs_fini(&configs);
     }

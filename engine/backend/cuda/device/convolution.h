@@ -38,18 +38,18 @@ struct convolution;
 SCTD_NODISCARD int convolution_new(struct convolution **ret_convolution,
                                    const struct convolution_context *context,
                                    const struct product_args *args, struct sctd_error *err);
-void convolution_free(struct convolution *convolution); /* NULL is a no-op */
+void convolution_free(struct convolution *c); /* NULL is a no-op */
 
 /* Bytes of workspace, and what it is to be: at 256 bytes. */
 size_t convolution_get_workspace(const struct convolution *convolution);
-SCTD_NODISCARD int convolution_set_workspace(struct convolution *convolution, void *workspace,
+SCTD_NODISCARD int convolution_set_workspace(struct convolution *c, void *workspace,
                                              struct sctd_error *err);
 
 /* Whether cuDNN computes it, and with the epilogue. */
 bool convolution_is_fused(const struct convolution *convolution);
 bool convolution_is_plain(const struct convolution *convolution);
 
-SCTD_NODISCARD int convolution_run(const struct convolution *convolution, cudnnHandle_t handle,
+SCTD_NODISCARD int convolution_run(const struct convolution *c, cudnnHandle_t handle,
                                    cudaStream_t stream, struct sctd_error *err);
 
 /* A convolution's shape, types and epilogue as the plan cache's key. */

@@ -24,11 +24,11 @@ struct product;
 SCTD_NODISCARD int product_new(struct product **ret_product, cublasLtHandle_t handle,
                                const struct product_args *args, enum backend_precision precision,
                                struct sctd_error *err);
-void product_free(struct product *product); /* NULL is a no-op */
+void product_free(struct product *p); /* NULL is a no-op */
 
 /* workspace: PRODUCT_WORKSPACE bytes at 256. */
-SCTD_NODISCARD int product_run(const struct product *product, cublasLtHandle_t handle,
-                               void *workspace, cudaStream_t stream, struct sctd_error *err);
+SCTD_NODISCARD int product_run(const struct product *p, cublasLtHandle_t handle, void *workspace,
+                               cudaStream_t stream, struct sctd_error *err);
 
 /*
  * The rate of a large product of 8192 by 8192 by 8192 in a precision, GFLOP/s, the best of some.
