@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Time the engine on the GPU without the program around it: what `sctd bench engine` does, for tests/gpu/run.sh.
+ *
+ * usage: bench_gpu PRESET PRECISION BATCH SLICES; exits with 77 where there is no GPU
+ */
+#undef NDEBUG
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/base/file.h"
+#include "engine/base/rng.h"
+#include "engine/engine.h"
+
+#include "tests/support/temporary.h"
+
+enum { SKIPPED = 77, SEED = 1 };
+
+struct bench {
+    struct engine *engine;
+    int64_t batch, slices;
+    double cold_ms; /* from nothing to the first batch's result */
+    double seconds; /* for all slices */
+};
+
+static int must(int result, const struct sctd_error *err)
+{
+    if (result < 0) {
+        (void)printf("%s\n", err->text);
+    }
+    return result;
+}
+
+static int run(struct bench *b, double start_s)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    int32_t h = 0;
+    int32_t w = 0;
+    engine_get_size(b->engine, &h, &w);
+    const size_t n = (size_t)b->batch * (size_t)h * (size_t)w;
+    float *x = calloc(2 * n, sizeof *x);
+    assert(x != NULL);
+    struct sctd_rng rng = {SEED};
+    for (size_t i = 0; i < n; i++) {
+        x[i] = 2.0F * sctd_rng_uniform(&rng) - 1.0F;
+    }
+    struct engine_slices slices = {.n = b->batch, .x_cnn = x, .x_dino = x, .y = x + n};
+    int r = must(engine_run(b->engine, &slices, &err), &err);
+    struct engine_stats ignored;
+    engine_take_stats(b->engine, &ignored);
+    b->cold_ms = 1e3 * (sctd_now_s() - start_s);
+    const double from_s = sctd_now_s();
+    for (int64_t left = b->slices; r == 0 && left > 0; left -= b->batch) {
+        slices.n = left < b->batch ? left : b->batch;
+        r = must(engine_run(b->engine, &slices, &err), &err);
+    }
+    b->seconds = sctd_now_s() - from_s;
+    free(x);
+    return r;
+}
+
+static int report(const struct bench *b)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct engine_stats s;
+    double peak = 0.0;
+    engine_take_stats(b->engine, &s);
+    int r = must(engine_measure_peak(b->engine, &peak, &err), &err);
+    const double rate = (double)b->slices / b->seconds;
+    (void)printf("{\"device\": \"%s\", \"arithmetic\": \"%s\", \"slices_per_s\": %.1f, ",
+                 s.device == NULL ? "" : s.device, s.arithmetic, rate);
+    for (int32_t i = 0; i < ENGINE_STAGES; i++) {
+        (void)printf("\"%s_ms\": %.3f, ", engine_stage_name(i), s.stage_ms[i] / (double)b->slices);
+    }
+    (void)printf(
+        "\"tflops\": %.1f, \"peak_tflops\": %.1f, \"peak_share\": %.3f, \"device_mib\": %.0f, "
+        "\"load_ms\": %.0f, \"cold_start_ms\": %.0f}\n",
+        s.gflop_per_slice * rate * 1e-3, peak * 1e-3,
+        peak > 0.0 ? s.gflop_per_slice * rate / peak : 0.0, s.device_mib, s.load_ms, b->cold_ms);
+    return r;
+}
+
+int main(int argc, char **argv)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    char dir[] = TEMPORARY("bench-gpu");
+    assert(argc == 5);
+    struct bench b = {.batch = strtol(argv[3], NULL, 10), .slices = strtol(argv[4], NULL, 10)};
+    assert(b.batch > 0 && b.slices > 0 && mkdtemp(dir) != NULL);
+    int r = must(engine_write_synthetic(dir, argv[1], SEED, &err), &err);
+    const double start_s = sctd_now_s();
+    const struct engine_options options = {
+        .backend = "cuda", .precision = argv[2], .batch = (int32_t)b.batch};
+    r = r < 0 ? r : must(engine_open(&b.engine, dir, &options, &err), &err);
+    sctd_dir_remove(dir);
+    const bool none = r < 0 && strstr(err.text, "cannot be used here") != NULL;
+    r = r < 0 ? r : run(&b, start_s);
+    r = r < 0 ? r : report(&b);
+    engine_close(b.engine);
+    if (none) {
+        return SKIPPED;
+    }
+    return r < 0 ? 1 : 0;
+}
