@@ -34,7 +34,7 @@ static const double least_rms = 0.25;
 /* The reference is slow, and compared with itself only to see that it and this program hold. */
 static const double ref_max_macs = 1e6;
 /* The CUDA backend's programs on the host are as slow. */
-static const double host_max_macs = 2e6;
+static const double host_max_macs = 1e6;
 
 struct level {
     const char *name;
