@@ -99,6 +99,7 @@ bool peer_address::find(const char *host, int port, int connect_ms)
                             gai_strerror(status));
         return false;
     }
+    is_known_ = true;
     const std::unique_ptr<struct addrinfo, decltype(&freeaddrinfo)> owned(found, freeaddrinfo);
     for (const struct addrinfo *one = found; one != nullptr; one = one->ai_next) {
         if (one->ai_family == AF_INET) {

@@ -26,6 +26,11 @@ class peer_address
     }
     /* The connection, the caller's from now on; -1: DCMTK makes it. */
     int take_connection();
+    /* After find: whether the host has an address at all. */
+    [[nodiscard]] bool is_known() const
+    {
+        return is_known_;
+    }
     [[nodiscard]] const char *reason() const
     {
         return reason_.data();
@@ -36,6 +41,7 @@ class peer_address
     bool listen_here();
 
     std::string host_and_port_;
+    bool is_known_ = false;
     int connection_ = -1, listener_ = -1;
     std::array<char, 200> reason_ = {};
 };

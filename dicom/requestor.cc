@@ -104,7 +104,11 @@ bool requestor::open(const std::function<bool(T_ASC_Parameters *)> &propose)
     peer_address
         peer; /* DCMTK keeps 63 characters of host and port, and says little about a name */
     if (!peer.find(options_.host, options_.port, options_.connect_ms)) {
-        miss(peer.reason());
+        if (peer.is_known()) {
+            miss(peer.reason());
+        } else {
+            reason_ = peer.reason();
+        }
         return false;
     }
     layer_.adopt(peer.take_connection());

@@ -92,7 +92,7 @@ class Refuses(Case):
                 pacs = self.pacs(lambda n, event, s=status: s if n == 2 else 0)
                 tool = self.tool(self.destination(pacs.port))
                 tool.job('a', self.series())
-                self.assertIn(f'0x{status:04X}', tool.wait_for('delivery', result='stored, not committed')['reason'])
+                self.assertIn(f'0x{status:04X}', tool.wait_for('delivery', result='refused')['reason'])
                 self.assertEqual(tool.show()[:2], ('failed', SLICES - 1))
                 self.assertEqual(pacs.asked, SLICES)
 
@@ -186,7 +186,7 @@ class Commits(Case):
         pacs, series = self.pacs(), self.series()
         tool = self.tool(self.destination(pacs.port))
         tool.job('a', series, commitment=True)
-        self.assertIn('no_storage_commitment', tool.wait_for('delivery', result='refused')['reason'])
+        self.assertIn('no_storage_commitment', tool.wait_for('delivery', result='stored, not committed')['reason'])
         self.assert_sent(pacs, series)
 
 
