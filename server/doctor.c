@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "db/deliveries.h"
 #include "dicom/sender.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -69,6 +70,27 @@ static void look_at_folder(struct doctor *d, const struct config *config)
          percent < least ? ": nothing is accepted (retention: min_free_percent)" : "");
 }
 
+/* What waits for a destination that the configuration does not have any more waits silently. */
+static int look_at_backlog(struct doctor *d, const struct config *config, struct db *db,
+                           struct sctd_error *err)
+{
+    sctd_auto(db_destination_page_fini) struct db_destination_page page = {.n = 0};
+    int r = db_destination_list(db, &page, err);
+    for (size_t i = 0; r == 0 && i < page.n; i++) {
+        const struct db_destination *one = &page.destination[i];
+        if (one->backlog > 0 && config_find_destination(config, one->name) == NULL) {
+            char subject[96];
+            (void)snprintf(subject, sizeof subject, "destination %.64s", one->name);
+            find(
+                d, DOCTOR_WARNING, subject,
+                "%d deliveries wait for it, and the configuration does not name it any more: put it "
+                "back and reload, or cancel their jobs (sctd job list --state delivering)",
+                one->backlog);
+        }
+    }
+    return r;
+}
+
 static void look_at_store(struct doctor *d, const struct config *config)
 {
     char path[SCTD_PATH_MAX];
@@ -81,6 +103,7 @@ static void look_at_store(struct doctor *d, const struct config *config)
     }
     r = r < 0 ? r : db_open_reader(&db, path, &err);
     r = r < 0 ? r : db_verify(db, DB_CHECK_FULL, &err);
+    r = r < 0 ? r : look_at_backlog(d, config, db, &err);
     find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "job store", "%.240s", r < 0 ? err.text : path);
 }
 

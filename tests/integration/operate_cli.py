@@ -109,6 +109,18 @@ class Operated(unittest.TestCase):
         broken = [f['subject'] for f in self.facts_of_doctor(1) if f['outcome'] == 'failed']
         self.assertEqual(broken, ['model small@1', 'destination pacs'])
 
+    def test_the_doctor_names_deliveries_that_nobody_will_take(self):
+        self.send()
+        self.sctd('series', 'complete', 1)
+        self.wait_for_state(1, 'delivering')
+        self.daemon.configure([{key: RULE[key] for key in RULE if key != 'destinations'}], [])
+        found = [f for f in self.facts_of_doctor(0) if f['subject'] == 'destination pacs']
+        self.assertEqual([f['outcome'] for f in found], ['warning'])
+        self.assertIn('1 deliveries wait for it', found[0]['text'])
+        self.assertIn('put it back', found[0]['text'])
+        self.sctd('job', 'cancel', 1)
+        self.assertEqual([f for f in self.facts_of_doctor(0) if f['subject'] == 'destination pacs'], [])
+
     def facts_of_doctor(self, status):
         done = subprocess.run([SCTD, 'doctor', '--json', '--config', self.daemon.config], capture_output=True, text=True,
                               timeout=60, check=False)
