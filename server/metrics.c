@@ -43,6 +43,7 @@ struct association_ends {
 
 struct metrics {
     int64_t instances[OUTCOMES], bytes;
+    int64_t answered_stored, answered_refused;
     int64_t associations;
     struct association_ends ends[ENDS_MAX];
     struct model_count model[MODELS_MAX + 1];
@@ -88,12 +89,16 @@ void metrics_association_opened(struct metrics *metrics)
     metrics->associations++;
 }
 
-void metrics_association_ended(struct metrics *metrics, const char *end)
+void metrics_association_ended(struct metrics *metrics, const struct receive_end *end)
 {
+    const char *name =
+        end == NULL ? "died" : dicom_receiver_end_name((enum dicom_receiver_end)end->end);
     for (size_t i = 0; i < ENDS_MAX && metrics->ends[i].end != NULL; i++) {
-        if (strcmp(metrics->ends[i].end, end) == 0) {
-            metrics->ends[i].n++;
-        }
+        metrics->ends[i].n += strcmp(metrics->ends[i].end, name) == 0;
+    }
+    if (end != NULL) {
+        metrics->answered_stored += end->stored;
+        metrics->answered_refused += end->refused;
     }
 }
 
@@ -109,16 +114,20 @@ void metrics_http(struct metrics *metrics, int status)
 static struct model_count *find_model(struct metrics *m, const char *model)
 {
     size_t i = 0;
-    while (i < m->n_models && strcmp(m->model[i].model, model) != 0) {
+    while (i < m->n_models && i < MODELS_MAX && strcmp(m->model[i].model, model) != 0) {
         i++;
     }
-    if (i < m->n_models) {
-        return &m->model[i];
+    if (i == m->n_models) {
+        (void)snprintf(m->model[i].model, sizeof m->model[i].model, "%s",
+                       i < MODELS_MAX ? model : "other");
+        m->n_models++;
     }
-    struct model_count *added = &m->model[i];
-    (void)snprintf(added->model, sizeof added->model, "%s", i < MODELS_MAX ? model : "other");
-    m->n_models += i < MODELS_MAX ? 1 : 0;
-    return added;
+    return &m->model[i];
+}
+
+void metrics_model(struct metrics *metrics, const char *model)
+{
+    (void)find_model(metrics, model);
 }
 
 static bool is_counted(struct metrics *m, const struct db_job *job)
@@ -137,10 +146,10 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
                        const struct timings *timings)
 {
     const double seconds[METRICS_STAGES] = {
-        [METRICS_QUEUE] = timings->queue_s,     [METRICS_ASSEMBLE] = timings->assemble_s,
-        [METRICS_CONVERT] = timings->convert_s, [METRICS_WRITE] = timings->write_s,
-        [METRICS_DELIVER] = timings->deliver_s, [METRICS_COMMIT] = timings->commit_s,
-        [METRICS_TOTAL] = timings->total_s,
+        [METRICS_QUEUE] = timings->queue_s,       [METRICS_LOAD] = timings->load_s,
+        [METRICS_ASSEMBLE] = timings->assemble_s, [METRICS_CONVERT] = timings->convert_s,
+        [METRICS_WRITE] = timings->write_s,       [METRICS_DELIVER] = timings->deliver_s,
+        [METRICS_COMMIT] = timings->commit_s,     [METRICS_TOTAL] = timings->total_s,
     };
     if (is_counted(metrics, job)) {
         return;
@@ -174,6 +183,10 @@ static void write_receiving(const struct metrics *m, struct exposition *e)
     exposition_family(e, "sctd_received_bytes_total", "counter",
                       "Bytes of the instances that were stored.");
     exposition_value(e, (double)m->bytes);
+    exposition_family(e, "sctd_instances_answered_total", "counter",
+                      "Instances of associations that have ended, by what the peer was told.");
+    exposition_labelled(e, "answer", "stored", (double)m->answered_stored);
+    exposition_labelled(e, "answer", "refused", (double)m->answered_refused);
     exposition_family(e, "sctd_associations_accepted_total", "counter",
                       "Associations that were let in.");
     exposition_value(e, (double)m->associations);
@@ -215,10 +228,10 @@ static void write_models(const struct metrics *m, struct exposition *e)
 static void write_stages(const struct metrics *m, struct exposition *e)
 {
     static const char *const names[METRICS_STAGES] = {
-        [METRICS_QUEUE] = "queue",     [METRICS_ASSEMBLE] = "assemble",
-        [METRICS_CONVERT] = "convert", [METRICS_WRITE] = "write",
-        [METRICS_DELIVER] = "deliver", [METRICS_COMMIT] = "commit",
-        [METRICS_TOTAL] = "turnaround"};
+        [METRICS_QUEUE] = "queue",       [METRICS_LOAD] = "load",
+        [METRICS_ASSEMBLE] = "assemble", [METRICS_CONVERT] = "convert",
+        [METRICS_WRITE] = "write",       [METRICS_DELIVER] = "deliver",
+        [METRICS_COMMIT] = "commit",     [METRICS_TOTAL] = "turnaround"};
     const struct exposition_label none = {NULL, NULL};
     exposition_family(e, "sctd_job_stage_seconds", "histogram",
                       "How long the stages of jobs that are done took.");

@@ -23,6 +23,7 @@ extern "C" {
 
 enum metrics_stage {
     METRICS_QUEUE,
+    METRICS_LOAD,
     METRICS_ASSEMBLE,
     METRICS_CONVERT,
     METRICS_WRITE,
@@ -41,8 +42,10 @@ void metrics_free(struct metrics *metrics); /* NULL is a no-op */
 /* An instance was answered: enum receive_outcome. */
 void metrics_instance(struct metrics *metrics, int32_t outcome, int64_t bytes);
 void metrics_association_opened(struct metrics *metrics);
-/* end: as dicom_receiver_end_name has it, or "died". */
-void metrics_association_ended(struct metrics *metrics, const char *end);
+/* end: NULL: its receiver died. */
+void metrics_association_ended(struct metrics *metrics, const struct receive_end *end);
+/* There may be jobs of it: its counters are written from now on, so that the first one is seen as a rise. */
+void metrics_model(struct metrics *metrics, const char *model);
 /* A job has ended; the same end is counted once, however often it is told. */
 void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
                        const struct timings *timings);

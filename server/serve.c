@@ -15,7 +15,6 @@
 
 #include "db/db.h"
 #include "db/instances.h"
-#include "dicom/receiver.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -511,7 +510,9 @@ static int keep(void *arg, const struct receivers_keep *instances, size_t n,
 static void opened(void *arg, const struct receivers_association *association)
 {
     struct serve *s = arg;
-    metrics_association_opened(s->metrics);
+    if (!association->serve->adopt) {
+        metrics_association_opened(s->metrics);
+    }
     intake_opened(s->intake, association);
 }
 
@@ -524,10 +525,9 @@ static void ended(void *arg, const struct receivers_association *association,
             log_number("files", end == NULL ? 0 : end->stored),
             log_number("quarantined", end == NULL ? 0 : end->refused),
             log_number("status", status));
+    } else {
+        metrics_association_ended(s->metrics, end);
     }
-    metrics_association_ended(
-        s->metrics,
-        end == NULL ? "died" : dicom_receiver_end_name((enum dicom_receiver_end)end->end));
     if (end != NULL && end->contexts == 0 && !association->serve->adopt) {
         diagnosis_no_contexts(s->diagnosis, association->serve->peer,
                               association->serve->calling_ae, sctd_wall_ms());

@@ -2,6 +2,7 @@
 /* What Prometheus scrapes: what was counted, and what is looked up now. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "db/db.h"
@@ -10,6 +11,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/api/context.h"
 #include "server/config.h"
 #include "server/exposition.h"
@@ -21,6 +23,7 @@
 #include "server/http/stream.h"
 #include "server/intake.h"
 #include "server/metrics.h"
+#include "server/policy.h"
 #include "server/process_facts.h"
 #include "server/receivers.h"
 #include "server/workers.h"
@@ -29,6 +32,27 @@ static void gauge(struct exposition *e, const char *name, const char *help, doub
 {
     exposition_family(e, name, "gauge", help);
     exposition_value(e, value);
+}
+
+static double seconds_since(int64_t wall_ms)
+{
+    enum { SECOND_MS = 1000 };
+    const int64_t passed_ms = sctd_wall_ms() - wall_ms;
+    return wall_ms == 0 || passed_ms < 0 ? 0 : (double)passed_ms / SECOND_MS;
+}
+
+/* That whole queues stand still shows in the oldest, not in how many there are. */
+static int write_oldest(struct exposition *e, const struct api *api, struct sctd_error *err)
+{
+    sctd_auto(db_job_page_fini) struct db_job_page oldest = {.n = 0};
+    const struct db_job_filter filter = {.state = DB_JOB_QUEUED, .ascending = true, .limit = 1};
+    const int r = db_job_list(api->node.db, &filter, &oldest, err);
+    if (r == 0) {
+        gauge(e, "sctd_jobs_oldest_queued_seconds",
+              "Age of the oldest job that waits for a worker; 0 without any.",
+              oldest.n == 0 ? 0 : seconds_since(oldest.job[0].created_ms));
+    }
+    return r;
 }
 
 static int write_jobs(struct exposition *e, const struct api *api, struct sctd_error *err)
@@ -55,14 +79,7 @@ static int write_jobs(struct exposition *e, const struct api *api, struct sctd_e
         }
         exposition_labelled(e, "stage", stages[k], n);
     }
-    return 0;
-}
-
-static double seconds_since(int64_t wall_ms)
-{
-    enum { SECOND_MS = 1000 };
-    const int64_t passed_ms = sctd_wall_ms() - wall_ms;
-    return wall_ms == 0 || passed_ms < 0 ? 0 : (double)passed_ms / SECOND_MS;
+    return write_oldest(e, api, err);
 }
 
 struct destination_family {
@@ -139,6 +156,8 @@ static void write_door(struct exposition *e, const struct api *api)
     }
     gauge(e, "sctd_associations_open", "Associations that are being served.",
           receivers_count(front_door_get_receivers(door)));
+    gauge(e, "sctd_associations_max", "Associations that there may be at once.",
+          api->policy->config->listen.associations);
     gauge(e, "sctd_series_open", "Series that are not complete yet.",
           intake_count_open(api->node.intake));
 }
@@ -150,6 +169,9 @@ static void write_workers(struct exposition *e, const struct api *api)
     gauge(e, "sctd_worker_slots", "Workers that there may be.", count.slots);
     gauge(e, "sctd_workers_alive", "Worker processes.", count.alive);
     gauge(e, "sctd_workers_busy", "Workers with a job.", count.busy);
+    gauge(e, "sctd_workers_held_back", "Slots that wait after deaths in a row.", count.dying);
+    gauge(e, "sctd_engine_batch", "Slices that the network converts at once.",
+          api->policy->config->workers.batch);
     exposition_family(e, "sctd_worker_attempts_total", "counter",
                       "Attempts of workers that have ended, by outcome.");
     for (int i = 0; i < WORKERS_OUTCOMES; i++) {
@@ -212,11 +234,25 @@ static void write_health(struct exposition *e, const struct api *api)
     }
 }
 
+static void name_models(const struct api *api)
+{
+    char name[2 * MANIFEST_NAME_MAX];
+    for (uint32_t i = 0; i < api->policy->config->rules_count; i++) {
+        const struct policy_model *model = &api->policy->model[i];
+        if (model->dir[0] != '\0') {
+            (void)snprintf(name, sizeof name, "%s@%s", model->manifest.name,
+                           model->manifest.version);
+            metrics_model(api->node.metrics, name);
+        }
+    }
+}
+
 void api_metrics(struct request *request)
 {
     const struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
     struct exposition e = exposition_make(&request->reply.body, &err);
+    name_models(api);
     metrics_write(api->node.metrics, &e);
     int r = write_jobs(&e, api, &err);
     r = r < 0 ? r : write_destinations(&e, api, &err);
