@@ -115,6 +115,7 @@ fuzz_one() {
 
 step 'lint, fast' fast_lint
 step 'python for tests' tests/venv.sh
+step 'prometheus for tests' tests/promtool.sh
 preset dev -L 'unit|lint' -j "$cores"
 preset release -j "$cores"
 if [ "$quick" = no ]; then
