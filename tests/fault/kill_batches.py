@@ -90,9 +90,9 @@ def ask(node, query, *values):
 def waited(node):
     """For each live job: how many jobs of the batch began between its making and its own beginning."""
     begun = ('SELECT count(*) FROM history AS h JOIN job AS j ON j.id = h.job_id WHERE h.to_state = 2 AND h.from_state = 0 '
-             'AND j.priority = 9 AND h.id > (SELECT min(id) FROM history WHERE job_id = ?1) AND h.id < '
+             'AND j.id IN (SELECT job_id FROM batch_item) AND h.id > (SELECT min(id) FROM history WHERE job_id = ?1) AND h.id < '
              '(SELECT min(id) FROM history WHERE job_id = ?1 AND to_state = 2)')
-    return [ask(node, begun, job)[0][0] for job, in ask(node, 'SELECT id FROM job WHERE priority < 9')]
+    return [ask(node, begun, job)[0][0] for job, in ask(node, 'SELECT id FROM job WHERE id NOT IN (SELECT job_id FROM batch_item WHERE job_id > 0)')]
 
 
 def results_in(orthanc):
