@@ -306,9 +306,9 @@ class Folders(Case):
         self.assertEqual(kit.states(report), {'done': 10})
         with contextlib.closing(sqlite3.connect(f'file:{self.node.state}/jobs.db?mode=ro', uri=True)) as db:
             made, = db.execute('SELECT id FROM job WHERE series_id = 11').fetchone()
-            order = [job for job, in db.execute('SELECT job_id FROM history WHERE to_state = 2 ORDER BY id')]
+            order = [job for job, in db.execute('SELECT job_id FROM history WHERE from_state = 0 AND to_state = 2 ORDER BY id')]
             before = db.execute('SELECT min(id) FROM history WHERE job_id = ?', (made,)).fetchone()[0]
-            waited = db.execute('SELECT count(*) FROM history WHERE to_state = 2 AND id > ? AND id < (SELECT min(id) FROM '
+            waited = db.execute('SELECT count(*) FROM history WHERE from_state = 0 AND to_state = 2 AND id > ? AND id < (SELECT min(id) FROM '
                                 'history WHERE job_id = ? AND to_state = 2)', (before, made)).fetchone()[0]
         self.assertLess(order.index(made), len(order) - 2, 'the batch had ended: nothing was shown')
         self.assertLessEqual(waited, 1, 'more than one series of the batch began while live work waited')
