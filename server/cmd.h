@@ -31,6 +31,7 @@ int cmd_batch(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
 int cmd_bench_ingest(int argc, char **argv);
 int cmd_convert(int argc, char **argv);
+int cmd_evaluate(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
 int cmd_phantom(int argc, char **argv);

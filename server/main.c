@@ -7,6 +7,7 @@
 static const struct cmd commands[] = {
     {"model", cmd_model, "import, list, show and verify models"},
     {"convert", cmd_convert, "turn DICOM series in files into synthetic CT series"},
+    {"evaluate", cmd_evaluate, "measure how far an sCT is from the CT"},
     {"infer", cmd_infer, "run a model on tensors in a file"},
     {"phantom", cmd_phantom, "make a series of a made-up patient"},
     {"bench", cmd_bench, "measure the engine's speed"},

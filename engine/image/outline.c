@@ -64,15 +64,24 @@ static bool is_air(const struct flood *f, int32_t row, int32_t column)
            f->is_air[row * f->size.columns + column];
 }
 
+static int flood_init(struct flood *f, struct sctd_error *err)
+{
+    const size_t n = (size_t)f->size.rows * (size_t)f->size.columns;
+    f->is_air = calloc(n, sizeof *f->is_air);
+    f->waits = malloc(n * sizeof *f->waits);
+    if (f->is_air == NULL || f->waits == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "an outline of %d x %d", f->size.columns, f->size.rows);
+    }
+    return 0;
+}
+
 int outline_find(bool *ret_is_on, const float *value, struct resize_size size, float least,
                  struct sctd_error *err)
 {
-    const size_t n = (size_t)size.rows * (size_t)size.columns;
     sctd_auto(flood_fini) struct flood f = {.value = value, .size = size, .least = least};
-    f.is_air = calloc(n, sizeof *f.is_air);
-    f.waits = malloc(n * sizeof *f.waits);
-    if (f.is_air == NULL || f.waits == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "an outline of %d x %d", size.columns, size.rows);
+    int r = flood_init(&f, err);
+    if (r < 0) {
+        return r;
     }
     run(&f);
     for (int32_t row = 0; row < size.rows; row++) {
@@ -81,6 +90,22 @@ int outline_find(bool *ret_is_on, const float *value, struct resize_size size, f
                            (is_air(&f, row - 1, column) || is_air(&f, row + 1, column) ||
                             is_air(&f, row, column - 1) || is_air(&f, row, column + 1));
         }
+    }
+    return 0;
+}
+
+int outline_find_inside(bool *ret_is_inside, const float *value, struct resize_size size,
+                        float least, struct sctd_error *err)
+{
+    sctd_auto(flood_fini) struct flood f = {.value = value, .size = size, .least = least};
+    int r = flood_init(&f, err);
+    if (r < 0) {
+        return r;
+    }
+    run(&f);
+    const size_t n = (size_t)size.rows * (size_t)size.columns;
+    for (size_t i = 0; i < n; i++) {
+        ret_is_inside[i] = !f.is_air[i];
     }
     return 0;
 }

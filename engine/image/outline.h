@@ -26,6 +26,11 @@ extern "C" {
 SCTD_NODISCARD int outline_find(bool *ret_is_on, const float *value, struct resize_size size,
                                 float least, struct sctd_error *err);
 
+/* ret_is_inside [rows, columns]: what has at least `least` or is enclosed by it.  Errors: SCTD_ENOMEM. */
+SCTD_NODISCARD int outline_find_inside(bool *ret_is_inside, const float *value,
+                                       struct resize_size size, float least,
+                                       struct sctd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

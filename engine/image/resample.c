@@ -53,7 +53,22 @@ static float interpolate(const float *voxel, const struct span at[3])
     return between(plane[0], plane[1], at[2].beyond);
 }
 
-static float sample(const struct volume *in, const double index[3], float outside)
+typedef float (*sample_fn)(const struct volume *in, const double index[3], float outside);
+
+static float sample_nearest(const struct volume *in, const double index[3], float outside)
+{
+    size_t at[3];
+    for (int a = 0; a < 3; a++) {
+        const double last = (double)in->grid.dim[a] - 1.0;
+        if (!(index[a] >= -0.5 - tolerance) || !(index[a] <= last + 0.5 + tolerance)) {
+            return outside;
+        }
+        at[a] = (size_t)fmin(fmax(nearbyint(index[a]), 0.0), last);
+    }
+    return in->voxel[(at[2] * (size_t)in->grid.dim[1] + at[1]) * (size_t)in->grid.dim[0] + at[0]];
+}
+
+static float sample_linear(const struct volume *in, const double index[3], float outside)
 {
     const int32_t *dim = in->grid.dim;
     const size_t row = (size_t)dim[0];
@@ -65,8 +80,8 @@ static float sample(const struct volume *in, const double index[3], float outsid
     return outside;
 }
 
-int resample_run(float *out, const struct volume_grid *grid, const struct volume *in, float outside,
-                 struct sctd_error *err)
+static int run(float *out, const struct volume_grid *grid, const struct volume *in, float outside,
+               sample_fn sample, struct sctd_error *err)
 {
     struct grid_inverse inverse;
     int r = grid_invert(&inverse, &in->grid, err);
@@ -90,4 +105,16 @@ int resample_run(float *out, const struct volume_grid *grid, const struct volume
         }
     }
     return 0;
+}
+
+int resample_run(float *out, const struct volume_grid *grid, const struct volume *in, float outside,
+                 struct sctd_error *err)
+{
+    return run(out, grid, in, outside, sample_linear, err);
+}
+
+int resample_run_nearest(float *out, const struct volume_grid *grid, const struct volume *in,
+                         float outside, struct sctd_error *err)
+{
+    return run(out, grid, in, outside, sample_nearest, err);
 }

@@ -1,5 +1,5 @@
 /*
- * resample.h - the values of a volume on another grid, trilinear.
+ * resample.h - the values of a volume on another grid, trilinear or of the nearest voxel.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
@@ -23,6 +23,11 @@ extern "C" {
  */
 SCTD_NODISCARD int resample_run(float *out, const struct volume_grid *grid, const struct volume *in,
                                 float outside, struct sctd_error *err);
+
+/* The same with the value of the nearest voxel: for labels and masks. */
+SCTD_NODISCARD int resample_run_nearest(float *out, const struct volume_grid *grid,
+                                        const struct volume *in, float outside,
+                                        struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,32 @@
+/*
+ * body_mask.h - which voxels of a CT are the patient: the largest thing that is no air, with what it encloses.
+ */
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What has at least OUTLINE_BODY_HU is split into pieces that hang together by faces; the largest is the body.  Then
+ * each slice's air that cannot reach the slice's border (lungs, gas) is added.  A couch that the body does not
+ * touch is left out; one that it touches, and implants that reach the skin, are not told from it.
+ *
+ * Thread safety: pure functions.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "engine/base/error.h"
+#include "engine/base/volume.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * ret_mask [dim[2], dim[1], dim[0]]: 1 in the body, else 0.
+ * Errors: SCTD_EDATA (nothing is no air), SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int body_mask_find(uint8_t *ret_mask, const struct volume *ct,
+                                  struct sctd_error *err);
+
+#ifdef __cplusplus
+}
+#endif
