@@ -30,6 +30,19 @@ static void reach(struct search *s, size_t at)
     }
 }
 
+static void reach_neighbours(struct search *s, size_t at)
+{
+    for (int a = 0; a < 3; a++) {
+        const size_t index = at / s->stride[a] % (size_t)s->dim[a];
+        if (index > 0) {
+            reach(s, at - s->stride[a]);
+        }
+        if (index + 1 < (size_t)s->dim[a]) {
+            reach(s, at + s->stride[a]);
+        }
+    }
+}
+
 /* How many voxels hang together with `first`; they are SEEN, and waits[0 ... n] holds them. */
 static size_t flood(struct search *s, size_t first)
 {
@@ -37,16 +50,7 @@ static size_t flood(struct search *s, size_t first)
     s->n_waits = 0;
     reach(s, first);
     while (done < s->n_waits) {
-        const size_t at = s->waits[done++];
-        for (int a = 0; a < 3; a++) {
-            const size_t index = at / s->stride[a] % (size_t)s->dim[a];
-            if (index > 0) {
-                reach(s, at - s->stride[a]);
-            }
-            if (index + 1 < (size_t)s->dim[a]) {
-                reach(s, at + s->stride[a]);
-            }
-        }
+        reach_neighbours(s, s->waits[done++]);
     }
     return s->n_waits;
 }
@@ -109,7 +113,7 @@ int body_mask_find(uint8_t *ret_mask, const struct volume *ct, struct sctd_error
         s.stride[a] = s.n;
         s.n *= (size_t)s.dim[a];
     }
-    s.state = malloc(s.n);
+    s.state = calloc(s.n, 1);
     s.waits = malloc(s.n * sizeof *s.waits);
     int r = s.state == NULL || s.waits == NULL
                 ? sctd_error(err, SCTD_ENOMEM, "the body mask of %zu voxels", s.n)

@@ -25,6 +25,22 @@ static void add(struct sums *sums, double reference, double synthetic, struct ra
     sums->clamped_square += c * c;
 }
 
+/* What the sets that have the region come to. */
+static struct sums collect(const struct sums *of_set, unsigned region)
+{
+    struct sums s = {.n = 0};
+    for (unsigned set = 0; set < 1U << REGIONS; set++) {
+        if ((set >> region & 1U) != 0) {
+            s.n += of_set[set].n;
+            s.difference += of_set[set].difference;
+            s.absolute += of_set[set].absolute;
+            s.square += of_set[set].square;
+            s.clamped_square += of_set[set].clamped_square;
+        }
+    }
+    return s;
+}
+
 void image_metrics_find(struct image_metrics ret_metrics[REGIONS], const float *reference,
                         const float *synthetic, const uint8_t *regions, size_t n,
                         struct range range)
@@ -36,16 +52,7 @@ void image_metrics_find(struct image_metrics ret_metrics[REGIONS], const float *
             range);
     }
     for (unsigned r = 0; r < REGIONS; r++) {
-        struct sums s = {.n = 0};
-        for (unsigned set = 0; set < 1U << REGIONS; set++) {
-            if ((set >> r & 1U) != 0) {
-                s.n += of_set[set].n;
-                s.difference += of_set[set].difference;
-                s.absolute += of_set[set].absolute;
-                s.square += of_set[set].square;
-                s.clamped_square += of_set[set].clamped_square;
-            }
-        }
+        const struct sums s = collect(of_set, r);
         const double voxels = s.n > 0 ? (double)s.n : (double)NAN;
         const double peak = range.high - range.low;
         ret_metrics[r] = (struct image_metrics){

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/error.h"
 
@@ -52,10 +53,10 @@ static int box_init(struct box *b, const struct extent *extent, struct sctd_erro
     b->surface[1] = calloc(b->n, 1);
     b->squared = malloc(b->n * sizeof(double));
     b->distance = malloc(2 * b->n * sizeof(double));
-    b->line = malloc(longest * sizeof(double));
-    b->hull = malloc(longest * sizeof(double));
-    b->bound = malloc((longest + 1) * sizeof(double));
-    b->parabola = malloc(longest * sizeof(int32_t));
+    b->line = calloc(longest, sizeof(double));
+    b->hull = calloc(longest, sizeof(double));
+    b->bound = calloc(longest + 1, sizeof(double));
+    b->parabola = calloc(longest, sizeof(int32_t));
     if (b->surface[0] == NULL || b->surface[1] == NULL || b->squared == NULL ||
         b->distance == NULL || b->line == NULL || b->hull == NULL || b->bound == NULL ||
         b->parabola == NULL) {
@@ -93,16 +94,34 @@ static bool is_on_surface(const uint16_t *map, const int32_t dim[3], const int32
 
 static void find_surfaces(struct box *b, const struct label_maps *maps, int32_t label)
 {
-    size_t n = 0;
-    for (int32_t k = 0; k < b->dim[2]; k++) {
-        for (int32_t j = 0; j < b->dim[1]; j++) {
-            for (int32_t i = 0; i < b->dim[0]; i++, n++) {
-                const int32_t at[3] = {b->low[0] + i, b->low[1] + j, b->low[2] + k};
-                b->surface[0][n] = is_on_surface(maps->reference, maps->dim, at, label) ? 1 : 0;
-                b->surface[1][n] = is_on_surface(maps->synthetic, maps->dim, at, label) ? 1 : 0;
-            }
-        }
+    const size_t columns = (size_t)b->dim[0];
+    const size_t rows = (size_t)b->dim[1];
+    for (size_t n = 0; n < b->n; n++) {
+        const int32_t at[3] = {b->low[0] + (int32_t)(n % columns),
+                               b->low[1] + (int32_t)(n / columns % rows),
+                               b->low[2] + (int32_t)(n / columns / rows)};
+        b->surface[0][n] = is_on_surface(maps->reference, maps->dim, at, label) ? 1 : 0;
+        b->surface[1][n] = is_on_surface(maps->synthetic, maps->dim, at, label) ? 1 : 0;
     }
+}
+
+/* The parabola over q joins the hull, of which `last` is the last: those that it hides leave it. */
+static int32_t join_hull(struct box *b, int32_t last, int32_t q, double step)
+{
+    double from = -(double)INFINITY;
+    while (last >= 0) {
+        const int32_t p = b->parabola[last];
+        from = ((b->line[q] - b->line[p]) / (step * step) + (double)q * q - (double)p * p) /
+               (2.0 * (q - p));
+        if (from > b->bound[last]) {
+            break;
+        }
+        last--;
+    }
+    last++;
+    b->parabola[last] = q;
+    b->bound[last] = last == 0 ? -(double)INFINITY : from;
+    return last;
 }
 
 /* line[q] = min over p of (step (q - p))^2 + line[p]: the lower hull of parabolas. */
@@ -110,29 +129,12 @@ static void transform_line(struct box *b, int32_t n, double step)
 {
     int32_t last = -1;
     for (int32_t q = 0; q < n; q++) {
-        if (isinf(b->line[q])) {
-            continue;
-        }
-        double from = -INFINITY;
-        while (last >= 0) {
-            const int32_t p = b->parabola[last];
-            const double meet =
-                ((b->line[q] - b->line[p]) / (step * step) + (double)q * q - (double)p * p) /
-                (2.0 * (q - p));
-            if (meet > b->bound[last]) {
-                from = meet;
-                break;
-            }
-            last--;
-        }
-        last++;
-        b->parabola[last] = q;
-        b->bound[last] = from;
+        last = isinf(b->line[q]) ? last : join_hull(b, last, q, step);
     }
     if (last < 0) {
         return;
     }
-    b->bound[last + 1] = INFINITY;
+    b->bound[last + 1] = (double)INFINITY;
     int32_t at = 0;
     for (int32_t q = 0; q < n; q++) {
         while (b->bound[at + 1] < q) {
@@ -141,9 +143,7 @@ static void transform_line(struct box *b, int32_t n, double step)
         const double away = step * (q - b->parabola[at]);
         b->hull[q] = away * away + b->line[b->parabola[at]];
     }
-    for (int32_t q = 0; q < n; q++) {
-        b->line[q] = b->hull[q];
-    }
+    memcpy(b->line, b->hull, (size_t)n * sizeof *b->line);
 }
 
 static void transform_axis(struct box *b, int axis, double step)
@@ -233,27 +233,25 @@ static void widen(struct extent *e, const int32_t at[3])
 static int find_extents(struct extent *extent, const struct label_maps *maps,
                         struct sctd_error *err)
 {
-    size_t n = 0;
-    for (int32_t k = 0; k < maps->dim[2]; k++) {
-        for (int32_t j = 0; j < maps->dim[1]; j++) {
-            for (int32_t i = 0; i < maps->dim[0]; i++, n++) {
-                const int32_t at[3] = {i, j, k};
-                const uint16_t a = maps->reference[n];
-                const uint16_t b = maps->synthetic[n];
-                if (a > LABEL_METRICS_MAX || b > LABEL_METRICS_MAX) {
-                    return sctd_error(err, SCTD_EDATA, "label %d: at most %d are possible",
-                                      a > b ? a : b, LABEL_METRICS_MAX);
-                }
-                if (a != 0) {
-                    widen(&extent[a], at);
-                    extent[a].reference++;
-                }
-                if (b != 0) {
-                    widen(&extent[b], at);
-                    extent[b].synthetic++;
-                    extent[b].both += a == b ? 1 : 0;
-                }
-            }
+    const size_t columns = (size_t)maps->dim[0];
+    const size_t rows = (size_t)maps->dim[1];
+    for (size_t n = 0; n < columns * rows * (size_t)maps->dim[2]; n++) {
+        const int32_t at[3] = {(int32_t)(n % columns), (int32_t)(n / columns % rows),
+                               (int32_t)(n / columns / rows)};
+        const uint16_t a = maps->reference[n];
+        const uint16_t b = maps->synthetic[n];
+        if (a > LABEL_METRICS_MAX || b > LABEL_METRICS_MAX) {
+            return sctd_error(err, SCTD_EDATA, "label %d: at most %d are possible", a > b ? a : b,
+                              LABEL_METRICS_MAX);
+        }
+        if (a != 0) {
+            widen(&extent[a], at);
+            extent[a].reference++;
+        }
+        if (b != 0) {
+            widen(&extent[b], at);
+            extent[b].synthetic++;
+            extent[b].both += a == b ? 1 : 0;
         }
     }
     return 0;

@@ -148,17 +148,10 @@ static int read_object(struct reading *r, char *value, struct sctd_error *err)
     return expect(value, "Image", err);
 }
 
-static int pass_over(struct reading *r, char *value, struct sctd_error *err)
-{
-    (void)r;
-    (void)value;
-    (void)err;
-    return 0;
-}
-
 static const struct {
     const char *key;
-    int (*read)(struct reading *r, char *value, struct sctd_error *err);
+    int (*read)(struct reading *r, char *value,
+                struct sctd_error *err); /* NULL: it says nothing about the voxels */
 } keys[] = {{"ObjectType", read_object},
             {"NDims", read_dims},
             {"DimSize", read_dim},
@@ -166,15 +159,15 @@ static const struct {
             {"BinaryDataByteOrderMSB", read_order},
             {"ElementByteOrderMSB", read_order},
             {"CompressedData", read_compressed},
-            {"CompressedDataSize", pass_over},
+            {"CompressedDataSize", NULL},
             {"TransformMatrix", read_matrix},
             {"Orientation", read_matrix},
             {"Rotation", read_matrix},
             {"Offset", read_offset},
             {"Position", read_offset},
             {"Origin", read_offset},
-            {"CenterOfRotation", pass_over},
-            {"AnatomicalOrientation", pass_over},
+            {"CenterOfRotation", NULL},
+            {"AnatomicalOrientation", NULL},
             {"ElementSpacing", read_spacing},
             {"ElementNumberOfChannels", read_channels},
             {"ElementType", read_type},
@@ -185,6 +178,24 @@ static bool is_note(const char *key)
 {
     return strcmp(key, "Comment") == 0 || strcmp(key, "Name") == 0 || strcmp(key, "ID") == 0 ||
            strcmp(key, "ITK_InputFilterName") == 0 || strcmp(key, "Modality") == 0;
+}
+
+static int read_value(struct reading *r, const char *key, char *value, struct sctd_error *err)
+{
+    size_t i = 0;
+    while (i < sizeof keys / sizeof keys[0] && strcmp(key, keys[i].key) != 0) {
+        i++;
+    }
+    if (i == sizeof keys / sizeof keys[0]) {
+        return is_note(key)
+                   ? 0
+                   : sctd_error(err, SCTD_EDATA, "the MetaImage key %.40s is not known", key);
+    }
+    int result = keys[i].read == NULL ? 0 : keys[i].read(r, value, err);
+    if (result < 0) {
+        sctd_error_prefix(err, "%s", key);
+    }
+    return result;
 }
 
 static int read_line(struct reading *r, char *line, struct sctd_error *err)
@@ -201,18 +212,7 @@ static int read_line(struct reading *r, char *line, struct sctd_error *err)
     for (size_t n = strlen(value); n > 0 && (value[n - 1] == ' ' || value[n - 1] == '\r'); n--) {
         value[n - 1] = '\0';
     }
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (strcmp(line, keys[i].key) == 0) {
-            int result = keys[i].read(r, value, err);
-            if (result < 0) {
-                sctd_error_prefix(err, "%s", line);
-            }
-            return result;
-        }
-    }
-    return is_note(line)
-               ? 0
-               : sctd_error(err, SCTD_EDATA, "the MetaImage key %.40s is not known", line);
+    return read_value(r, line, value, err);
 }
 
 static int finish(struct metaimage *ret_image, struct reading *r, struct sctd_error *err)

@@ -196,8 +196,8 @@ int nifti_parse(struct volume **ret_volume, const void *bytes, size_t size, stru
     const unsigned char *first = bytes;
     const bool packed = size > 2 && first[0] == 0x1f && first[1] == 0x8b;
     struct header h;
-    struct volume_grid grid;
-    struct voxels_format format;
+    struct volume_grid grid = {.dim = {0}};
+    struct voxels_format format = {.slope = 1.0};
     size_t offset = 0;
     size_t n = 0;
     if (!packed && size < FIRST_VOXEL) {

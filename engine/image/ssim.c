@@ -115,7 +115,7 @@ static int windows_init(struct windows *w, const struct scale *s, struct sctd_er
     const size_t plane = w->columns * w->rows * MOMENTS;
     w->row[0] = malloc(columns * sizeof(double));
     w->row[1] = malloc(columns * sizeof(double));
-    w->across = malloc(W * MOMENTS * w->columns * sizeof(double));
+    w->across = malloc((size_t)W * MOMENTS * w->columns * sizeof(double));
     w->down = malloc(MOMENTS * w->columns * sizeof(double));
     w->slice = malloc(W * plane * sizeof(double));
     w->total = calloc(plane, sizeof(double));
@@ -227,23 +227,32 @@ static void evaluate(struct means *means, const double moment[MOMENTS], const st
     }
 }
 
+/* The windows that end in slice k. */
+static void evaluate_slice(struct means *means, const struct windows *w, const struct scale *s,
+                           const struct formula *f, int32_t k)
+{
+    const size_t plane = w->rows * w->columns;
+    for (size_t at = 0; at < plane; at++) {
+        double moment[MOMENTS];
+        for (size_t m = 0; m < MOMENTS; m++) {
+            moment[m] = w->total[m * plane + at];
+        }
+        const int32_t i = (int32_t)(at % w->columns) + RADIUS;
+        const int32_t j = (int32_t)(at / w->columns) + RADIUS;
+        evaluate(means, moment, f, get_regions(s, i, j, k - RADIUS) % (1U << REGIONS));
+    }
+}
+
 static int scan(struct means *ret_means, const struct scale *s, const struct formula *f,
                 struct sctd_error *err)
 {
     sctd_auto(windows_fini) struct windows w = {.columns = 0};
     int r = windows_init(&w, s, err);
-    const size_t plane = w.rows * w.columns;
     *ret_means = (struct means){.n = {0}};
     for (int32_t k = 0; r == 0 && k < s->dim[2]; k++) {
         sum_slice(&w, s, k);
-        for (size_t at = 0; k >= W - 1 && at < plane; at++) {
-            double moment[MOMENTS];
-            for (size_t m = 0; m < MOMENTS; m++) {
-                moment[m] = w.total[m * plane + at];
-            }
-            const int32_t i = (int32_t)(at % w.columns) + RADIUS;
-            const int32_t j = (int32_t)(at / w.columns) + RADIUS;
-            evaluate(ret_means, moment, f, get_regions(s, i, j, k - RADIUS) % (1U << REGIONS));
+        if (k >= W - 1) {
+            evaluate_slice(ret_means, &w, s, f, k);
         }
     }
     return r;
@@ -262,6 +271,15 @@ static double find_mean(const struct means *means, int of, unsigned region)
     return n > 0 ? sum / (double)n : (double)NAN;
 }
 
+/* out [columns]: an eighth of each value and of the one before it. */
+static void add_eighths(double *out, const double *row, size_t columns)
+{
+    out[0] += row[0] * 0.125;
+    for (size_t i = 1; i < columns; i++) {
+        out[i] += (row[2 * i - 1] + row[2 * i]) * 0.125;
+    }
+}
+
 /* The next scale's row j of slice k: the mean of up to four rows, and of neighbours within them. */
 static void halve_rows(const struct scale *to, const struct scale *from, double *const row[2],
                        int32_t j, int32_t k)
@@ -274,13 +292,8 @@ static void halve_rows(const struct scale *to, const struct scale *from, double 
             continue;
         }
         load_row(row, from, from_j, from_k);
-        for (int image = 0; image < 2; image++) {
-            double *out = to->value[image] + at;
-            out[0] += row[image][0] * 0.125;
-            for (int32_t i = 1; i < to->dim[0]; i++) {
-                out[i] += (row[image][2 * i - 1] + row[image][2 * i]) * 0.125;
-            }
-        }
+        add_eighths(to->value[0] + at, row[0], (size_t)to->dim[0]);
+        add_eighths(to->value[1] + at, row[1], (size_t)to->dim[0]);
     }
     for (int32_t i = 0; i < to->dim[0]; i++) {
         to->regions[at + (size_t)i] = get_regions(from, 2 * i, 2 * j, 2 * k);
@@ -296,8 +309,8 @@ static int halve(struct scale *scale, struct sctd_error *err)
         next.dim[a] = (scale->dim[a] + 1) / 2;
         n *= (size_t)next.dim[a];
     }
-    double *row[2] = {malloc((size_t)scale->dim[0] * sizeof(double)),
-                      malloc((size_t)scale->dim[0] * sizeof(double))};
+    double *row[2] = {calloc((size_t)scale->dim[0], sizeof(double)),
+                      calloc((size_t)scale->dim[0], sizeof(double))};
     next.value[0] = calloc(n, sizeof(double));
     next.value[1] = calloc(n, sizeof(double));
     next.regions = malloc(n);
@@ -360,8 +373,8 @@ static int run_pass(struct pass *p, struct sctd_error *err)
         scale.dim[a] = dim < SHORTEST ? SHORTEST : dim;
         scale.before[a] = (scale.dim[a] - dim) / 2;
     }
-    struct means one;
-    struct means means;
+    struct means one = {.n = {0}};
+    struct means means = {.n = {0}};
     const bool extended = !is_wide(p->images->dim, SHORTEST);
     int r = extended ? run_one_scale(p, &one, err) : 0;
     for (unsigned region = 0; region < REGIONS; region++) {

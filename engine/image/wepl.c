@@ -92,13 +92,13 @@ static bool find_middle(double ret_at[3], const struct pair *p, int32_t k)
     const uint8_t *slice = p->mask + (size_t)k * (size_t)dim[0] * (size_t)dim[1];
     double sum[2] = {0.0, 0.0};
     size_t n = 0;
-    for (int32_t j = 0; j < dim[1]; j++) {
-        for (int32_t i = 0; i < dim[0]; i++) {
-            if (*slice++ != 0) {
-                sum[0] += i;
-                sum[1] += j;
-                n++;
-            }
+    const size_t columns = (size_t)dim[0];
+    for (size_t at = 0; at < columns * (size_t)dim[1]; at++) {
+        if (slice[at] != 0) {
+            sum[0] += (double)(at % columns);
+            const size_t row = at / columns;
+            sum[1] += (double)row;
+            n++;
         }
     }
     if (n > 0) {

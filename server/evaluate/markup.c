@@ -60,9 +60,14 @@ void markup_put_png(struct markup *m, const unsigned char *png, size_t size)
         for (size_t i = 0; i < 3; i++) {
             bits = bits << 8 | (i < n ? png[at + i] : 0U);
         }
-        char four[5] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63],
-                        n > 1 ? digits[bits >> 6 & 63] : '=', n > 2 ? digits[bits & 63] : '=',
-                        '\0'};
+        char four[5] = {digits[bits >> 18 & 63], digits[bits >> 12 & 63], digits[bits >> 6 & 63],
+                        digits[bits & 63], '\0'};
+        if (n < 3) {
+            four[3] = '=';
+        }
+        if (n < 2) {
+            four[2] = '=';
+        }
         markup_put(m, "%s", four);
     }
 }

@@ -143,7 +143,7 @@ static int add_pair(struct list *list, const char *dir, const char *name, struct
     memset(pair, 0, sizeof *pair);
     (void)snprintf(pair->name, sizeof pair->name, "%s", name);
     r = read_folder(pair, folder, err);
-    list->n += r == 0 ? 1 : 0;
+    list->n++;
     return r;
 }
 
@@ -162,7 +162,7 @@ int evaluate_pairs_find(struct evaluate_pair **ret_pairs, size_t *ret_n, const c
         r = add_pair(&list, dir, entry->d_name, err);
     }
     (void)closedir(stream);
-    if (r == 0 && list.n == 0) {
+    if (r == 0 && list.pair == NULL) {
         r = sctd_error(err, SCTD_EDATA, "%.100s holds no folder with a case", dir);
     }
     if (r < 0) {

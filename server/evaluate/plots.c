@@ -49,16 +49,20 @@ static void begin(struct markup *m, const struct axes *a, const char *title, con
                WIDTH, HEIGHT, title, LEFT, title);
     const double x_step = find_step(a->x1 - a->x0);
     const double y_step = find_step(a->y1 - a->y0);
-    for (double y = ceil(a->y0 / y_step) * y_step; y <= a->y1 + 1e-9 * y_step; y += y_step) {
+    const int32_t y_last = (int32_t)floor(a->y1 / y_step + 1e-9);
+    const int32_t x_last = (int32_t)floor(a->x1 / x_step + 1e-9);
+    for (int32_t tick = (int32_t)ceil(a->y0 / y_step); tick <= y_last; tick++) {
+        const double y = tick * y_step;
         markup_put(m,
                    "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                    "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">%.6g</text>",
                    LEFT, WIDTH - RIGHT, place_y(a, y), place_y(a, y), LEFT - 6, place_y(a, y) + 4.0,
-                   fabs(y) < 1e-9 * y_step ? 0.0 : y);
+                   y);
     }
-    for (double x = ceil(a->x0 / x_step) * x_step; x <= a->x1 + 1e-9 * x_step; x += x_step) {
+    for (int32_t tick = (int32_t)ceil(a->x0 / x_step); tick <= x_last; tick++) {
+        const double x = tick * x_step;
         markup_put(m, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">%.6g</text>",
-                   place_x(a, x), HEIGHT - BOTTOM + 15, fabs(x) < 1e-9 * x_step ? 0.0 : x);
+                   place_x(a, x), HEIGHT - BOTTOM + 15, x);
     }
     markup_put(m, "<text class=\"tick\" text-anchor=\"middle\" x=\"%d\" y=\"%d\">%s</text>",
                (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, x_name);

@@ -53,6 +53,21 @@ static void put_number(struct markup *m, double value)
     }
 }
 
+/* Dots for what is looked at first. */
+static void put_spreads(struct markup *m, const struct evaluate_row *rows, size_t n)
+{
+    static const char shown[] = " mae_body psnr_body ms_ssim_body wepl_percent ";
+    for (size_t i = 0; i < evaluate_table_count(); i++) {
+        struct evaluate_column column;
+        char word[40];
+        evaluate_table_column(&column, i);
+        (void)snprintf(word, sizeof word, " %s ", column.name);
+        if (strstr(shown, word) != NULL) {
+            evaluate_plots_spread(m, rows, n, i);
+        }
+    }
+}
+
 /* Mean and deviation of every number. */
 static void put_summary(struct markup *m, const struct evaluate_row *rows, size_t n)
 {

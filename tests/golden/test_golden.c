@@ -514,6 +514,80 @@ static void results_are_the_same_bits_from_run_to_run(struct golden_set *set)
     }
 }
 
+/* The perceptual distance of slices 0 and 1 of a golden file, from the features that PyTorch gave. */
+static double golden_distance(const struct safetensors *file, const int32_t features[MLDP_LEVELS])
+{
+    double sum = 0.0;
+    for (int level = 0; level < MLDP_LEVELS; level++) {
+        char name[64];
+        (void)snprintf(name, sizeof name, "vit.feature%d", features[level]);
+        const struct tensor_view *view = golden_find(file, name);
+        float *value = golden_copy(file, name);
+        const size_t size = tensor_view_count(view) / (size_t)view->dim[0];
+        double difference = 0.0;
+        for (size_t i = 0; i < size; i++) {
+            difference += fabs((double)value[size + i] - (double)value[i]);
+        }
+        sum += difference / (double)size;
+        free(value);
+    }
+    return sum / MLDP_LEVELS;
+}
+
+/* The same through HU: what the recipe maps to -1 ... 1 are these slices, where they lie within. */
+static double distance_of_volumes(struct engine *engine, const struct slices *slices)
+{
+    struct sctd_error err = {0};
+    const struct recipe *recipe = &engine_get_manifest(engine)->recipe;
+    const double half = (recipe->hu_high - recipe->hu_low) / 2.0;
+    float *hu = malloc(2 * slices->size * sizeof *hu);
+    float *inside = malloc(2 * slices->size * sizeof *inside);
+    assert(hu != NULL && inside != NULL);
+    for (size_t i = 0; i < 2 * slices->size; i++) {
+        inside[i] = fminf(fmaxf(slices->x_dino[i], -1.0F), 1.0F);
+        hu[i] = (float)(((double)inside[i] + 1.0) * half + recipe->hu_low);
+    }
+    const int64_t dim[3] = {1, slices->h, slices->w};
+    double by_hu = 0.0;
+    double by_slices = 0.0;
+    golden_must(mldp_find(&by_hu, engine, hu, hu + slices->size, dim, &err), &err, "mldp");
+    golden_must(mldp_find_slices(&by_slices, engine, inside, inside + slices->size, 1, &err), &err,
+                "mldp");
+    free(hu);
+    free(inside);
+    assert(by_slices > 0.0);
+    return fabs(by_hu - by_slices) / by_slices;
+}
+
+static void the_perceptual_distance_is_that_of_the_reference_s_features(struct golden_set *set)
+{
+    for (size_t i = 0; i < set->n_io; i++) {
+        const char *name = set->io[i];
+        struct sctd_error err = {0};
+        sctd_auto(safetensors_closep) struct safetensors *file = golden_set_load(set, name);
+        sctd_auto(slices_fini) struct slices slices = {0};
+        sctd_auto(engine_closep) struct engine *engine = NULL;
+        slices_init(&slices, file);
+        const struct engine_options options = {
+            .backend = "auto", .precision = "fp32", .height = slices.h, .width = slices.w};
+        golden_must(mldp_open(&engine, io_model(set, name), &options, &err), &err, name);
+        const int32_t *features = engine_get_manifest(engine)->vit.features;
+        if (slices.n < 2 || safetensors_find(file, "vit.feature11") == NULL) {
+            continue;
+        }
+        double distance = 0.0;
+        golden_must(mldp_find_slices(&distance, engine, slices.x_dino, slices.x_dino + slices.size,
+                                     1, &err),
+                    &err, name);
+        const double expected = golden_distance(file, features);
+        const double off = fabs(distance - expected) / expected;
+        const double by_hu = distance_of_volumes(engine, &slices);
+        golden_set_report(set, off <= 1e-4 && by_hu <= 1e-4,
+                          "%s: perceptual distance %.6f, off by %.1e, through HU by %.1e", name,
+                          distance, off, by_hu);
+    }
+}
+
 /* Processors without bf16 products refuse the precisions that are made of them, and take fp32 for auto. */
 static void leave_out_what_the_processor_lacks(struct golden_set *set)
 {
@@ -569,6 +643,7 @@ int main(int argc, char **argv)
     the_same_weights_in_any_format_give_the_same_bits(&set);
     results_do_not_depend_on_batch_or_threads(&set);
     results_are_the_same_bits_from_run_to_run(&set);
+    the_perceptual_distance_is_that_of_the_reference_s_features(&set);
     golden_set_close(&set);
     (void)printf("%zu failed\n", set.n_failed);
     return set.n_failed != 0;
