@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/evaluate/pairs.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -169,6 +170,7 @@ int evaluate_pairs_find(struct evaluate_pair **ret_pairs, size_t *ret_n, const c
         free(list.pair);
         return r;
     }
+    assert(list.pair != NULL);
     qsort(list.pair, list.n, sizeof *list.pair, compare);
     for (size_t i = 0; i < list.n; i++) {
         set_files(&list.pair[i]);

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/base/buf.h"
@@ -71,17 +72,8 @@ static void put_spreads(struct markup *m, const struct evaluate_row *rows, size_
 /* Mean and deviation of every number. */
 static void put_summary(struct markup *m, const struct evaluate_row *rows, size_t n)
 {
-    static const char *const shown[] = {"mae_body", "psnr_body", "ms_ssim_body", "wepl_percent"};
     markup_put(m, "<section><h2>All cases</h2><div class=\"plots\">");
-    for (size_t i = 0; i < evaluate_table_count(); i++) {
-        struct evaluate_column column;
-        evaluate_table_column(&column, i);
-        for (size_t s = 0; s < sizeof shown / sizeof shown[0]; s++) {
-            if (strcmp(column.name, shown[s]) == 0) {
-                evaluate_plots_spread(m, rows, n, i);
-            }
-        }
-    }
+    put_spreads(m, rows, n);
     markup_put(m,
                "</div><div class=\"scroll\"><table><tr><th>number</th><th>unit</th><th>cases</th>"
                "<th>mean</th><th>deviation</th><th>lowest</th><th>highest</th></tr>\n");

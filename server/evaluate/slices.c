@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
@@ -19,6 +20,21 @@ enum { PICTURE_ROWS = 240, CHANNELS = 3, SHARES = 50 };
 
 static const struct plane_window soft_window = {-160.0, 240.0};
 
+/* Of the voxels first ... first + n - 1; NAN: none is in the body. */
+static double find_slice_mae(const struct evaluate_slices *slices, size_t first, size_t n)
+{
+    double sum = 0.0;
+    size_t body = 0;
+    for (size_t at = first; at < first + n; at++) {
+        if (slices->mask[at] != 0) {
+            sum +=
+                fabs((double)slices->synthetic->voxel[at] - (double)slices->reference->voxel[at]);
+            body++;
+        }
+    }
+    return body > 0 ? sum / (double)body : (double)NAN;
+}
+
 int evaluate_slices_measure(struct evaluate_case *c, const struct evaluate_slices *slices,
                             struct sctd_error *err)
 {
@@ -28,16 +44,7 @@ int evaluate_slices_measure(struct evaluate_case *c, const struct evaluate_slice
         return sctd_error(err, SCTD_ENOMEM, "errors of %d slices", c->dim[2]);
     }
     for (int32_t k = 0; k < c->dim[2]; k++) {
-        double sum = 0.0;
-        size_t n = 0;
-        for (size_t at = (size_t)k * plane; at < ((size_t)k + 1) * plane; at++) {
-            if (slices->mask[at] != 0) {
-                sum += fabs((double)slices->synthetic->voxel[at] -
-                            (double)slices->reference->voxel[at]);
-                n++;
-            }
-        }
-        mae[k] = n > 0 ? sum / (double)n : (double)NAN;
+        mae[k] = find_slice_mae(slices, (size_t)k * plane, plane);
     }
     free(c->slice_mae);
     c->slice_mae = mae;
@@ -112,10 +119,8 @@ static void paint(struct drawing *d)
         for (size_t i = 0; i < columns; i++) {
             const float a = d->reference[row * columns + i];
             const float b = d->synthetic[row * columns + i];
-            for (size_t channel = 0; channel < CHANNELS; channel++) {
-                line[i * CHANNELS + channel] = plane_shade(a, &soft_window);
-                line[(columns + i) * CHANNELS + channel] = plane_shade(b, &soft_window);
-            }
+            memset(line + i * CHANNELS, plane_shade(a, &soft_window), CHANNELS);
+            memset(line + (columns + i) * CHANNELS, plane_shade(b, &soft_window), CHANNELS);
             colour(line + (2 * columns + i) * CHANNELS, b - a);
         }
     }
