@@ -20,6 +20,8 @@
 #define SAME_MM 0.01
 #define AIR     (-1024.0F)
 
+enum { SOFT_SHARE = 100 };
+
 void evaluate_case_fini(struct evaluate_case *c)
 {
     free(c->label);
@@ -76,7 +78,7 @@ static int check_identity(const struct run *run, struct sctd_error *err)
     return 0;
 }
 
-/* HU have air far below 0 and nothing far below air. */
+/* HU have air far below 0, nothing far below air, and soft tissue about 0, whatever padding stands around it. */
 static int check_units(const struct evaluate_input *input, const char *which,
                        struct sctd_error *err)
 {
@@ -88,17 +90,22 @@ static int check_units(const struct evaluate_input *input, const char *which,
     if (r < 0) {
         return r;
     }
-    if (input->rescale_type[0] != '\0' && strcmp(input->rescale_type, "HU") != 0) {
-        return sctd_error(err, SCTD_EDATA,
-                          "the %s's values are \"%.16s\" (Rescale Type), no HU: give a CT, or "
-                          "--force units",
-                          which, input->rescale_type);
-    }
     if (range[0] > -200.0 || range[0] < -9000.0 || range[1] < 0.0) {
         return sctd_error(err, SCTD_EDATA,
                           "the %s's values go from %g to %g and are no HU, which reach from air "
                           "(-1000) to tissue (0) and above: rescale them, or --force units",
                           which, range[0], range[1]);
+    }
+    size_t soft = 0;
+    for (size_t i = 0; i < n; i++) {
+        soft += fabsf(input->volume->voxel[i]) <= REGIONS_SOFT_HIGH ? 1 : 0;
+    }
+    if (soft < n / SOFT_SHARE) {
+        return sctd_error(
+            err, SCTD_EDATA,
+            "of the %s's values %.2g %% are from -250 to 250, where soft tissue is in "
+            "HU: rescale them, or --force units",
+            which, 100.0 * (double)soft / (double)n);
     }
     return 0;
 }

@@ -97,10 +97,6 @@ static int read_series(struct evaluate_input *input, const struct dicom_scan *sc
     input->patient = first->patient_id;
     (void)snprintf(input->frame_of_reference, sizeof input->frame_of_reference, "%s",
                    first->frame_of_reference_uid);
-    if (first->n_frames > 0) {
-        (void)snprintf(input->rescale_type, sizeof input->rescale_type, "%s",
-                       first->frame[0].rescale_type);
-    }
     input->volume = dicom_series_take_volume(series);
     return 0;
 }

@@ -27,7 +27,6 @@ struct evaluate_input {
     bool is_dicom;
     struct dicom_identity patient; /* the rest if it is DICOM */
     char frame_of_reference[DICOM_UID_SIZE];
-    char rescale_type[DICOM_LABEL_SIZE];
 };
 
 void evaluate_input_fini(struct evaluate_input *input); /* leaves it empty */

@@ -47,7 +47,7 @@ static void begin(struct markup *m, const struct axes *a, const char *title, con
                "<figure><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\">"
                "<text class=\"title\" x=\"%d\" y=\"16\">%s</text>",
                WIDTH, HEIGHT, title, LEFT, title);
-    const double x_step = find_step(a->x1 - a->x0);
+    const double x_step = fmax(find_step(a->x1 - a->x0), 1.0); /* all of them count something */
     const double y_step = find_step(a->y1 - a->y0);
     const int32_t y_last = (int32_t)floor(a->y1 / y_step + 1e-9);
     const int32_t x_last = (int32_t)floor(a->x1 / x_step + 1e-9);
@@ -152,10 +152,8 @@ void evaluate_plots_spread(struct markup *m, const struct evaluate_row *rows, si
         return;
     }
     const double margin = fmax(0.1 * (spread.high - spread.low), 1e-6 + 1e-3 * fabs(spread.high));
-    const struct axes a = {.x0 = 1.0,
-                           .x1 = fmax(2.0, (double)n),
-                           .y0 = spread.low - margin,
-                           .y1 = spread.high + margin};
+    const struct axes a = {
+        .x0 = 0.5, .x1 = (double)n + 0.5, .y0 = spread.low - margin, .y1 = spread.high + margin};
     begin(m, &a, named.name, "case");
     markup_put(m, "<line class=\"zero\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT,
                WIDTH - RIGHT, place_y(&a, spread.mean), place_y(&a, spread.mean));
