@@ -19,7 +19,7 @@
 #include "engine/image/resize.h"
 #include "engine/model/network.h"
 
-enum { DEFAULT_BATCH = 4, MAX_BATCH = 1024, MAX_TAPS = 64 };
+enum { DEFAULT_BATCH = 4, GPU_BATCH = 32, MAX_BATCH = 1024, MAX_TAPS = 64 };
 
 struct engine {
     struct manifest manifest;
@@ -215,7 +215,8 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (r < 0) {
         return r;
     }
-    e->batch = options->batch == 0 ? DEFAULT_BATCH : options->batch;
+    const int32_t batch = strcmp(backend->name, "cuda") == 0 ? GPU_BATCH : DEFAULT_BATCH;
+    e->batch = options->batch == 0 ? batch : options->batch;
     e->threads = options->threads;
     r = load(e, dir, backend, options, err);
     if (r < 0) {

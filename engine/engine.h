@@ -43,7 +43,7 @@ struct engine_options {
     const char *backend;     /* "auto" (or NULL), "cuda", "cpu", "ref" */
     const char *precision;   /* "auto" (or NULL), "fp32", "tf32", "fp16", "bf16", "bf16x3" */
     int32_t threads;         /* 0: one for each processor this process may use */
-    int32_t batch;           /* slices in flight at once; 0: 4 */
+    int32_t batch;           /* slices in flight at once; 0: 4, on a GPU 32 */
     int32_t height, width;   /* the network's size; 0: the manifest's */
     const char *const *taps; /* names of inner tensors to return, as in the golden files */
     size_t n_taps;

@@ -405,7 +405,7 @@ static int keep_choice(const struct convolution *c, const struct convolution_con
                        const char *key, struct sctd_error *err)
 {
     if (c->plan == NULL) {
-        return plan_cache_put(x->cache, key, c->choice, "", err);
+        return 0; /* the next start looks again whether cuDNN can */
     }
     char *text = describe_plan(c->plan);
     int r = text == NULL ? 0 : plan_cache_put(x->cache, key, c->choice, text, err);

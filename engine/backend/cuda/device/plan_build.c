@@ -164,13 +164,13 @@ static int upload_weights(struct cuda_plan *plan, const struct graph *g, struct 
     }
     for (int32_t i = 0; r == 0 && i < p->n_weights; i++) {
         program_pack(p, g, i, packed);
-        /* The call returns when the bytes have been taken, since they are not pinned. */
         r = device_check(cudaMemcpy((unsigned char *)plan->weights.data + p->weight[i].offset,
                                     packed, p->weight[i].bytes, cudaMemcpyHostToDevice),
                          "copying weights", err);
     }
     free(packed);
-    return r;
+    /* The copies have left `packed`, but need not have arrived, and our streams do not wait for them. */
+    return r < 0 ? r : device_check(cudaDeviceSynchronize(), "copying weights", err);
 }
 
 /* Putting together: what does */
@@ -209,7 +209,8 @@ static int make_memory(struct cuda_plan *plan, struct sctd_error *err)
         r = make_side(plan, &plan->side[i], err);
     }
     /* Nothing reads what was not written; zeros all the same, so that a measured engine sees numbers. */
-    return r < 0 ? r : device_check(cudaMemset(plan->arena.data, 0, arena), "clearing", err);
+    r = r < 0 ? r : device_check(cudaMemset(plan->arena.data, 0, arena), "clearing", err);
+    return r < 0 ? r : device_check(cudaDeviceSynchronize(), "clearing", err);
 }
 
 static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
