@@ -366,7 +366,6 @@ static int put_known(struct db *db, const struct db_now *now, const struct db_in
         return r;
     }
     tell_place(result, &place);
-    core_changed(db, DB_CHANGE_SERIES, result->series_id);
     (void)snprintf(result->kept_file, sizeof result->kept_file, "%s", known->file);
     if (known->file_state == TAKEN) {
         return say(result, DB_PUT_BUSY, "its earlier file is being removed: send it again later");
@@ -448,6 +447,7 @@ static int put_new(struct db *db, const struct db_now *now, const struct db_inst
         return r;
     }
     tell_place(result, &place);
+    core_changed(db, DB_CHANGE_SERIES, place.series_id);
     (void)snprintf(result->kept_file, sizeof result->kept_file, "%s", i->file);
     return say(result, DB_PUT_STORED, "");
 }

@@ -261,6 +261,26 @@ static void a_full_series_takes_no_more(void)
     kit_remove();
 }
 
+static void on_changed(void *arg, enum db_change what, int64_t id)
+{
+    int *told = arg;
+    HOLDS(what == DB_CHANGE_SERIES && id == 1);
+    (*told)++;
+}
+
+static void who_listens_is_told_of_what_is_new_alone(void)
+{
+    struct db *db = kit_open();
+    int told = 0;
+    db_set_changed(db, on_changed, &told);
+    const struct db_instance i[] = {kit_instance(1, 1, 1), kit_instance(1, 1, 2)};
+    struct db_put_result result[2];
+    HOLDS(db_instances_put(db, &kit_now, i, 2, result, &kit_err) == 0 && told == 1);
+    HOLDS(put(db, &i[0]).outcome == DB_PUT_SAME && told == 1);
+    db_close(db);
+    kit_remove();
+}
+
 int main(void)
 {
     a_new_instance_is_stored();
@@ -276,5 +296,6 @@ int main(void)
     an_instance_of_another_study_is_kept_and_noted();
     what_is_kept_is_found();
     a_full_series_takes_no_more();
+    who_listens_is_told_of_what_is_new_alone();
     return 0;
 }
