@@ -138,6 +138,8 @@ static void on_facts(void *arg, const struct viewers_answer *answer)
         struct json_writer w = reply_begin_json(&request->reply, &err);
         json_write_bool(&w, "source", source->is_there);
         json_write_bool(&w, "sct", sct->is_there);
+        json_write_string(&w, "source_reason", source->is_there ? "" : source->reason);
+        json_write_string(&w, "sct_reason", sct->is_there ? "" : sct->reason);
         write_planes(&w, facts);
         json_write_object_begin(&w, "window");
         json_write_double(&w, "center", shown->centre);
