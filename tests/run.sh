@@ -22,7 +22,7 @@ case "${1:-}" in
 esac
 
 packages=(gcc g++ gcc-12 cmake ninja-build pkg-config python3 python3-venv libdnnl-dev libdcmtk-dev dcmtk libopenjp2-7-dev
-    libpng-dev libcyaml-dev libuv1-dev libsqlite3-dev libsystemd-dev libmicrohttpd-dev zlib1g-dev openssl sqlite3 orthanc curl faketime strace dicom3tools clang-format-19)
+    libpng-dev libcyaml-dev libuv1-dev libsqlite3-dev libsystemd-dev libmicrohttpd-dev zlib1g-dev openssl chromium-headless-shell sqlite3 orthanc curl faketime strace dicom3tools clang-format-19)
 if [ "$quick" = no ]; then
     packages+=(clang-14 libclang-rt-14-dev clang-tidy-19)
 fi

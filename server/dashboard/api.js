@@ -81,6 +81,7 @@ export class Live {
     this.onChange = onChange;
     this.onState = onState;
     this.kinds = new Set();
+    this.timer = null;
   }
 
   start() {
@@ -119,10 +120,11 @@ export class Live {
   gather(kind, data) {
     this.kinds.add(data.id === undefined ? kind : `${kind}/${data.id}`).add(kind);
     if (data.series_id !== undefined) this.kinds.add(`series/${data.series_id}`);
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
+    // Not put off by the next one: while a series arrives they never end.
+    this.timer ??= setTimeout(() => {
       const kinds = this.kinds;
       this.kinds = new Set();
+      this.timer = null;
       this.onChange(kinds);
     }, GATHER_MS);
   }

@@ -28,7 +28,8 @@ const NAV = [['', 'Overview'], ['jobs', 'Jobs'], ['series', 'Series'], ['destina
   ['models', 'Models'], ['rules', 'Rules'], ['audit', 'Audit']];
 
 let page = null; // {update(kinds), close()}
-let isLive = false;
+let shows = 0; // so that a page that comes late does not stand over the one that was wanted after it
+let isLive = true; // until it is known not to be
 
 /** Say something to those who do not see the page; the same again is said once. */
 export function announce(text) {
@@ -113,6 +114,8 @@ function drawLogin() {
 }
 
 async function show() {
+  shows += 1;
+  const mine = shows;
   page?.close?.();
   page = null;
   drawBar();
@@ -128,7 +131,9 @@ async function show() {
       const holder = h('div');
       replace(main, holder);
       try {
-        page = await open(holder, { id: match[1], params, announce });
+        const opened = await open(holder, { id: match[1], params, announce });
+        if (mine === shows) page = opened;
+        else opened.close?.();
       } catch (error) {
         replace(holder, h('div', { class: 'banner bad', role: 'alert' }, h('h2', {}, 'This cannot be shown'), h('p', {}, error.message)));
       }
@@ -151,10 +156,10 @@ whenLoggedOut(() => {
   live.stop();
   show();
 });
-addEventListener('hashchange', async () => {
-  await show();
+addEventListener('hashchange', () => {
   main.focus({ preventScroll: true });
   scrollTo(0, 0);
+  show();
 });
 
 theme(localStorage.getItem('theme'));

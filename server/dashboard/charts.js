@@ -12,6 +12,11 @@ const STAGES = [
   ['commit_s', 'commit', 'commitment'],
 ];
 
+/** The seconds that are known so far. */
+export function spent(timings) {
+  return timings.total_s ?? STAGES.reduce((sum, [key]) => sum + (timings[key] ?? 0), 0);
+}
+
 /** How a job's time was spent, as a bar; with its words where there is room. */
 export function stages(timings, withLegend = false) {
   const known = STAGES.filter(([key]) => timings[key] !== null && timings[key] > 0);
@@ -29,62 +34,99 @@ export function stages(timings, withLegend = false) {
     h('li', {}, h('i', { class: `stage-${name}` }), `${text} ${duration(timings[key])}`))));
 }
 
+/** A chart that is drawn for the width that it has, so that its letters keep their size. */
+function fitted(height, words, draw) {
+  const chart = s('svg', { class: 'chart', height, role: 'img', 'aria-label': words });
+  let drawn = 0;
+  new ResizeObserver(([entry]) => {
+    const width = Math.round(entry.contentRect.width);
+    if (width > 0 && width !== drawn) {
+      drawn = width;
+      chart.replaceChildren();
+      draw(chart, width);
+    }
+  }).observe(chart);
+  return chart;
+}
+
+const text = (content, x, y, anchor) => s('text', { x, y, 'text-anchor': anchor }, content);
+
 /** Received, done and failed over the last day. */
 export function activity(data) {
-  const width = 720;
+  const { buckets } = data;
   const height = 190;
-  const left = 30;
-  const bottom = 22;
-  const buckets = data.buckets;
-  const most = Math.max(4, ...buckets.map((b) => Math.max(b.received, b.done + b.failed)));
-  const step = (width - left) / buckets.length;
-  const y = (n) => (height - bottom) * (1 - n / most) + 4;
+  const left = 28;
+  const right = 10;
+  const bottom = 24;
+  const top = 6;
+  const most = 2 * Math.ceil(Math.max(4, ...buckets.map((b) => Math.max(b.received, b.done + b.failed))) / 2);
+  const y = (n) => top + (height - bottom - top) * (1 - n / most);
   const sum = (key) => buckets.reduce((total, b) => total + b[key], 0);
   const words = `In the last ${Math.round(buckets.length * data.bucket_s / 3600)} hours: `
     + `${plural(sum('received'), 'series', 'series')} received, ${plural(sum('done'), 'job')} done `
     + `(${plural(sum('slices'), 'slice')}), ${sum('failed')} failed.`;
-  const chart = s('svg', { class: 'chart', viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': words });
-  for (const n of [0, Math.round(most / 2), most]) {
-    chart.append(s('line', { class: 'axis', x1: left, x2: width, y1: y(n), y2: y(n) }),
-      s('text', { x: left - 6, y: y(n) + 4, 'text-anchor': 'end' }, String(n)));
-  }
-  buckets.forEach((b, i) => {
-    const x = left + i * step;
-    const box = (cls, from, n, offset, w) => n > 0 && chart.append(
-      s('rect', { class: cls, x: x + offset, width: Math.max(w, 1), y: y(from + n), height: y(from) - y(from + n) }));
-    box('received', 0, b.received, 0, step * 0.4);
-    box('done', 0, b.done, step * 0.45, step * 0.45);
-    box('failed', b.done, b.failed, step * 0.45, step * 0.45);
-    const from = new Date(b.from);
-    if (from.getMinutes() === 0 && from.getHours() % 4 === 0) {
-      chart.append(s('text', { x, y: height - 4 }, from.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' })));
+
+  function draw(chart, width) {
+    const step = (width - left - right) / buckets.length;
+    const every = width > 600 ? 4 : 8; // hours between two marks
+    for (const n of [0, most / 2, most]) {
+      chart.append(s('line', { class: 'axis', x1: left, x2: width - right, y1: y(n), y2: y(n) }), text(String(n), left - 6, y(n) + 4, 'end'));
     }
-  });
-  return h('div', {}, chart, h('ul', { class: 'legend' },
-    [['received', 'series received'], ['done', 'jobs done'], ['failed', 'jobs failed']].map(([cls, text]) =>
-      h('li', {}, h('i', { class: `swatch-${cls}` }), text))), h('p', { class: 'small quiet' }, words));
+    buckets.forEach((b, i) => {
+      const x = left + i * step;
+      const from = new Date(b.from);
+      const clock = from.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+      const bucket = s('g', {}, s('title', {}, `from ${clock}: ${b.received} received, ${b.done} done, ${b.failed} failed`),
+        s('rect', { class: 'bucket', x, y: top, width: step, height: height - bottom - top }));
+      const box = (cls, base, n, offset) => n > 0 && bucket.append(
+        s('rect', { class: cls, x: x + offset * step, width: Math.max(step * 0.42, 1.5), y: y(base + n), height: y(base) - y(base + n) }));
+      box('received', 0, b.received, 0.06);
+      box('done', 0, b.done, 0.52);
+      box('failed', b.done, b.failed, 0.52);
+      chart.append(bucket);
+      if (from.getMinutes() === 0 && from.getHours() % every === 0) {
+        chart.append(s('line', { class: 'axis', x1: x, x2: x, y1: height - bottom, y2: height - bottom + 4 }), text(clock, x, height - 6, 'middle'));
+      }
+    });
+  }
+  return h('div', {}, fitted(height, words, draw), h('ul', { class: 'legend' },
+    [['received', 'series received'], ['done', 'jobs done'], ['failed', 'jobs failed']].map(([cls, name]) =>
+      h('li', {}, h('i', { class: `swatch-${cls}` }), name))), h('p', { class: 'small quiet' }, words));
 }
 
 /** Voxels by HU; the counts span decades, so their logarithm is drawn. */
 export function histogram(data) {
-  const width = 720;
-  const height = 200;
-  const bottom = 20;
-  const series = [['sct', data.sct], ['source', data.source]].filter(([, counts]) => counts !== null);
-  const most = Math.log10(1 + Math.max(1, ...series.flatMap(([, counts]) => counts)));
-  const bins = series[0]?.[1].length ?? 1;
-  const x = (i) => (i + 0.5) * width / bins;
-  const y = (n) => (height - bottom) * (1 - Math.log10(1 + n) / most) + 2;
-  const chart = s('svg', { class: 'chart', viewBox: `0 0 ${width} ${height}`, role: 'img',
-    'aria-label': 'How many voxels have which HU, on a logarithmic scale' });
-  chart.append(s('line', { class: 'axis', x1: 0, x2: width, y1: height - bottom, y2: height - bottom }));
-  for (let hu = -1000; hu <= 3000; hu += 500) {
-    const at = (hu - data.low_hu) / data.width_hu * width / bins;
-    if (at >= 15 && at < width - 20) chart.append(s('text', { x: at, y: height - 4, 'text-anchor': 'middle' }, String(hu)));
+  const height = 210;
+  const left = 40;
+  const right = 8;
+  const bottom = 36;
+  const top = 8;
+  const series = [['sct', 'sCT', data.sct], ['source', 'source', data.source]].filter(([, , counts]) => counts !== null);
+  const decades = Math.ceil(Math.log10(1 + Math.max(1, ...series.flatMap(([, , counts]) => counts))));
+  const bins = series[0]?.[2].length ?? 1;
+  const y = (n) => top + (height - bottom - top) * (1 - Math.log10(1 + n) / decades);
+  const words = `Voxels by HU, on a logarithmic scale. ${series.map(([, name, counts]) =>
+    `Most of the ${name}: ${Math.round(data.low_hu + (counts.indexOf(Math.max(...counts)) + 0.5) * data.width_hu)} HU`).join('; ')}.`;
+
+  function draw(chart, width) {
+    const x = (bin) => left + bin * (width - left - right) / bins;
+    for (let decade = 0; decade <= decades; decade += decades > 4 ? 2 : 1) {
+      const at = y(10 ** decade - 1);
+      chart.append(s('line', { class: 'axis', x1: left, x2: width - right, y1: at, y2: at }),
+        text(decade === 0 ? '0' : decade < 3 ? String(10 ** decade) : `${10 ** (decade % 3)}${'kMG'[Math.floor(decade / 3) - 1]}`, left - 6, at + 4, 'end'));
+    }
+    for (let hu = -1000; hu <= 3000; hu += width > 450 ? 500 : 1000) {
+      const at = x((hu - data.low_hu) / data.width_hu);
+      if (at >= left && at <= width - right) {
+        chart.append(s('line', { class: 'axis', x1: at, x2: at, y1: height - bottom, y2: height - bottom + 4 }),
+          text(String(hu).replace('-', '−'), Math.min(at, width - 18), height - bottom + 16, 'middle'));
+      }
+    }
+    chart.append(text('HU', left + (width - left - right) / 2, height - 4, 'middle'));
+    for (const [cls, , counts] of series) {
+      chart.append(s('polyline', { class: `curve-${cls}`, points: counts.map((n, i) => `${x(i + 0.5).toFixed(1)},${y(n).toFixed(1)}`).join(' ') }));
+    }
   }
-  for (const [name, counts] of series) {
-    chart.append(s('polyline', { class: `curve-${name}`, points: counts.map((n, i) => `${x(i).toFixed(1)},${y(n).toFixed(1)}`).join(' ') }));
-  }
-  return h('div', {}, chart, h('ul', { class: 'legend' }, series.map(([name]) =>
-    h('li', {}, h('i', { class: `swatch-${name}` }), name === 'sct' ? 'sCT' : 'source'))));
+  return h('div', {}, fitted(height, words, draw), h('ul', { class: 'legend' }, series.map(([cls, name]) =>
+    h('li', {}, h('i', { class: `swatch-${cls}` }), name))), h('p', { class: 'small quiet' }, words));
 }

@@ -21,8 +21,26 @@ function fill(element, attributes, children) {
   return element;
 }
 
+const REACHED = 'a[href], button, input, select, summary, [tabindex]';
+
+const sign = (e) => `${e.tagName} ${e.getAttribute('href') ?? e.getAttribute('name') ?? e.getAttribute('aria-label') ?? e.textContent}`;
+
+/** Remember what has the focus within an element; the answer gives it to its like after that was drawn anew. */
+export function keepFocus(element) {
+  const held = document.activeElement;
+  if (held === element || !element.contains(held)) return () => {};
+  const wanted = sign(held);
+  const alike = () => [...element.querySelectorAll(REACHED)].filter((e) => sign(e) === wanted);
+  const which = alike().indexOf(held);
+  return () => {
+    if (!held.isConnected) alike()[which]?.focus({ preventScroll: true });
+  };
+}
+
 export function replace(element, ...children) {
+  const focus = keepFocus(element);
   element.replaceChildren(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+  focus();
 }
 
 const STATES = {
@@ -116,6 +134,8 @@ export function patient(p) {
 export function confirm({ title, text, action, danger = false, extra = null }) {
   return new Promise((resolve) => {
     const reason = h('input', { name: 'reason', maxlength: '60', autocomplete: 'off' });
+    // Not a submit button: Enter in the reason would take the first of these.
+    const no = h('button', { type: 'button', onclick: () => dialog.close('') }, 'No');
     const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' },
       h('form', { method: 'dialog' },
         h('h2', { id: 'dialog-title' }, title),
@@ -123,17 +143,19 @@ export function confirm({ title, text, action, danger = false, extra = null }) {
         extra,
         h('label', {}, 'Reason, for the history (may be left empty)', reason),
         h('div', { class: 'row end' },
-          h('button', { value: '', type: 'submit' }, 'No'),
+          no,
           h('button', { value: 'yes', type: 'submit', class: danger ? 'danger' : 'main' }, action))));
+    const focus = keepFocus(document.getElementById('main'));
     const before = document.activeElement;
     dialog.addEventListener('close', () => {
       const said = dialog.returnValue === 'yes' ? reason.value : null;
       dialog.remove();
-      before?.focus?.();
+      if (before?.isConnected) before.focus();
+      else focus();
       resolve(said);
     });
     document.body.append(dialog);
     dialog.showModal();
-    reason.focus();
+    (danger ? no : reason).focus();
   });
 }

@@ -2,7 +2,7 @@
 // The jobs as a table, and one job with all that is known of it.
 import { h, replace, tag, moment, duration, table, facts, patient, confirm, plural } from './dom.js';
 import { get, post, remove, query, may } from './api.js';
-import { stages, histogram } from './charts.js';
+import { stages, spent, histogram } from './charts.js';
 import { viewer } from './viewer.js';
 
 const STATES = ['queued', 'retry', 'running', 'delivering', 'done', 'failed', 'poison', 'cancelled'];
@@ -31,7 +31,7 @@ function jobRow(job) {
     job.source_ae,
     job.model,
     moment(job.created),
-    job.timings ? h('div', {}, stages(job.timings), h('span', { class: 'small quiet' }, duration(job.timings.total_s))) : '–',
+    job.timings ? h('div', {}, stages(job.timings), h('span', { class: 'small quiet' }, duration(spent(job.timings)), job.ended === null && ' so far')) : '–',
   ];
 }
 
@@ -103,29 +103,32 @@ function historyLine(t, i, all) {
   const next = all.slice(i + 1).find((other) => other.destination === t.destination);
   const took = next ? (new Date(next.at) - new Date(t.at)) / 1000 : null;
   return h('li', { class: bad ? 'bad' : t.to === 'done' ? 'good' : '' },
-    h('div', {}, t.destination && h('b', {}, `${t.destination} `), what),
-    h('div', { class: 'small quiet' }, moment(t.at), t.attempt > 0 ? `, attempt ${t.attempt}` : '', took !== null && took > 0 ? `, for ${duration(took)}` : ''),
-    t.detail && h('code', { class: 'small' }, t.detail));
+    h('span', { class: 'small quiet' }, moment(t.at)),
+    h('div', {}, t.destination && h('b', {}, `${t.destination} `), what, t.attempt > 1 && h('span', { class: 'small quiet' }, ` (attempt ${t.attempt})`),
+      t.detail && h('div', {}, h('code', { class: 'small' }, t.detail))),
+    h('span', { class: 'small quiet took' }, took !== null && took > 0 && [h('span', { class: 'unseen' }, 'for '), duration(took)]));
 }
 
 function trouble(job) {
   if (!job.diagnosis) return null;
   const kind = ['failed', 'poison'].includes(job.state) ? 'bad' : 'warn';
-  return h('div', { class: `banner ${kind}` }, h('h2', {}, job.diagnosis.title), h('p', {}, h('b', {}, job.reason)), h('p', {}, job.diagnosis.mend));
+  return h('div', { class: `banner ${kind}` }, h('h2', {}, job.diagnosis.title), h('p', {}, h('b', {}, job.reason)),
+    job.deliveries.filter((d) => d.state === 'failed').map((d) => h('p', {}, h('b', {}, `${d.destination}: ${d.reason}`))),
+    h('p', {}, job.diagnosis.mend));
 }
 
 export async function job(holder, { id, announce }) {
   const head = h('div');
-  const pictures = h('section', { class: 'card two-thirds' }, h('h2', {}, 'Source and sCT'));
-  const side = h('section', { class: 'card third' });
+  const pictures = h('section', { class: 'card' }, h('h2', {}, 'Source and sCT'));
+  const side = h('section', { class: 'card' });
   const below = h('div', { class: 'grid' });
   const complaint = h('p', { class: 'error', role: 'alert' });
-  holder.append(head, complaint, h('div', { class: 'grid' }, pictures, side), below);
+  holder.append(head, complaint, h('div', { class: 'columns' }, h('div', {}, pictures, below), h('div', {}, side)));
   let shown = null;
   let images = null;
 
   function drawHead(data) {
-    replace(head, h('div', { class: 'row' }, h('h1', {}, `Job ${data.id}`), tag(data.state, data.stage || undefined), actions(data, async (error) => {
+    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Job ${data.id}`), tag(data.state, data.stage || undefined), actions(data, async (error) => {
       complaint.textContent = error ? error.message : '';
       await draw();
     })), trouble(data));
@@ -147,7 +150,7 @@ export async function job(holder, { id, announce }) {
     replace(below,
       h('section', { class: 'card half' }, h('h2', {}, 'Time spent'), stages(data.timings, true), data.timings.total_s !== null && h('p', { class: 'small quiet' }, `${duration(data.timings.total_s)} in all`),
         h('h3', {}, 'Deliveries'), deliveries(data)),
-      h('section', { class: 'card half' }, h('h2', {}, 'HU'), images?.chart ?? h('p', { class: 'quiet' }, 'There is no sCT to count.')),
+      h('section', { class: 'card half' }, h('h2', {}, 'How often each HU is there'), images?.chart ?? h('p', { class: 'quiet' }, 'There is no sCT yet.')),
       h('section', { class: 'card' }, h('h2', {}, 'History'), h('ol', { class: 'timeline' }, data.history.map(historyLine))));
   }
   async function drawImages(data) {

@@ -18,7 +18,7 @@ function banner(status) {
   const { failed, poison } = status.jobs;
   const down = status.destinations.filter((d) => d.failures > 0 || !d.configured);
   if (failed + poison + down.length > 0) {
-    return h('div', { class: 'banner warn' }, h('h2', {}, '⚠ Ready, and something needs somebody'),
+    return h('div', { class: 'banner warn' }, h('h2', {}, '⚠ Ready, and somebody should look at this'),
       h('ul', {},
         failed > 0 && h('li', {}, h('a', { href: '#/jobs?state=failed' }, plural(failed, 'failed job'))),
         poison > 0 && h('li', {}, h('a', { href: '#/jobs?state=poison' }, plural(poison, 'parked job'))),
@@ -27,33 +27,32 @@ function banner(status) {
   return h('div', { class: 'banner good' }, h('h2', {}, '✓ Ready'), h('p', {}, `It takes series as ${status.ae_title} on port ${status.port}.`));
 }
 
-function number(n, text, href) {
-  const inner = [h('b', {}, String(n)), h('span', {}, text)];
-  return h('li', {}, href ? h('a', { href }, inner) : inner);
+function number(n, text, href, bad = false) {
+  return h('li', { class: bad ? 'bad' : '' }, h('a', { href }, h('b', {}, bad && h('span', { 'aria-hidden': 'true' }, '✕ '), String(n)), h('span', {}, text)));
 }
 
 function queue(status) {
   const jobs = status.jobs;
-  return h('section', { class: 'card half' }, h('h2', {}, 'Now'),
-    h('ul', { class: 'numbers' },
-      number(status.series_open, 'series arriving', '#/series?state=open'),
-      number(jobs.queued + jobs.retry, 'jobs waiting', '#/jobs?state=queued'),
-      number(jobs.running, 'running', '#/jobs?state=running'),
-      number(jobs.delivering, 'being delivered', '#/jobs?state=delivering'),
-      number(jobs.done, 'done', '#/jobs?state=done'),
-      number(jobs.failed + jobs.poison, 'failed or parked', '#/jobs?state=failed')));
+  const bad = jobs.failed + jobs.poison;
+  return h('section', { 'aria-label': 'Now' }, h('ul', { class: 'numbers' },
+    number(status.series_open, 'series arriving', '#/series?state=open'),
+    number(jobs.queued + jobs.retry, 'jobs waiting', `#/jobs?state=${jobs.queued > 0 ? 'queued' : 'retry'}`),
+    number(jobs.running, 'running', '#/jobs?state=running'),
+    number(jobs.delivering, 'being delivered', '#/jobs?state=delivering'),
+    number(jobs.done, 'done', '#/jobs?state=done'),
+    number(bad, 'failed or parked', `#/jobs?state=${jobs.failed > 0 ? 'failed' : 'poison'}`, bad > 0)));
 }
 
 function running(list) {
-  return h('section', { class: 'card half' }, h('h2', {}, 'Under way'),
+  return h('section', { class: 'card' }, h('h2', {}, 'Under way'),
     list.length === 0 ? h('p', { class: 'quiet' }, 'Nothing is being converted or delivered.')
       : h('ul', { class: 'list' }, list.map((job) => h('li', {},
         h('div', { class: 'row' }, h('a', { href: `#/jobs/${job.id}` }, `Job ${job.id}`), tag(job.state, job.stage || undefined),
-          h('span', {}, `${job.modality} ${job.series_description}`), h('span', { class: 'quiet small' }, `since ${ago(job.created)}`))))));
+          h('span', {}, `${job.modality} ${job.series_description}`), h('span', { class: 'quiet small' }, `made ${ago(job.created)}`))))));
 }
 
 function destinationList(items) {
-  return h('section', { class: 'card half' }, h('h2', {}, h('a', { href: '#/destinations' }, 'Destinations')),
+  return h('section', { class: 'card' }, h('h2', {}, h('a', { href: '#/destinations' }, 'Destinations')),
     items.length === 0 ? h('p', { class: 'quiet' }, 'The configuration names none: sCTs are kept here.')
       : h('ul', { class: 'list' }, items.map((d) => h('li', {}, h('div', { class: 'row' },
         h('b', {}, d.name),
@@ -64,7 +63,7 @@ function destinationList(items) {
 }
 
 function modelList(items) {
-  return h('section', { class: 'card half' }, h('h2', {}, h('a', { href: '#/models' }, 'Models')),
+  return h('section', { class: 'card' }, h('h2', {}, h('a', { href: '#/models' }, 'Models')),
     items.length === 0 ? h('p', { class: 'quiet' }, 'None is imported.')
       : h('ul', { class: 'list' }, items.map((m) => h('li', {}, h('div', { class: 'row' },
         h('a', { href: `#/models/${m.name}@${m.version}` }, `${m.name}@${m.version}`),
@@ -72,19 +71,23 @@ function modelList(items) {
         h('span', { class: 'quiet small' }, m.modality))))));
 }
 
+function trouble(t) {
+  return h('li', {}, h('div', { class: 'trouble' }, tag(t.severity), h('b', {}, t.title)), h('p', {}, t.mend),
+    h('p', { class: 'small quiet' }, [t.peer && `from ${t.peer}`, t.ae_title && `as ${t.ae_title}`, plural(t.count, 'time')].filter(Boolean).join(', '), ', last ', moment(t.last)));
+}
+
+const TROUBLES_SHOWN = 4;
+
 function troubles(items) {
-  return h('section', { class: 'card' }, h('h2', {}, 'What went wrong lately'),
-    items.length === 0 ? h('p', { class: 'quiet' }, 'Nothing that somebody should look at.')
-      : h('ul', { class: 'list' }, items.map((t) => h('li', {},
-        h('div', { class: 'row' }, tag(t.severity),
-          h('b', {}, t.title)),
-        h('p', {}, t.mend),
-        h('p', { class: 'small quiet' }, [t.peer && `from ${t.peer}`, t.ae_title && `as ${t.ae_title}`, `${plural(t.count, 'time')}`].filter(Boolean).join(', '), ', last ', moment(t.last))))));
+  const list = (some) => h('ul', { class: 'list' }, some.map(trouble));
+  return h('section', { class: 'card' }, h('h2', {}, 'What went wrong, and what to do'),
+    items.length === 0 ? h('p', { class: 'quiet' }, 'Nothing that somebody should look at.') : list(items.slice(0, TROUBLES_SHOWN)),
+    items.length > TROUBLES_SHOWN && h('details', {}, h('summary', {}, `${items.length - TROUBLES_SHOWN} more`), list(items.slice(TROUBLES_SHOWN))));
 }
 
 function machine(status) {
   const disk = status.disk;
-  return h('section', { class: 'card half' }, h('h2', {}, 'This node'),
+  return h('section', { class: 'card' }, h('h2', {}, 'This node'),
     h('dl', { class: 'facts' },
       h('dt', {}, 'Version'), h('dd', {}, status.version),
       h('dt', {}, 'Running for'), h('dd', {}, duration((new Date(status.now) - new Date(status.started)) / 1000)),
@@ -95,18 +98,25 @@ function machine(status) {
 }
 
 export async function overview(holder, { announce }) {
-  const parts = { banner: h('div'), now: h('div', { class: 'grid' }), more: h('div', { class: 'grid' }) };
-  holder.append(h('h1', { class: 'unseen' }, 'Overview'), parts.banner, parts.now, parts.more);
+  const parts = Object.fromEntries(['banner', 'queue', 'running', 'troubles', 'day', 'destinations', 'models', 'machine'].map((name) => [name, h('div')]));
+  holder.append(h('h1', { class: 'unseen' }, 'Overview'), parts.banner, parts.queue, h('div', { class: 'columns' },
+    h('div', {}, parts.running, parts.troubles, parts.day),
+    h('div', {}, parts.destinations, parts.models, parts.machine)));
 
   async function now() {
     const [status, run, deliver] = await Promise.all([get('/api/v1/status'), get('/api/v1/jobs?state=running&limit=10'), get('/api/v1/jobs?state=delivering&limit=10')]);
     replace(parts.banner, banner(status));
-    replace(parts.now, queue(status), running([...run.items, ...deliver.items]), destinationList(status.destinations), machine(status));
+    replace(parts.queue, queue(status));
+    replace(parts.running, running([...run.items, ...deliver.items]));
+    replace(parts.destinations, destinationList(status.destinations));
+    replace(parts.machine, machine(status));
     announce(status.ready ? `Ready. ${status.jobs.running} running.` : 'Not ready.');
   }
   async function more() {
     const [day, known, wrong] = await Promise.all([get('/api/v1/activity'), get('/api/v1/models'), get('/api/v1/diagnosis')]);
-    replace(parts.more, h('section', { class: 'card half' }, h('h2', {}, 'The last day'), activity(day)), modelList(known.items), troubles(wrong.items));
+    replace(parts.day, h('section', { class: 'card' }, h('h2', {}, 'The last day'), activity(day)));
+    replace(parts.models, modelList(known.items));
+    replace(parts.troubles, troubles(wrong.items));
   }
   await Promise.all([now(), more()]);
   let moreAt = Date.now();

@@ -23,7 +23,7 @@ export async function destinations(holder) {
       await draw();
     } }, 'Echo');
     return h('section', { class: 'card half' },
-      h('div', { class: 'row' }, h('h2', {}, d.name), !d.configured ? tag('bad', 'not configured') : d.failures > 0 ? tag('bad', 'not reached') : tag('ok')),
+      h('div', { class: 'row head' }, h('h2', {}, d.name), !d.configured ? tag('bad', 'not configured') : d.failures > 0 ? tag('bad', 'not reached') : tag('ok')),
       d.failures > 0 && h('p', { class: 'error' }, d.reason),
       !d.configured && h('p', { class: 'error' }, 'The configuration does not name it any more: add it again, or cancel its jobs.'),
       facts([['AE title', d.ae_title], ['Address', d.configured ? `${d.host} port ${d.port}` : ''], ['Storage commitment', d.storage_commitment ? 'asked for' : 'not asked for'],
@@ -66,7 +66,7 @@ export async function model(holder, { id }) {
     }
     event.target.disabled = false;
   } }, text);
-  holder.append(h('div', { class: 'row' }, h('h1', {}, `${m.name}@${m.version}`), m.error ? tag('bad', 'damaged') : tag('ok', m.in_use ? 'in use' : 'sound'),
+  holder.append(h('div', { class: 'row head' }, h('h1', {}, `${m.name}@${m.version}`), m.error ? tag('bad', 'damaged') : tag('ok', m.in_use ? 'in use' : 'sound'),
     may.operate() && act('Verify', null, async () => {
       const result = await post(`/api/v1/models/${id}/verify`, {});
       return result.ok ? '✓ its files are what their hashes say' : `✕ ${result.detail}`;
@@ -77,9 +77,9 @@ export async function model(holder, { id }) {
   m.error && h('div', { class: 'banner bad' }, h('h2', {}, 'It cannot be used'), h('p', {}, m.error)),
   m.research_only && h('div', { class: 'banner warn' }, h('h2', {}, 'For research only'), h('p', {}, 'What it makes is marked as such.')),
   h('div', { class: 'grid' },
-    h('section', { class: 'card half' }, h('h2', {}, 'Facts'), facts([['Description', m.description], ['For', m.modality], ['Network size', `${m.width} × ${m.height}`], ['Weights', bytes(m.weights_bytes)],
+    h('section', { class: 'card third' }, h('h2', {}, 'Facts'), facts([['Description', m.description], ['For', m.modality], ['Network size', `${m.width} × ${m.height}`], ['Weights', bytes(m.weights_bytes)],
       ['SHA-256', h('code', {}, m.weights_sha256)]])),
-    h('section', { class: 'card half' }, h('h2', {}, 'Model card'), m.card ? card(m.card) : h('p', { class: 'quiet' }, 'It has none (MODEL_CARD.md beside its files).')),
+    h('section', { class: 'card two-thirds' }, h('h2', {}, 'Model card'), m.card ? card(m.card) : h('p', { class: 'quiet' }, 'It has none (MODEL_CARD.md beside its files).')),
     m.manifest && h('section', { class: 'card' }, h('details', {}, h('summary', {}, 'Manifest'), h('pre', { class: 'small' }, JSON.stringify(m.manifest, null, 2))))));
   return {};
 }
@@ -109,7 +109,7 @@ export async function rules(holder) {
   } }, h('div', { class: 'row filters' }, SUBJECT.map(([name, text]) => h('label', {}, text, h('input', { name, type: name === 'slices' ? 'number' : 'text', min: '0', max: '65536' }))), h('button', { class: 'main' }, 'Test')));
   holder.append(h('h1', {}, 'Rules'), h('div', { class: 'grid' },
     h('section', { class: 'card' }, h('p', { class: 'quiet' }, 'The first whose conditions all hold decides. They stand in sctd.yaml; SIGHUP reads it again.'),
-      table(['Rule', 'If', 'Then', 'To', 'Priority'], items.map((r) => [r.name,
+      table(['Rule', 'If', 'Then', 'To', 'Priority (higher first)'], items.map((r) => [r.name,
         Object.keys(r.match).length === 0 ? 'always' : h('ul', { class: 'list small' }, Object.entries(r.match).map(([k, v]) => h('div', {}, h('code', {}, `${k}: ${Array.isArray(v) ? v.join('\\') : v}`)))),
         r.ignore ? 'ignore' : r.model, r.destinations.join(', ') || 'kept here', String(r.priority)]), 'There are none: nothing is ever made of a series.')),
     h('section', { class: 'card' }, h('h2', {}, 'Which rule would a series meet?'), form, answer)));
@@ -122,7 +122,7 @@ export async function audit(holder, { params }) {
   const cursor = params.get('cursor');
   const page = await get(query('/api/v1/audit', { cursor, limit: 100, kind: params.get('kind') }));
   holder.append(h('h1', {}, 'Audit'), h('section', { class: 'card' },
-    table(['When', 'What', 'Who', 'Of what', ''], page.items.map((e) => [moment(e.at), e.kind, e.actor || 'the daemon', h('code', {}, e.subject), e.text]), 'Nothing yet.'),
+    table(['When', 'What', 'Who', 'Of what', 'Details'], page.items.map((e) => [moment(e.at), e.kind, e.actor || 'the daemon', h('code', {}, e.subject), e.text]), 'Nothing yet.'),
     h('div', { class: 'row end' }, page.next && h('a', { href: `#/audit?cursor=${page.next}` }, 'Older ones'))));
   return {};
 }

@@ -58,7 +58,7 @@ export async function series(holder, { id }) {
   }
   async function draw() {
     const s = await get(query(`/api/v1/series/${id}`, {}, true));
-    replace(head, h('div', { class: 'row' }, h('h1', {}, `Series ${s.id}`), tag(s.state), may.operate() && s.actions.map(button)),
+    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Series ${s.id}`), tag(s.state), may.operate() && s.actions.map(button)),
       s.state !== 'closed' && h('div', { class: 'banner warn' }, h('h2', {}, s.state === 'open' ? 'Not complete yet' : 'Nothing is made of it'), h('p', {}, s.completion.reason)));
     replace(side, h('h2', {}, 'Facts'), facts([
       ['Patient', patient(s.patient)], ['Description', `${s.modality} ${s.series_description}`], ['Study', s.study_description], ['Protocol', s.protocol],
@@ -72,7 +72,7 @@ export async function series(holder, { id }) {
     if (instances !== s.instances) {
       instances = s.instances;
       try {
-        replace(pictures, h('h2', {}, 'Images'), await viewer(`/api/v1/series/${id}`));
+        replace(pictures, h('h2', {}, 'Images'), await viewer(`/api/v1/series/${id}`, false));
       } catch (error) {
         replace(pictures, h('h2', {}, 'Images'), h('p', { class: 'quiet' }, error.message));
       }

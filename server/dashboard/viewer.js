@@ -12,8 +12,8 @@ const WINDOWS = [
 ];
 const NAMES = { axial: 'Axial', coronal: 'Coronal', sagittal: 'Sagittal' };
 
-/** base: '/api/v1/jobs/7' or a series. */
-export async function viewer(base) {
+/** base: '/api/v1/jobs/7' or a series; withSct: whether an sCT belongs beside the source. */
+export async function viewer(base, withSct = true) {
   const images = await get(`${base}/images`);
   const state = { plane: 'axial', window: 'auto', slice: {}, overlay: false };
   for (const p of images.planes) state.slice[p.plane] = Math.floor(p.slices / 2);
@@ -21,7 +21,9 @@ export async function viewer(base) {
   const panes = [];
   if (images.source) panes.push(pane('source', 'Source'));
   if (images.sct) panes.push(pane('sct', 'sCT'));
-  if (panes.length === 0) return h('p', { class: 'quiet' }, 'The files of the source and of the sCT have been removed.');
+  const missing = [!images.source && `Source: ${images.source_reason}.`, withSct && !images.sct && `sCT: ${images.sct_reason}.`].filter(Boolean)
+    .map((words) => h('p', { class: 'quiet' }, words));
+  if (panes.length === 0) return h('div', {}, missing);
 
   function pane(which, title) {
     const img = h('img', { alt: '' });
@@ -74,15 +76,13 @@ export async function viewer(base) {
 
   const controls = h('div', {},
     h('div', { class: 'row', role: 'group', 'aria-label': 'Plane' }, images.planes.map((p) => choice('plane', p.plane, NAMES[p.plane]))),
-    h('p'),
-    h('div', { class: 'row', role: 'group', 'aria-label': 'Window' }, WINDOWS.map(([key, name]) => choice('window', key, name)),
+    (images.sct || images.unit === 'HU') && h('div', { class: 'row', role: 'group', 'aria-label': 'Window' }, WINDOWS.map(([key, name]) => choice('window', key, name)),
       images.source && images.sct && h('label', { class: 'inline' }, h('input', { type: 'checkbox', onchange: (event) => {
         state.overlay = event.target.checked;
         draw();
       } }), 'Outline of the sCT on the source')));
-  const box = h('div', { class: 'viewer' }, controls, h('p'), h('div', { class: 'pictures' }, panes.map((p) => p.figure),
-    panes.length === 1 && h('div', { class: 'quiet small' }, images.sct ? 'The source has been removed.' : 'There is no sCT yet.')),
-  h('div', { class: 'row' }, place, slider),
+  const box = h('div', { class: 'viewer' }, controls, h('div', { class: panes.length === 1 ? 'pictures single' : 'pictures' }, panes.map((p) => p.figure)), missing,
+  h('div', { class: 'scroller' }, place, slider),
   images.resampled && h('p', { class: 'small quiet' }, 'It was acquired tilted: what is shown is interpolated.'));
   draw();
   return box;
