@@ -14,7 +14,13 @@ const NAMES = { axial: 'Axial', coronal: 'Coronal', sagittal: 'Sagittal' };
 
 /** base: '/api/v1/jobs/7' or a series; withSct: whether an sCT belongs beside the source. */
 export async function viewer(base, withSct = true) {
-  const images = await get(`${base}/images`);
+  let images;
+  try {
+    images = await get(`${base}/images`);
+  } catch (error) {
+    if (error.status !== 409) throw error;
+    return h('p', { class: 'quiet' }, `They cannot be shown: ${error.message}.`);
+  }
   const state = { plane: 'axial', window: 'auto', slice: {}, overlay: false };
   for (const p of images.planes) state.slice[p.plane] = Math.floor(p.slices / 2);
 

@@ -252,7 +252,7 @@ class Acts(Case):
 
     def test_what_cannot_be_shown_says_why(self):
         page = self.visit().go('jobs/2', 'Job 2')
-        expect(page.get_by_text('Source: missing-slice')).to_be_visible()
+        expect(page.get_by_text('They cannot be shown: missing-slice')).to_be_visible()
 
     def test_slices_are_scrolled_by_keyboard_and_windowed(self):
         visit = self.visit()
