@@ -284,7 +284,7 @@ int metaimage_decode(struct volume **ret_volume, const struct metaimage *image, 
     if (out == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "a MetaImage of %zu bytes", need);
     }
-    r = unpack_prefix(out, need, bytes, size, err);
+    r = unpack_whole(out, need, bytes, size, err);
     if (r == 0) {
         r = voxels_decode(ret_volume, &image->grid, &image->format, out, need, err);
     }

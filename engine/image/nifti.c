@@ -182,7 +182,7 @@ static int unpack(unsigned char **ret_bytes, size_t need, const void *bytes, siz
     if (out == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "a NIfTI image of %zu bytes", need);
     }
-    int r = unpack_prefix(out, need, bytes, size, err);
+    int r = unpack_whole(out, need, bytes, size, err);
     if (r < 0) {
         free(out);
         return r;

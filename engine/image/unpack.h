@@ -1,5 +1,5 @@
 /*
- * unpack.h - the first bytes of what zlib or gzip has compressed, within a stated size.
+ * unpack.h - what zlib or gzip has compressed, or its first bytes, within a stated size.
  *
  * Thread safety: pure functions.
  */
@@ -20,6 +20,9 @@ enum { UNPACK_RATIO = 1032 };
 /* Exactly `size` bytes to `out`.  Errors: SCTD_EDATA (damaged, or it holds fewer), SCTD_ENOMEM. */
 SCTD_NODISCARD int unpack_prefix(void *out, size_t size, const void *in, size_t in_size,
                                  struct sctd_error *err);
+/* All of it, which is exactly `size` bytes, with its checksum.  Errors: the same. */
+SCTD_NODISCARD int unpack_whole(void *out, size_t size, const void *in, size_t in_size,
+                                struct sctd_error *err);
 
 #ifdef __cplusplus
 }
