@@ -400,7 +400,7 @@ static double max_macs_of(const struct backend *backend)
     if (backend == &backend_ref) {
         return ref_max_macs;
     }
-    if (getenv("SCTD_TEST_SMALL") != NULL) {
+    if (getenv("SCTD_TEST_SMALL") != NULL) { // NOLINT(concurrency-mt-unsafe): one thread
         return host_max_macs;
     }
     return backend == &cuda_host_backend ? host_max_macs : HUGE_VAL;

@@ -13,6 +13,7 @@
 #include "engine/base/rng.h"
 
 enum { SLICES = 2, H = 5, W = 7, IN = 16, OUT = 24, TAPS = 9, PIXELS = SLICES * H * W };
+enum { X_VALUES = PIXELS * IN, Y_VALUES = PIXELS * OUT };
 
 static void draw(float *values, size_t n, struct sctd_rng *rng)
 {
@@ -49,10 +50,10 @@ static void the_slow_convolution_is_a_convolution(void)
     static float add[PIXELS * OUT];
     static float y[PIXELS * OUT];
     struct sctd_rng rng = {3};
-    draw(x, PIXELS * IN, &rng);
+    draw(x, X_VALUES, &rng);
     draw(weight, (size_t)OUT * TAPS * IN, &rng);
     draw(bias, OUT, &rng);
-    draw(add, PIXELS * OUT, &rng);
+    draw(add, Y_VALUES, &rng);
     const struct plain_conv_args a = {
         .x = {x, VALUE_F32, IN},
         .weight = weight,

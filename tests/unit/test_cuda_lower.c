@@ -107,6 +107,19 @@ static void a_concatenation_is_never_made(void)
     graph_make_fini(&make);
 }
 
+static void check_type(const struct program *p, const struct step *s)
+{
+    const int32_t type = p->buffer[s->out].type;
+    if (s->kind == STEP_TOKENS || (s->kind == STEP_LINEAR && s->in[1] != PROGRAM_NONE)) {
+        assert(type == VALUE_F32);
+    }
+    if (s->kind == STEP_NORM || s->kind == STEP_ATTENTION || s->kind == STEP_ROPE) {
+        assert(type == VALUE_F16);
+    }
+    /* cuBLASLt wants the bias like the result */
+    assert(s->kind != STEP_LINEAR || s->bias == PROGRAM_NONE || p->weight[s->bias].type == type);
+}
+
 /* The stream of tokens is f32, what products read is not. */
 static void the_transformer_s_stream_is_f32(void)
 {
@@ -120,17 +133,7 @@ static void the_transformer_s_stream_is_f32(void)
     graph_make_finish(&make, y);
     struct program *p = lower(BACKEND_FP16, NULL, 0);
     for (int32_t i = 0; i < p->n_steps; i++) {
-        const struct step *s = &p->step[i];
-        const int32_t type = p->buffer[s->out].type;
-        if (s->kind == STEP_TOKENS || (s->kind == STEP_LINEAR && s->in[1] != PROGRAM_NONE)) {
-            assert(type == VALUE_F32);
-        }
-        if (s->kind == STEP_NORM || s->kind == STEP_ATTENTION || s->kind == STEP_ROPE) {
-            assert(type == VALUE_F16);
-        }
-        if (s->kind == STEP_LINEAR) { /* cuBLASLt wants the bias like the result */
-            assert(s->bias == PROGRAM_NONE || p->weight[s->bias].type == type);
-        }
+        check_type(p, &p->step[i]);
     }
     /* q and k are turned where they are, unless somebody else wants them as they were. */
     assert(count(p, STEP_CONVERT) == 0 && count(p, STEP_ROPE) == 1);

@@ -14,7 +14,7 @@
 static int load(const struct backend **ret_backend, const char *name, struct sctd_error *err)
 {
     char path[4096];
-    const char *folder = getenv("SCTD_TEST_MODULES");
+    const char *folder = getenv("SCTD_TEST_MODULES"); // NOLINT(concurrency-mt-unsafe): one thread
     assert(folder != NULL);
     (void)snprintf(path, sizeof path, "%s/lib%s.so", folder, name);
     return backend_load_file(ret_backend, path, err);
@@ -53,10 +53,12 @@ static void the_environment_names_the_library(void)
     char path[4096];
     struct sctd_error err = {.code = SCTD_OK};
     const struct backend *backend = NULL;
-    (void)snprintf(path, sizeof path, "%s/libmodule-good.so", getenv("SCTD_TEST_MODULES"));
-    assert(setenv("SCTD_CUDA_LIBRARY", path, 1) == 0);
+    (void)snprintf(path, sizeof path, "%s/libmodule-good.so",
+                   getenv("SCTD_TEST_MODULES"));       // NOLINT(concurrency-mt-unsafe): one thread
+    assert(setenv("SCTD_CUDA_LIBRARY", path, 1) == 0); // NOLINT(concurrency-mt-unsafe): one thread
     assert(backend_load_cuda(&backend, &err) == 0 && strcmp(backend->name, "cuda") == 0);
-    assert(setenv("SCTD_CUDA_LIBRARY", "/nowhere/libsctd-cuda.so", 1) == 0);
+    assert(setenv("SCTD_CUDA_LIBRARY", "/nowhere/libsctd-cuda.so", 1) ==
+           0); // NOLINT(concurrency-mt-unsafe): one thread
     assert(backend_load_cuda(&backend, &err) == SCTD_EINVAL);
     assert(strstr(err.text, "/nowhere/libsctd-cuda.so") != NULL);
 }
@@ -66,7 +68,7 @@ static void the_real_library_can_be_opened(void)
 {
     struct sctd_error err = {.code = SCTD_OK};
     const struct backend *backend = NULL;
-    const char *path = getenv("SCTD_TEST_CUDA");
+    const char *path = getenv("SCTD_TEST_CUDA"); // NOLINT(concurrency-mt-unsafe): one thread
     if (path == NULL || *path == '\0') {
         return;
     }
