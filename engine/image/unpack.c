@@ -26,6 +26,7 @@ static int check_end(z_stream *z, int state)
     if (state != Z_STREAM_END) {
         state = inflate(z, Z_FINISH);
     }
+    z->next_out = Z_NULL;
     return state == Z_STREAM_END && z->avail_out == 1 ? Z_STREAM_END : Z_DATA_ERROR;
 }
 
