@@ -63,25 +63,30 @@ static void check_place(const struct program_buffer *b, size_t i)
     }
 }
 
+static void place_once(struct sctd_rng *rng)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct program_buffer b[BUFFERS];
+    struct program_buffer again[BUFFERS];
+    struct program p = {.buffer = b, .n_buffers = BUFFERS};
+    struct program q = {.buffer = again, .n_buffers = BUFFERS};
+    draw(b, rng);
+    memcpy(again, b, sizeof b);
+    assert(program_place(&p, &err) == 0 && program_place(&q, &err) == 0);
+    assert(p.arena_bytes == q.arena_bytes);
+    assert(p.arena_bytes >= most_alive(b) && p.arena_bytes <= 2 * most_alive(b));
+    for (size_t i = 0; i < BUFFERS; i++) {
+        assert(again[i].offset == b[i].offset);
+        assert(b[i].first == PROGRAM_NONE || b[i].offset + b[i].bytes <= p.arena_bytes);
+        check_place(b, i);
+    }
+}
+
 static void no_two_that_live_at_once_overlap(void)
 {
     struct sctd_rng rng = {7};
-    struct sctd_error err = {.code = SCTD_OK};
     for (int round = 0; round < ROUNDS; round++) {
-        struct program_buffer b[BUFFERS];
-        struct program_buffer again[BUFFERS];
-        struct program p = {.buffer = b, .n_buffers = BUFFERS};
-        struct program q = {.buffer = again, .n_buffers = BUFFERS};
-        draw(b, &rng);
-        memcpy(again, b, sizeof b);
-        assert(program_place(&p, &err) == 0 && program_place(&q, &err) == 0);
-        assert(p.arena_bytes == q.arena_bytes);
-        assert(p.arena_bytes >= most_alive(b) && p.arena_bytes <= 2 * most_alive(b));
-        for (size_t i = 0; i < BUFFERS; i++) {
-            assert(again[i].offset == b[i].offset);
-            assert(b[i].first == PROGRAM_NONE || b[i].offset + b[i].bytes <= p.arena_bytes);
-            check_place(b, i);
-        }
+        place_once(&rng);
     }
 }
 

@@ -55,23 +55,28 @@ static void bf16_rounds_to_nearest_even(void)
     assert(value_to_bf16(INFINITY) == 0x7f80U && isnan(value_of_bf16(value_to_bf16(NAN))));
 }
 
+static void check_lanes(int32_t type)
+{
+    float memory[24] = {0.0F};
+    struct lanes x;
+    for (int i = 0; i < VALUE_LANES; i++) {
+        x.v[i] = (float)(i + 1);
+    }
+    lanes_store(memory, type, 8, &x);
+    const struct lanes y = lanes_load(memory, type, 8);
+    for (size_t i = 0; i < 8; i++) {
+        assert(value_load(memory, type, i) == 0.0F);
+        assert(value_load(memory, type, 8 + i) == (float)(i + 1));
+        assert(value_load(memory, type, 16 + i) == 0.0F);
+    }
+    assert(y.v[0] == 1.0F && y.v[7] == 8.0F);
+}
+
 static void lanes_are_eight_neighbours(void)
 {
-    for (int32_t type = VALUE_F32; type <= VALUE_BF16; type++) {
-        float memory[24] = {0.0F};
-        struct lanes x;
-        for (int i = 0; i < VALUE_LANES; i++) {
-            x.v[i] = (float)(i + 1);
-        }
-        lanes_store(memory, type, 8, &x);
-        const struct lanes y = lanes_load(memory, type, 8);
-        for (size_t i = 0; i < 8; i++) {
-            assert(value_load(memory, type, i) == 0.0F);
-            assert(value_load(memory, type, 8 + i) == (float)(i + 1));
-            assert(value_load(memory, type, 16 + i) == 0.0F);
-        }
-        assert(y.v[0] == 1.0F && y.v[7] == 8.0F);
-    }
+    check_lanes(VALUE_F32);
+    check_lanes(VALUE_F16);
+    check_lanes(VALUE_BF16);
 }
 
 int main(void)

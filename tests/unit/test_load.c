@@ -57,6 +57,7 @@ static void the_environment_names_the_library(void)
                    getenv("SCTD_TEST_MODULES"));       // NOLINT(concurrency-mt-unsafe): one thread
     assert(setenv("SCTD_CUDA_LIBRARY", path, 1) == 0); // NOLINT(concurrency-mt-unsafe): one thread
     assert(backend_load_cuda(&backend, &err) == 0 && strcmp(backend->name, "cuda") == 0);
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     assert(setenv("SCTD_CUDA_LIBRARY", "/nowhere/libsctd-cuda.so", 1) ==
            0); // NOLINT(concurrency-mt-unsafe): one thread
     assert(backend_load_cuda(&backend, &err) == SCTD_EINVAL);
