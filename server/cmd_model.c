@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
+#include "server/selftest.h"
 
 enum {
     LIST_BYTES_MAX = 64 << 20,
@@ -358,9 +359,11 @@ static int run_verify(int argc, char **argv)
     static const char command[] = "sctd model verify";
     struct sctd_error err = {.code = SCTD_OK};
     struct one_words words = {.json = false};
-    int r = parse_one(&words, command,
-                      "Check a model: its manifest, its weights' names and shapes, their SHA-256.",
-                      argc, argv, &err);
+    int r = parse_one(
+        &words, command,
+        "Check a model: its manifest, its weights' names and shapes, their SHA-256, and, where outputs are\n"
+        "stored beside it, that it computes the same here.",
+        argc, argv, &err);
     if (r != 0) {
         return r == OPTIONS_HELP ? CMD_OK : cmd_fail(command, &err);
     }
@@ -369,6 +372,12 @@ static int run_verify(int argc, char **argv)
     r = model_open(&model, words.dir, &err);
     if (r == 0) {
         r = model_verify(model, &err);
+    }
+    if (r == 0) {
+        const struct engine_options as_used = {.precision = NULL};
+        struct selftest test;
+        r = selftest_run(&test, words.dir, &as_used, &err);
+        r = r < 0 ? r : 0; /* without stored outputs the files are all there is to look at */
     }
     if (words.json) {
         struct sctd_error own = {.code = SCTD_OK};
@@ -379,6 +388,85 @@ static int run_verify(int argc, char **argv)
         const struct manifest *m = model_get_manifest(model);
         (void)fprintf(stdout, "%s@%s: sound, sha256 %s\n", m->name, m->version, m->weights_sha256);
     }
+    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
+}
+
+struct selftest_words {
+    const char *models_dir, *precision;
+    bool write, json;
+    char dir[SCTD_PATH_MAX];
+};
+
+static int parse_selftest(struct selftest_words *words, int argc, char **argv,
+                          struct sctd_error *err)
+{
+    const struct option table[] = {
+        CMD_MODELS_DIR_OPTION(words->models_dir),
+        CMD_PRECISION_OPTION(words->precision),
+        {.name = "write",
+         .kind = OPTION_FLAG,
+         .target = &words->write,
+         .help = "store what this machine computes in fp32, in the place of what was stored"},
+        CMD_JSON_OPTION(words->json),
+    };
+    const struct options options = {
+        .command = "sctd model selftest",
+        .operands = "NAME[@VERSION]|DIR",
+        .summary =
+            "Compare what a model computes here with the outputs that were stored beside it when it was\n"
+            "imported or checked: another machine, driver or library must not change an sCT.",
+        .option = table,
+        .n = sizeof table / sizeof table[0],
+        .min_operands = 1,
+        .max_operands = 1,
+    };
+    char **operands = NULL;
+    words->models_dir = cmd_models_dir();
+    const int r = options_parse(&options, argc, argv, &operands, err);
+    return r == 0 ? model_resolve(words->dir, words->models_dir, operands[0], err) : r;
+}
+
+static int print_selftest(const struct selftest *test, bool json, struct sctd_error *err)
+{
+    if (!json) {
+        (void)fprintf(stdout,
+                      "it computes what was stored: %.3g HU apart in the mean, %.3g at most "
+                      "(%.3g and %.3g are allowed)\n",
+                      test->mean_hu, test->max_hu, test->mean_bound_hu, test->max_bound_hu);
+        return 0;
+    }
+    sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(LINES_BYTES_MAX);
+    struct json_writer w = json_writer_make(&buf, true, err);
+    json_write_object_begin(&w, NULL);
+    json_write_double(&w, "mean_hu", test->mean_hu);
+    json_write_double(&w, "max_hu", test->max_hu);
+    json_write_double(&w, "mean_bound_hu", test->mean_bound_hu);
+    json_write_double(&w, "max_bound_hu", test->max_bound_hu);
+    json_write_object_end(&w);
+    return cmd_print_json(&w);
+}
+
+static int run_selftest(int argc, char **argv)
+{
+    static const char command[] = "sctd model selftest";
+    struct sctd_error err = {.code = SCTD_OK};
+    struct selftest_words words = {.json = false};
+    struct selftest test;
+    int r = parse_selftest(&words, argc, argv, &err);
+    if (r != 0) {
+        return r == OPTIONS_HELP ? CMD_OK : cmd_fail(command, &err);
+    }
+    const struct engine_options options = {.precision = words.precision};
+    r = words.write ? selftest_write(words.dir, &err) : 0;
+    r = r < 0 ? r : selftest_run(&test, words.dir, &options, &err);
+    if (r == SELFTEST_NONE) {
+        r = sctd_error(
+            &err, SCTD_EDATA,
+            "%.120s: no outputs are stored: store them with --write on a machine that you "
+            "trust",
+            words.dir);
+    }
+    r = r < 0 ? r : print_selftest(&test, words.json, &err);
     return r < 0 ? cmd_fail(command, &err) : CMD_OK;
 }
 
@@ -420,6 +508,7 @@ int cmd_model(int argc, char **argv)
         {"list", run_list, "list the models"},
         {"show", run_show, "show what a model is"},
         {"verify", run_verify, "check a model's files against each other"},
+        {"selftest", run_selftest, "compare what a model computes here with what was stored"},
         {"activate", run_activate, "choose the version that a name without one means"},
         {NULL, NULL, NULL},
     };

@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "server/config.h"
 #include "server/policy.h"
+#include "server/selftest.h"
 
 enum { CONNECT_MS = 5000, ANSWER_MS = 10000 };
 
@@ -107,49 +108,32 @@ static void look_at_store(struct doctor *d, const struct config *config)
     find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "job store", "%.240s", r < 0 ? err.text : path);
 }
 
-/* The model makes something of a ramp: all of it finite, and not all the same. */
-static int try_engine(struct engine *engine, struct sctd_error *err)
-{
-    int32_t height = 0;
-    int32_t width = 0;
-    engine_get_size(engine, &height, &width);
-    const size_t n = (size_t)height * (size_t)width;
-    float *x = malloc(2 * n * sizeof *x);
-    if (x == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "a slice");
-    }
-    for (size_t i = 0; i < n; i++) {
-        x[i] = (float)(2.0 * (double)i / (double)n - 1.0);
-    }
-    const struct engine_slices slices = {.n = 1, .x_cnn = x, .x_dino = x, .y = x + n};
-    int r = engine_run(engine, &slices, err);
-    bool varies = false;
-    for (size_t i = 1; r == 0 && i < n; i++) {
-        varies = varies || fabsf(x[n + i] - x[n]) > 0.0F;
-    }
-    free(x);
-    return r == 0 && !varies ? sctd_error(err, SCTD_EDATA, "every voxel gets the same value") : r;
-}
-
 static void look_at_model(struct doctor *d, const struct config *config,
                           const struct policy_model *model)
 {
     char subject[96];
+    char outputs[80] = "no outputs are stored to compare with: sctd model selftest --write";
     struct sctd_error err = {.code = SCTD_OK};
+    struct selftest test = {.mean_hu = 0};
     sctd_auto(engine_closep) struct engine *engine = NULL;
     const struct engine_options options = {
         .precision = config->workers.precision, .threads = config->workers.threads, .batch = 1};
     (void)snprintf(subject, sizeof subject, "model %.40s@%.40s", model->manifest.name,
                    model->manifest.version);
-    int r = engine_open(&engine, model->dir, &options, &err);
-    r = r < 0 ? r : try_engine(engine, &err);
+    int r = selftest_run(&test, model->dir, &options, &err);
+    const bool is_tested = r == 0;
+    r = r < 0 ? r : engine_open(&engine, model->dir, &options, &err);
     if (r < 0) {
         find(d, DOCTOR_BAD, subject, "%.240s", err.text);
         return;
     }
+    if (is_tested) {
+        (void)snprintf(outputs, sizeof outputs, "%.2g HU from its stored outputs", test.max_hu);
+    }
     struct engine_stats stats;
     engine_take_stats(engine, &stats);
-    find(d, DOCTOR_GOOD, subject, "weights %.12s..., runs on %s (%s; %.120s), loaded in %.0f ms",
+    find(d, is_tested ? DOCTOR_GOOD : DOCTOR_WARNING, subject,
+         "%s; weights %.12s..., runs on %s (%s; %.60s), loaded in %.0f ms", outputs,
          model->manifest.weights_sha256, engine_get_backend(engine), stats.arithmetic,
          engine_get_choice(engine), stats.load_ms);
 }

@@ -5,6 +5,7 @@ usage: demo_model_cli.py /path/to/sctd [unittest options]"""
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,9 +53,29 @@ class DemoModel(unittest.TestCase):
         for kind in KINDS:
             self.run_it('model', 'verify', f'phantom-demo-{kind}@1')
 
+    def test_what_was_stored_is_computed_again(self):
+        copy = self.work / 'models' / 'phantom-demo-mr@1'
+        shutil.copytree(MODELS / 'phantom-demo-mr@1', copy)
+        where = ('--models-dir', self.work / 'models')
+        for precision in ('fp32', 'auto', 'bf16'):
+            self.run_it('model', 'selftest', 'phantom-demo-mr', *where, '--precision', precision, models=False)
+        stored, _ = tensors.read(copy / 'selftest.safetensors')
+        stored['y'][2][1000] += 0.01  # 15 HU in one voxel
+        tensors.write(copy / 'selftest.safetensors', stored)
+        for words in (('selftest', 'phantom-demo-mr'), ('verify', 'phantom-demo-mr')):
+            done = subprocess.run([SCTD, 'model', *words, *where], capture_output=True, text=True)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertIn('it computes something else than was stored', done.stderr)
+        (copy / 'selftest.safetensors').unlink()
+        done = subprocess.run([SCTD, 'model', 'selftest', 'phantom-demo-mr', *where], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('store them with --write', done.stderr)
+        self.run_it('model', 'selftest', 'phantom-demo-mr', *where, '--write', models=False)
+        self.run_it('model', 'verify', 'phantom-demo-mr', *where, models=False)
+
     def test_both_together_take_at_most_12_mib(self):
         files = [path for path in MODELS.glob('phantom-demo-*/*') if path.is_file()]
-        self.assertEqual(len(files), 4)
+        self.assertEqual(len(files), 6)
         self.assertLessEqual(sum(path.stat().st_size for path in files), 12 << 20)
 
     def test_the_card_names_the_weights(self):
