@@ -120,7 +120,7 @@ preset dev -L 'unit|lint' -j "$cores"
 preset release -j "$cores"
 if [ "$quick" = no ]; then
     preset dev-clang -L 'unit|lint' -j "$cores" && step 'lint, slow' tests/lint/lint.sh build/dev-clang
-    preset asan -LE lint -j "$cores"
+    preset asan -LE 'lint|browser' -j "$cores"
     preset tsan -L threads
     step 'engine alone' engine_alone
     if step 'fuzz build' build fuzz; then
