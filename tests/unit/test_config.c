@@ -34,6 +34,23 @@ static void what_is_left_out_takes_its_default(void)
     config_free(c);
 }
 
+static void check_whole(const struct config *c)
+{
+    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && config_listen_port(&c->listen) == 104);
+    assert(c->peers_count == 1 && c->peers[0].compressed);
+    assert(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
+    assert(config_find_destination(c, "tps")->no_storage_commitment);
+    assert(config_find_destination(c, "tpx") == NULL);
+    assert(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
+    const struct config_rule *head = &c->rules[1];
+    assert(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
+    assert(head->rescale_intercept == -1024 && head->priority == 5);
+    assert(head->series_number_offset == 1000 && head->match.min_slices == 20);
+    assert(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
+    assert(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
+    assert(c->log_format == CONFIG_LOG_JSON);
+}
+
 static void everything_is_read(void)
 {
     struct config *c =
@@ -62,19 +79,7 @@ static void everything_is_read(void)
              "    rescale_intercept: -1024\n"
              "    priority: 5\n"
              "log_format: json\n");
-    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && config_listen_port(&c->listen) == 104);
-    assert(c->peers_count == 1 && c->peers[0].compressed);
-    assert(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
-    assert(config_find_destination(c, "tps")->no_storage_commitment);
-    assert(config_find_destination(c, "tpx") == NULL);
-    assert(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
-    const struct config_rule *head = &c->rules[1];
-    assert(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
-    assert(head->rescale_intercept == -1024 && head->priority == 5);
-    assert(head->series_number_offset == 1000 && head->match.min_slices == 20);
-    assert(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
-    assert(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
-    assert(c->log_format == CONFIG_LOG_JSON);
+    check_whole(c);
     config_free(c);
 }
 
