@@ -8,6 +8,8 @@
 #include "engine/base/error.h"
 #include "server/config.h"
 
+#include "tests/support/hold.h"
+
 static struct config *load(const char *text)
 {
     struct sctd_error err = {0};
@@ -36,19 +38,19 @@ static void what_is_left_out_takes_its_default(void)
 
 static void check_whole(const struct config *c)
 {
-    assert(strcmp(c->models_dir, "/srv/sctd/models") == 0 && config_listen_port(&c->listen) == 104);
-    assert(c->peers_count == 1 && c->peers[0].compressed);
-    assert(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
-    assert(config_find_destination(c, "tps")->no_storage_commitment);
-    assert(config_find_destination(c, "tpx") == NULL);
-    assert(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
+    HOLD(strcmp(c->models_dir, "/srv/sctd/models") == 0 && config_listen_port(&c->listen) == 104);
+    HOLD(c->peers_count == 1 && c->peers[0].compressed);
+    HOLD(strcmp(c->peers[0].report_host, "console") == 0 && c->peers[0].report_port == 104);
+    HOLD(config_find_destination(c, "tps")->no_storage_commitment);
+    HOLD(config_find_destination(c, "tpx") == NULL);
+    HOLD(c->rules_count == 2 && c->rules[0].ignore && c->rules[0].match.image_type_count == 3);
     const struct config_rule *head = &c->rules[1];
-    assert(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
-    assert(head->rescale_intercept == -1024 && head->priority == 5);
-    assert(head->series_number_offset == 1000 && head->match.min_slices == 20);
-    assert(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
-    assert(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
-    assert(c->log_format == CONFIG_LOG_JSON);
+    HOLD(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
+    HOLD(head->rescale_intercept == -1024 && head->priority == 5);
+    HOLD(head->series_number_offset == 1000 && head->match.min_slices == 20);
+    HOLD(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
+    HOLD(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
+    HOLD(c->log_format == CONFIG_LOG_JSON);
 }
 
 static void everything_is_read(void)
