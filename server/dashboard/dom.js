@@ -132,6 +132,7 @@ export function patient(p) {
 
 /** Ask before something is changed; gives the reason, or null. */
 export function confirm({ title, text, action, danger = false, extra = null }) {
+  if (document.querySelector('dialog[open]')) return Promise.resolve(null); // a key that was pressed twice
   return new Promise((resolve) => {
     const reason = h('input', { name: 'reason', maxlength: '60', autocomplete: 'off' });
     // Not a submit button: Enter in the reason would take the first of these.
