@@ -34,7 +34,7 @@ int main(void)
     for (int i = 0; i < FRONT_DOOR_REASONS; i++) {
         const enum front_door_reason reason = (enum front_door_reason)i;
         const size_t before = diagnosis_list(d, &lines);
-        char peer[16];
+        char peer[32];
         (void)snprintf(peer, sizeof peer, "peer %d", i);
         diagnosis_rejected(d, front_door_reason_name(reason), peer, "A", "why", 600);
         const size_t added = diagnosis_list(d, &lines) - before;
@@ -44,7 +44,7 @@ int main(void)
 
     /* The oldest make place. */
     for (int i = 0; i < 3 * DIAGNOSIS_MAX; i++) {
-        char peer[16];
+        char peer[32];
         (void)snprintf(peer, sizeof peer, "%d", i);
         diagnosis_no_contexts(d, peer, "X", i);
     }

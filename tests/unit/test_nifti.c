@@ -107,13 +107,16 @@ static void what_is_no_sound_image_is_refused(void)
     put16(file + 42, 32767);
     refused(file, SIZE, "voxels on axis");
     make(file);
-    put16(file + 42, 4096), put16(file + 44, 4096), put16(file + 46, 4096);
+    put16(file + 42, 4096);
+    put16(file + 44, 4096);
+    put16(file + 46, 4096);
     refused(file, SIZE, "are possible");
     make(file);
     put16(file + 42, -5);
     refused(file, SIZE, "voxels on axis");
     make(file);
-    put16(file + 48, 2), put16(file + 40, 4);
+    put16(file + 48, 2);
+    put16(file + 40, 4);
     refused(file, SIZE, "several volumes");
     make(file);
     put16(file + 254, 0);
