@@ -22,7 +22,6 @@
 #include "dicom/query.hh"
 #include "dicom/requestor.h"
 #include "dicom/requestor.hh"
-#include "engine/base/attr.h"
 #include "engine/base/error.h"
 
 void query_conclude(dicom_query_result &result, dicom_query_end end, const char *format, ...)
