@@ -130,11 +130,7 @@ static int get_item(struct db *db, int64_t id, struct db_item *ret_item, struct 
         return r;
     }
     sql_bind_int(s, id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, item_fields, N_ITEM_FIELDS, ret_item, err);
+    return core_read_one(s, item_fields, N_ITEM_FIELDS, ret_item, err);
 }
 
 static int find_due(struct db *db, int64_t batch_id, int64_t lease_ms, int64_t *ret_id,

@@ -73,11 +73,7 @@ static int get(struct db *db, int64_t id, struct db_batch *ret_batch, struct sct
         return r;
     }
     sql_bind_int(s, id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, batch_fields, N_BATCH_FIELDS, ret_batch, err);
+    return core_read_one(s, batch_fields, N_BATCH_FIELDS, ret_batch, err);
 }
 
 int db_batch_get(struct db *db, int64_t id, struct db_batch *ret_batch, struct sctd_error *err)
@@ -174,11 +170,7 @@ int db_batches_find_made(struct db *db, int64_t series_id, const char *model_sha
     sql_bind_int(s, series_id);
     sql_bind_text(s, model_sha256);
     sql_bind_text(s, parameters);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_made, err);
+    return core_read_one(s, fields, sizeof fields / sizeof *fields, ret_made, err);
 }
 
 int db_batches_count_ahead(struct db *db, int64_t *ret_n, struct sctd_error *err)

@@ -140,6 +140,16 @@ int core_event(struct db *db, const struct db_now *now, const struct db_event *e
     return sql_finish(s, err);
 }
 
+int core_read_one(struct sql_statement *statement, const struct sql_field *field, size_t n,
+                  void *ret_struct, struct sctd_error *err)
+{
+    const int r = sql_step(statement, err);
+    if (r != SQL_ROW) {
+        return r < 0 ? r : DB_NONE;
+    }
+    return sql_read(statement, field, n, ret_struct, err);
+}
+
 int core_number(struct db *db, const char *text, int64_t parameter, int64_t *ret_value,
                 struct sctd_error *err)
 {

@@ -77,6 +77,10 @@ struct db_event;
 SCTD_NODISCARD int core_event(struct db *db, const struct db_now *now, const struct db_event *event,
                               struct sctd_error *err);
 
+/* Step to the only row and read it.  Returns 0, or DB_NONE: there is none.  Errors: those of sql_step and sql_read. */
+SCTD_NODISCARD int core_read_one(struct sql_statement *statement, const struct sql_field *field,
+                                 size_t n, void *ret_struct, struct sctd_error *err);
+
 /* One number of a literal with at most one int parameter; 0 without a row. */
 SCTD_NODISCARD int core_number(struct db *db, const char *text, int64_t parameter,
                                int64_t *ret_value, struct sctd_error *err);

@@ -7,6 +7,7 @@
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/delivery_bits.h"
+#include "db/output_rows.h"
 #include "db/sql.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -59,11 +60,7 @@ int db_delivery_get(struct db *db, int64_t delivery_id, struct db_delivery *ret_
         return r;
     }
     sql_bind_int(s, delivery_id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, delivery_fields, N_DELIVERY_FIELDS, ret_delivery, err);
+    return core_read_one(s, delivery_fields, N_DELIVERY_FIELDS, ret_delivery, err);
 }
 
 int db_delivery_list(struct db *db, const struct db_delivery_filter *filter,
@@ -100,42 +97,19 @@ void db_delivery_page_fini(struct db_delivery_page *list)
 
 /* Files */
 
-static int read_files(struct db *db, int64_t delivery_id, struct db_file_set *files,
-                      struct sctd_error *err)
-{
-    static const struct sql_field fields[] = {
-        SQL_FIELD(SQL_TEXT, db_delivery_file, sop_uid),
-        SQL_FIELD(SQL_TEXT, db_delivery_file, sop_class_uid),
-        SQL_FIELD(SQL_TEXT, db_delivery_file, file),
-        SQL_FIELD(SQL_BYTES, db_delivery_file, sha256),
-        SQL_FIELD(SQL_I64, db_delivery_file, size),
-    };
-    static const struct sql_layout layout = {fields, sizeof fields / sizeof *fields,
-                                             sizeof(struct db_delivery_file)};
-    struct sql_statement *s = NULL;
-    int r = sql_prepare(
-        &s, db->sql,
-        "SELECT o.sop_uid, o.sop_class_uid, o.file, o.sha256, o.size FROM output AS o JOIN "
-        "delivery AS d ON d.job_id = o.job_id WHERE d.id = ?1 AND o.place IS NOT NULL "
-        "ORDER BY o.place",
-        err);
-    if (r < 0) {
-        return r;
-    }
-    sql_bind_int(s, delivery_id);
-    void *rows = NULL;
-    r = sql_read_all(s, &layout, &rows, &files->n, err);
-    files->file = rows;
-    return r;
-}
-
 static int collect_files(struct db *db, int64_t delivery_id, struct db_file_set *files,
                          struct sctd_error *err)
 {
     sctd_auto(delivery_bits_fini) struct delivery_bits bits = {0};
     struct db_delivery delivery = {0};
     int r = db_delivery_get(db, delivery_id, &delivery, err);
-    r = r != 0 ? r : read_files(db, delivery_id, files, err);
+    r = r != 0
+            ? r
+            : output_rows_read(db,
+                               "SELECT o.sop_uid, o.sop_class_uid, o.file, o.sha256, o.size FROM "
+                               "output AS o JOIN delivery AS d ON d.job_id = o.job_id WHERE d.id "
+                               "= ?1 AND o.place IS NOT NULL ORDER BY o.place",
+                               delivery_id, files, err);
     r = r != 0 ? r : delivery_bits_read(&bits, db, delivery_id, err);
     for (size_t i = 0; r == 0 && i < files->n; i++) {
         files->file[i].stored = delivery_bits_has(&bits, DELIVERY_STORED, (int32_t)i);

@@ -84,11 +84,7 @@ static int find_known(struct db *db, const char *sop_uid, struct known *ret_know
         return r;
     }
     sql_bind_text(s, sop_uid);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_known, err);
+    return core_read_one(s, fields, sizeof fields / sizeof *fields, ret_known, err);
 }
 
 /* The id in the first column of a statement with one text; 0: none. */
@@ -184,11 +180,7 @@ static int find_series(struct db *db, const char *uid, struct place *ret_place,
         return r;
     }
     sql_bind_text(s, uid);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_place, err);
+    return core_read_one(s, fields, sizeof fields / sizeof *fields, ret_place, err);
 }
 
 static int add_series(struct db *db, const struct db_instance *i, struct place *ret_place,

@@ -73,11 +73,7 @@ enum { N_SERIES_FIELDS = sizeof series_fields / sizeof *series_fields };
 static int read_series(struct sql_statement *s, struct db_series *ret_series,
                        struct sctd_error *err)
 {
-    const int r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, series_fields, N_SERIES_FIELDS, ret_series, err);
+    return core_read_one(s, series_fields, N_SERIES_FIELDS, ret_series, err);
 }
 
 int db_series_get(struct db *db, int64_t id, struct db_series *ret_series, struct sctd_error *err)
@@ -346,9 +342,5 @@ int db_subject_get(struct db *db, int64_t series_id, struct db_subject *ret_subj
         return r;
     }
     sql_bind_int(s, series_id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_subject, err);
+    return core_read_one(s, fields, sizeof fields / sizeof *fields, ret_subject, err);
 }

@@ -75,11 +75,7 @@ int db_job_get(struct db *db, int64_t job_id, struct db_job *ret_job, struct sct
         return r;
     }
     sql_bind_int(s, job_id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, job_fields, N_JOB_FIELDS, ret_job, err);
+    return core_read_one(s, job_fields, N_JOB_FIELDS, ret_job, err);
 }
 
 int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job_page *ret_list,

@@ -112,11 +112,7 @@ int moves_get_delivery(struct db *db, int64_t id, struct moves_sending *ret_deli
         return r;
     }
     sql_bind_int(s, id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    return sql_read(s, fields, sizeof fields / sizeof *fields, ret_delivery, err);
+    return core_read_one(s, fields, sizeof fields / sizeof *fields, ret_delivery, err);
 }
 
 static int write_delivery(struct db *db, const struct moves_sending *m, struct sctd_error *err)

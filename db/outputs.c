@@ -1,48 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/outputs.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "db/core.h"
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
-#include "db/sql.h"
+#include "db/output_rows.h"
 #include "engine/base/error.h"
-
-static int read_files(struct db *db, int64_t job_id, struct db_file_set *files,
-                      struct sctd_error *err)
-{
-    static const struct sql_field fields[] = {
-        SQL_FIELD(SQL_TEXT, db_delivery_file, sop_uid),
-        SQL_FIELD(SQL_TEXT, db_delivery_file, sop_class_uid),
-        SQL_FIELD(SQL_TEXT, db_delivery_file, file),
-        SQL_FIELD(SQL_BYTES, db_delivery_file, sha256),
-        SQL_FIELD(SQL_I64, db_delivery_file, size),
-    };
-    static const struct sql_layout layout = {fields, sizeof fields / sizeof *fields,
-                                             sizeof(struct db_delivery_file)};
-    struct sql_statement *s = NULL;
-    int r = sql_prepare(&s, db->sql,
-                        "SELECT sop_uid, sop_class_uid, file, sha256, size FROM output WHERE "
-                        "job_id = ?1 AND place IS NOT NULL AND file_state = 0 ORDER BY place",
-                        err);
-    if (r < 0) {
-        return r;
-    }
-    sql_bind_int(s, job_id);
-    void *rows = NULL;
-    r = sql_read_all(s, &layout, &rows, &files->n, err);
-    files->file = rows;
-    return r;
-}
 
 static int collect(struct db *db, int64_t job_id, struct db_file_set *files, struct sctd_error *err)
 {
     struct db_job job;
     int r = db_job_get(db, job_id, &job, err);
-    return r != 0 ? r : read_files(db, job_id, files, err);
+    return r != 0
+               ? r
+               : output_rows_read(db,
+                                  "SELECT sop_uid, sop_class_uid, file, sha256, size FROM output "
+                                  "WHERE job_id = ?1 AND place IS NOT NULL AND file_state = 0 "
+                                  "ORDER BY place",
+                                  job_id, files, err);
 }
 
 int db_job_files(struct db *db, int64_t job_id, struct db_file_set *ret_files,

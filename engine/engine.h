@@ -13,6 +13,7 @@
 
 #include "engine/base/error.h"
 #include "engine/image/body_mask.h"     // IWYU pragma: export
+#include "engine/image/grid.h"          // IWYU pragma: export
 #include "engine/image/hu_histogram.h"  // IWYU pragma: export
 #include "engine/image/image_metrics.h" // IWYU pragma: export
 #include "engine/image/label_metrics.h" // IWYU pragma: export

@@ -108,3 +108,15 @@ const char *cmd_models_dir(void)
     const char *dir = getenv("SCTD_MODELS_DIR"); // NOLINT(concurrency-mt-unsafe): one thread yet
     return dir != NULL && *dir != '\0' ? dir : "/var/lib/sctd/models";
 }
+
+int cmd_run(const struct options *options, int argc, char **argv, cmd_work work, void *args)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    char **operands = NULL;
+    int r = options_parse(options, argc, argv, &operands, &err);
+    if (r == OPTIONS_HELP) {
+        return CMD_OK;
+    }
+    r = r < 0 ? r : work(args, operands, &err);
+    return r < 0 ? cmd_fail(options->command, &err) : CMD_OK;
+}

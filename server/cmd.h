@@ -55,6 +55,15 @@ int cmd_rules(int argc, char **argv);
  */
 int cmd_dispatch(const char *parent, const struct cmd *table, int argc, char **argv);
 
+struct options;
+
+/*
+ * A subcommand from its words to its exit status: read them, do the work unless --help was asked for, say what went wrong.
+ * operands: as options_parse gives them.
+ */
+typedef int (*cmd_work)(void *args, char **operands, struct sctd_error *err);
+int cmd_run(const struct options *options, int argc, char **argv, cmd_work work, void *args);
+
 /* Print "command: text" on standard error and return CMD_USAGE for SCTD_EINVAL, else CMD_FAILED. */
 int cmd_fail(const char *command, const struct sctd_error *err);
 

@@ -73,8 +73,10 @@ static void print_list(const struct db_batch_page *page)
     }
 }
 
-static int list(const struct batch_args *args, struct sctd_error *err)
+static int list(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct batch_args *args = arg;
+    (void)operands;
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(db_batch_page_fini) struct db_batch_page page = {.n = 0};
@@ -92,30 +94,17 @@ static int list(const struct batch_args *args, struct sctd_error *err)
 
 static int batch_list(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct batch_args args = {.config = CONFIG_DEFAULT_PATH, .limit = LIMIT};
     const struct option table[] = {
         CMD_CONFIG_OPTION(args.config),
-        {.name = "limit",
-         .kind = OPTION_NUMBER,
-         .target = &args.limit,
-         .argument = "N",
-         .help = "how many, the newest first; default 50",
-         .min = 1,
-         .max = DB_PAGE_MAX},
+        CMD_LIMIT_OPTION(args.limit),
         CMD_JSON_OPTION(args.json),
     };
     const struct options options = {.command = "sctd batch list",
                                     .summary = "List batches, the newest first.",
                                     .option = table,
                                     .n = sizeof table / sizeof table[0]};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : list(&args, &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, list, &args);
 }
 
 /* One batch */
@@ -182,8 +171,10 @@ static int no_such(int64_t id, struct sctd_error *err)
     return sctd_error(err, SCTD_EINVAL, "there is no batch %" PRId64, id);
 }
 
-static int show(const struct batch_args *args, const char *id_text, struct sctd_error *err)
+static int show(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct batch_args *args = arg;
+    const char *id_text = operands[0];
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(REPORT_MAX);
@@ -203,7 +194,6 @@ static int show(const struct batch_args *args, const char *id_text, struct sctd_
 
 static int batch_show(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct batch_args args = {.config = CONFIG_DEFAULT_PATH};
     const struct option table[] = {CMD_CONFIG_OPTION(args.config), CMD_JSON_OPTION(args.json)};
     const struct options options = {.command = "sctd batch show",
@@ -213,19 +203,15 @@ static int batch_show(int argc, char **argv)
                                     .n = sizeof table / sizeof table[0],
                                     .min_operands = 1,
                                     .max_operands = 1};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : show(&args, operands[0], &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, show, &args);
 }
 
 /* The report */
 
-static int report(const struct batch_args *args, const char *id_text, struct sctd_error *err)
+static int report(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct batch_args *args = arg;
+    const char *id_text = operands[0];
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(REPORT_MAX);
@@ -248,7 +234,6 @@ static int report(const struct batch_args *args, const char *id_text, struct sct
 
 static int batch_report(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct batch_args args = {.config = CONFIG_DEFAULT_PATH};
     const struct option table[] = {
         CMD_CONFIG_OPTION(args.config),
@@ -268,13 +253,7 @@ static int batch_report(int argc, char **argv)
         .n = sizeof table / sizeof table[0],
         .min_operands = 1,
         .max_operands = 1};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : report(&args, operands[0], &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, report, &args);
 }
 
 /* The hand */

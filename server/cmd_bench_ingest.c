@@ -283,8 +283,10 @@ static int print(const struct ingest *ingest, struct sctd_error *err)
     return r;
 }
 
-static int run(const struct ingest_args *args, struct sctd_error *err)
+static int run(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct ingest_args *args = arg;
+    (void)operands;
     enum { FOLDERS_AT_ONCE = 16 };
     struct ingest ingest = {.args = args};
     struct process *process = calloc((size_t)args->senders + 1, sizeof *process);
@@ -345,12 +347,5 @@ int cmd_bench_ingest(int argc, char **argv)
         .option = table,
         .n = sizeof table / sizeof *table,
     };
-    struct sctd_error err = {.code = SCTD_OK};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : run(&args, &err);
-    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, run, &args);
 }

@@ -112,8 +112,10 @@ static void print_list(const struct db_job_page *page)
     }
 }
 
-static int list(const struct job_args *args, struct sctd_error *err)
+static int list(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct job_args *args = arg;
+    (void)operands;
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(db_job_page_fini) struct db_job_page page = {.n = 0};
@@ -132,7 +134,6 @@ static int list(const struct job_args *args, struct sctd_error *err)
 
 static int job_list(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct job_args args = {.config = CONFIG_DEFAULT_PATH, .limit = LIMIT};
     const struct option table[] = {
         CMD_CONFIG_OPTION(args.config),
@@ -141,26 +142,14 @@ static int job_list(int argc, char **argv)
          .target = (void *)&args.state,
          .argument = "STATE",
          .help = "only those in this state"},
-        {.name = "limit",
-         .kind = OPTION_NUMBER,
-         .target = &args.limit,
-         .argument = "N",
-         .help = "how many, the newest first; default 50",
-         .min = 1,
-         .max = DB_PAGE_MAX},
+        CMD_LIMIT_OPTION(args.limit),
         CMD_JSON_OPTION(args.json),
     };
     const struct options options = {.command = "sctd job list",
                                     .summary = "List jobs, the newest first.",
                                     .option = table,
                                     .n = sizeof table / sizeof table[0]};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : list(&args, &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, list, &args);
 }
 
 /* One job */
@@ -239,8 +228,10 @@ static void print_job(const struct job_view *view)
     }
 }
 
-static int show(const struct job_args *args, const char *id_text, struct sctd_error *err)
+static int show(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct job_args *args = arg;
+    const char *id_text = operands[0];
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(job_view_fini) struct job_view view = {.job = {.id = 0}};
@@ -265,7 +256,6 @@ static int show(const struct job_args *args, const char *id_text, struct sctd_er
 
 static int job_show(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct job_args args = {.config = CONFIG_DEFAULT_PATH};
     const struct option table[] = {CMD_CONFIG_OPTION(args.config), CMD_JSON_OPTION(args.json)};
     const struct options options = {.command = "sctd job show",
@@ -275,13 +265,7 @@ static int job_show(int argc, char **argv)
                                     .n = sizeof table / sizeof table[0],
                                     .min_operands = 1,
                                     .max_operands = 1};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : show(&args, operands[0], &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, show, &args);
 }
 
 /* The hand */

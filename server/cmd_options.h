@@ -56,6 +56,15 @@
      .help = "slices in flight at once; default 0: the engine's choice",                           \
      .min = 0,                                                                                     \
      .max = 1024}
+/* target: an int64_t. */
+#define CMD_LIMIT_OPTION(variable)                                                                 \
+    {.name = "limit",                                                                              \
+     .kind = OPTION_NUMBER,                                                                        \
+     .target = &(variable),                                                                        \
+     .argument = "N",                                                                              \
+     .help = "how many, the newest first; default 50",                                             \
+     .min = 1,                                                                                     \
+     .max = DB_PAGE_MAX}
 /* target: a bool. */
 #define CMD_JSON_OPTION(variable)                                                                  \
     {.name = "json", .kind = OPTION_FLAG, .target = &(variable), .help = "print facts as JSON"}

@@ -112,8 +112,10 @@ static int print_json(const struct config *config, const struct dicom_scan *scan
     return r;
 }
 
-static int test(const struct rules_args *args, struct sctd_error *err)
+static int test(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct rules_args *args = arg;
+    (void)operands;
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(dicom_scan_freep) struct dicom_scan *scan = NULL;
     int r = config_load(&config, args->config, err);
@@ -137,7 +139,6 @@ static int test(const struct rules_args *args, struct sctd_error *err)
 
 static int rules_test(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct rules_args args = {.config = CONFIG_DEFAULT_PATH, .calling_ae_title = ""};
     const struct option table[] = {
         {.name = "input",
@@ -161,13 +162,7 @@ static int rules_test(int argc, char **argv)
         .option = table,
         .n = sizeof table / sizeof *table,
     };
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : test(&args, &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, test, &args);
 }
 
 static int rules_check(int argc, char **argv)

@@ -82,8 +82,10 @@ static void print(const struct db_series_page *page)
     }
 }
 
-static int list(const struct series_args *args, struct sctd_error *err)
+static int list(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct series_args *args = arg;
+    (void)operands;
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(db_series_page_fini) struct db_series_page page = {.n = 0};
@@ -102,7 +104,6 @@ static int list(const struct series_args *args, struct sctd_error *err)
 
 static int series_list(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct series_args args = {.config = CONFIG_DEFAULT_PATH, .limit = LIMIT};
     const struct option table[] = {
         CMD_CONFIG_OPTION(args.config),
@@ -110,26 +111,14 @@ static int series_list(int argc, char **argv)
          .kind = OPTION_FLAG,
          .target = &args.open,
          .help = "only those that are not complete yet"},
-        {.name = "limit",
-         .kind = OPTION_NUMBER,
-         .target = &args.limit,
-         .argument = "N",
-         .help = "how many, the newest first; default 50",
-         .min = 1,
-         .max = DB_PAGE_MAX},
+        CMD_LIMIT_OPTION(args.limit),
         CMD_JSON_OPTION(args.json),
     };
     const struct options options = {.command = "sctd series list",
                                     .summary = "List the series that came in, the newest first.",
                                     .option = table,
                                     .n = sizeof table / sizeof table[0]};
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : list(&args, &err);
-    return r < 0 ? cmd_fail(options.command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, list, &args);
 }
 
 static int series_complete(int argc, char **argv)

@@ -21,8 +21,10 @@ struct token_words {
     bool identity, json;
 };
 
-static int print_token(const struct token_words *words, struct sctd_error *err)
+static int print_token(void *arg, char **operands, struct sctd_error *err)
 {
+    const struct token_words *words = arg;
+    (void)operands;
     enum { TEXT_MAX = 4096 };
     char token[ACCESS_SECRET_SIZE];
     char sha256[SHA256_HEX_SIZE];
@@ -53,7 +55,6 @@ static int print_token(const struct token_words *words, struct sctd_error *err)
 
 int cmd_token(int argc, char **argv)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     struct token_words words = {.role = "viewer"};
     const struct option table[] = {
         {.name = "name",
@@ -81,11 +82,5 @@ int cmd_token(int argc, char **argv)
         .option = table,
         .n = sizeof table / sizeof table[0],
     };
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, &err);
-    if (r == OPTIONS_HELP) {
-        return CMD_OK;
-    }
-    r = r < 0 ? r : print_token(&words, &err);
-    return r < 0 ? cmd_fail(command, &err) : CMD_OK;
+    return cmd_run(&options, argc, argv, print_token, &words);
 }

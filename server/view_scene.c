@@ -139,31 +139,6 @@ static int read_sct(struct reading *reading, struct view_scene *scene)
 
 /* The grid */
 
-static void find_corner(double ret_mm[3], const struct volume_grid *grid, int corner)
-{
-    for (int x = 0; x < 3; x++) {
-        ret_mm[x] = grid->origin[x];
-        for (int a = 0; a < 3; a++) {
-            const double last = (corner >> a & 1) * (grid->dim[a] - 1);
-            ret_mm[x] += last * grid->step[a] * grid->axis[a][x];
-        }
-    }
-}
-
-static bool is_same_grid(const struct volume_grid *a, const struct volume_grid *b)
-{
-    double off = 0.0;
-    for (int corner = 0; corner < 8; corner++) {
-        double at[2][3];
-        find_corner(at[0], a, corner);
-        find_corner(at[1], b, corner);
-        for (int x = 0; x < 3; x++) {
-            off = fmax(off, fabs(at[0][x] - at[1][x]));
-        }
-    }
-    return memcmp(a->dim, b->dim, sizeof a->dim) == 0 && off <= SAME_MM;
-}
-
 static float find_lowest(const struct volume *volume)
 {
     const size_t n = count_voxels(&volume->grid);
@@ -208,7 +183,7 @@ static int place_second(struct view_scene *scene, const struct orient_plan *plan
     struct orient_plan own;
     int r = orient_plan_make(&own, &reading->volume->grid, TILT_MAX, err);
     if (r == 0) {
-        r = is_same_grid(&own.network, &plan->network)
+        r = grid_is_same(&own.network, &plan->network, SAME_MM)
                 ? orient_to_network(&reading->volume, &own, AIR, err)
                 : resample(&reading->volume, &plan->network, err);
     }

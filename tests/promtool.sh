@@ -11,7 +11,7 @@ fi
 folder=$PWD/build/prometheus
 if [ ! -x "$folder/usr/bin/promtool" ]; then
     mkdir -p build
-    work=$(mktemp -d build/prometheus.XXXXXX)
+    work=$(mktemp -d --tmpdir=build)
     trap 'rm -rf "$work"' EXIT
     (
         cd "$work"

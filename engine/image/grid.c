@@ -2,6 +2,8 @@
 #include "engine/image/grid.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
@@ -68,4 +70,25 @@ void grid_find_index(double ret_index[3], const struct grid_inverse *inverse, co
     const double from_origin[3] = {mm[0] - inverse->origin[0], mm[1] - inverse->origin[1],
                                    mm[2] - inverse->origin[2]};
     grid_turn_vector(ret_index, inverse, from_origin);
+}
+
+bool grid_is_same(const struct volume_grid *a, const struct volume_grid *b, double within_mm)
+{
+    if (memcmp(a->dim, b->dim, sizeof a->dim) != 0) {
+        return false;
+    }
+    double off = 0.0;
+    for (int corner = 0; corner < 8; corner++) {
+        double index[3];
+        double at[2][3];
+        for (int i = 0; i < 3; i++) {
+            index[i] = (corner >> i & 1) * (double)(a->dim[i] - 1);
+        }
+        grid_find_position(at[0], a, index);
+        grid_find_position(at[1], b, index);
+        for (int x = 0; x < 3; x++) {
+            off = fmax(off, fabs(at[0][x] - at[1][x]));
+        }
+    }
+    return off <= within_mm;
 }

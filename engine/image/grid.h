@@ -11,12 +11,17 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Whether both have the same size, and no corner of one lies further than within_mm from that of the other. */
+bool grid_is_same(const struct volume_grid *a, const struct volume_grid *b, double within_mm);
 
 void grid_find_position(double ret_mm[3], const struct volume_grid *grid, const double index[3]);
 

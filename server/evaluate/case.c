@@ -112,31 +112,6 @@ static int check_units(const struct evaluate_input *input, const char *which,
 
 /* One grid for all */
 
-static void find_corner(double ret_mm[3], const struct volume_grid *grid, int corner)
-{
-    for (int x = 0; x < 3; x++) {
-        ret_mm[x] = grid->origin[x];
-        for (int a = 0; a < 3; a++) {
-            const double last = (corner >> a & 1) * (grid->dim[a] - 1);
-            ret_mm[x] += last * grid->step[a] * grid->axis[a][x];
-        }
-    }
-}
-
-static bool is_same_grid(const struct volume_grid *a, const struct volume_grid *b)
-{
-    double off = 0.0;
-    for (int corner = 0; corner < 8; corner++) {
-        double at[2][3];
-        find_corner(at[0], a, corner);
-        find_corner(at[1], b, corner);
-        for (int x = 0; x < 3; x++) {
-            off = fmax(off, fabs(at[0][x] - at[1][x]));
-        }
-    }
-    return memcmp(a->dim, b->dim, sizeof a->dim) == 0 && off <= SAME_MM;
-}
-
 /* NAN where the image does not reach. */
 static int bring_onto(struct volume **volume, const struct volume_grid *grid, bool nearest,
                       struct sctd_error *err)
@@ -162,7 +137,7 @@ static int find_mask(struct run *run, struct sctd_error *err)
     }
     sctd_auto(evaluate_input_fini) struct evaluate_input mask = {.volume = NULL};
     int r = evaluate_input_read(&mask, run->files->mask, EVALUATE_INPUT_LABELS, err);
-    if (r == 0 && !is_same_grid(&mask.volume->grid, grid)) {
+    if (r == 0 && !grid_is_same(&mask.volume->grid, grid, SAME_MM)) {
         r = bring_onto(&mask.volume, grid, true, err);
     }
     size_t body = 0;
@@ -227,7 +202,7 @@ static int prepare(struct run *run, struct sctd_error *err)
     if (run->mask == NULL || run->regions == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "regions of %zu voxels", run->n);
     }
-    run->c.resampled = !is_same_grid(&run->synthetic.volume->grid, grid);
+    run->c.resampled = !grid_is_same(&run->synthetic.volume->grid, grid, SAME_MM);
     r = run->c.resampled ? bring_onto(&run->synthetic.volume, grid, false, err) : 0;
     r = r < 0 ? r : find_mask(run, err);
     return r < 0 ? r : find_regions(run, err);
@@ -245,7 +220,7 @@ static int measure_labels(struct run *run, struct sctd_error *err)
     int r = evaluate_input_read(&a, run->files->reference_labels, EVALUATE_INPUT_LABELS, err);
     r = r < 0 ? r
               : evaluate_input_read(&b, run->files->synthetic_labels, EVALUATE_INPUT_LABELS, err);
-    if (r == 0 && !is_same_grid(&a.volume->grid, &b.volume->grid)) {
+    if (r == 0 && !grid_is_same(&a.volume->grid, &b.volume->grid, SAME_MM)) {
         r = bring_onto(&b.volume, &a.volume->grid, true, err);
     }
     return r < 0 ? r : evaluate_slices_labels(&run->c, a.volume, b.volume, err);

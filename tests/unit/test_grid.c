@@ -68,8 +68,31 @@ static void grid_without_inverse_is_refused(void)
     assert(grid_invert(&inverse, &grid, &err) == SCTD_EDATA);
 }
 
+static void same_grids_hold_the_same_places(void)
+{
+    const struct volume_grid grid = {.dim = {256, 256, 100},
+                                     .step = {1.0, 1.0, 2.0},
+                                     .origin = {-128.0, -128.0, 0.0},
+                                     .axis = {{1.0, 0.0, 0.0}, {0.0, 1.0, 0.0}, {0.0, 0.0, 1.0}}};
+    struct volume_grid other = grid;
+    assert(grid_is_same(&grid, &other, 0.0));
+    other.dim[2]--;
+    assert(!grid_is_same(&grid, &other, 1e9));
+    other = grid;
+    other.origin[1] += 0.02;
+    assert(grid_is_same(&grid, &other, 0.021) && !grid_is_same(&grid, &other, 0.019));
+    /* What is nothing at the origin adds up to the far corner: 255 steps, or a turn. */
+    other = grid;
+    other.step[0] += 0.0001;
+    assert(grid_is_same(&grid, &other, 0.026) && !grid_is_same(&grid, &other, 0.025));
+    other = grid;
+    other.axis[0][1] = 1e-4;
+    assert(grid_is_same(&grid, &other, 0.026) && !grid_is_same(&grid, &other, 0.025));
+}
+
 int main(void)
 {
+    same_grids_hold_the_same_places();
     position_is_the_origin_and_the_steps_along_the_axes();
     index_of_a_position_is_the_index_it_came_from();
     vector_turns_without_the_origin();

@@ -12,7 +12,7 @@
 
 enum { PIXELS_MAX = 256 };
 
-/* in: '.' air, 'x' body.  want: 'o' the outline. */
+/* in: '.' air, '#' body.  want: 'o' the outline. */
 static void check(const char *const *in, const char *const *want, int32_t rows)
 {
     struct sctd_error err = {.code = SCTD_OK};
@@ -20,7 +20,7 @@ static void check(const char *const *in, const char *const *want, int32_t rows)
     float value[PIXELS_MAX] = {0.0F};
     bool is_on[PIXELS_MAX];
     for (int32_t i = 0; i < rows * columns; i++) {
-        value[i] = in[i / columns][i % columns] == 'x' ? 0.0F : -1000.0F;
+        value[i] = in[i / columns][i % columns] == '#' ? 0.0F : -1000.0F;
     }
     assert(outline_find(is_on, value, (struct resize_size){rows, columns}, OUTLINE_BODY_HU, &err) ==
            0);
@@ -31,8 +31,8 @@ static void check(const char *const *in, const char *const *want, int32_t rows)
 
 static void lungs_are_within_the_body(void)
 {
-    static const char *const in[] = {"........", ".xxxxxx.", ".xx..xx.",
-                                     ".xx..xx.", ".xxxxxx.", "........"};
+    static const char *const in[] = {"........", ".######.", ".##..##.",
+                                     ".##..##.", ".######.", "........"};
     static const char *const want[] = {"........", ".oooooo.", ".o....o.",
                                        ".o....o.", ".oooooo.", "........"};
     check(in, want, 6);
@@ -40,8 +40,8 @@ static void lungs_are_within_the_body(void)
 
 static void a_gap_lets_the_air_in(void)
 {
-    static const char *const in[] = {"........", ".xx.xxx.", ".xx..xx.",
-                                     ".xx..xx.", ".xxxxxx.", "........"};
+    static const char *const in[] = {"........", ".##.###.", ".##..##.",
+                                     ".##..##.", ".######.", "........"};
     static const char *const want[] = {"........", ".oo.ooo.", ".oo..oo.",
                                        ".oo..oo.", ".oooooo.", "........"};
     check(in, want, 6);
@@ -49,10 +49,10 @@ static void a_gap_lets_the_air_in(void)
 
 static void a_body_that_leaves_the_slice_has_no_line_at_its_border(void)
 {
-    static const char *const in[] = {"xxxx", "xxxx", "....", "...."};
+    static const char *const in[] = {"####", "####", "....", "...."};
     static const char *const want[] = {"....", "oooo", "....", "...."};
     check(in, want, 4);
-    static const char *const all[] = {"xx", "xx"};
+    static const char *const all[] = {"##", "##"};
     static const char *const none[] = {"..", ".."};
     check(all, none, 2);
     check(none, none, 2);

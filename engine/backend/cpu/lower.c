@@ -7,90 +7,34 @@
 
 #include "engine/backend/cpu/plan.h"
 #include "engine/backend/cpu/steps.h"
+#include "engine/backend/survey.h"
 
 /* What is known about each tensor while operations become steps. */
 struct lowering {
     struct cpu_plan *plan;
     const struct graph *graph;
-    int32_t *producer;  /* [n_tensors] operation, or GRAPH_NONE */
-    int32_t *consumers; /* [n_tensors] how many live operations read it, plus 1 if it is wanted */
-    int32_t *consumer;  /* [n_tensors] the last of them */
-    bool *live;         /* [n_ops] */
-    bool *folded;       /* [n_ops] part of another operation's step */
-    bool *wanted;       /* [n_tensors] y and taps */
-    int32_t deepest;    /* rows of the encoder's smallest map; 0: no encoder */
+    struct survey survey;
+    bool *folded; /* [n_ops] part of another operation's step */
 };
 
 static void lowering_fini(struct lowering *w)
 {
-    free(w->producer);
-    free(w->consumers);
-    free(w->consumer);
-    free(w->live);
+    survey_fini(&w->survey);
     free(w->folded);
-    free(w->wanted);
 }
 
-static int allocate(struct lowering *w, struct sctd_error *err)
+static int look(struct lowering *w, struct sctd_error *err)
 {
-    const size_t tensors = (size_t)w->graph->n_tensors;
-    const size_t ops = (size_t)w->graph->n_ops;
-    w->producer = calloc(tensors, sizeof *w->producer);
-    w->consumers = calloc(tensors, sizeof *w->consumers);
-    w->consumer = calloc(tensors, sizeof *w->consumer);
-    w->live = calloc(ops, sizeof *w->live);
-    w->folded = calloc(ops, sizeof *w->folded);
-    w->wanted = calloc(tensors, sizeof *w->wanted);
-    const bool all = w->producer != NULL && w->consumers != NULL && w->consumer != NULL &&
-                     w->live != NULL && w->folded != NULL && w->wanted != NULL;
-    return all ? 0 : sctd_error(err, SCTD_ENOMEM, "lowering");
-}
-
-static void count_consumer(struct lowering *w, int32_t op)
-{
-    for (int32_t i = 0; i < 3; i++) {
-        const int32_t t = w->graph->op[op].in[i];
-        if (t != GRAPH_NONE) {
-            w->consumers[t]++;
-            w->consumer[t] = op;
-        }
-    }
-}
-
-/* Find who makes and who reads each tensor; an operation is live if its output is needed. */
-static void survey(struct lowering *w)
-{
-    const struct graph *g = w->graph;
-    for (int32_t t = 0; t < g->n_tensors; t++) {
-        w->producer[t] = GRAPH_NONE;
-    }
-    w->wanted[g->y] = true;
-    for (int32_t i = 0; i < w->plan->n_taps; i++) {
-        w->wanted[w->plan->tap[i]] = true;
-    }
-    for (int32_t i = g->n_ops - 1; i >= 0; i--) {
-        const struct graph_op *op = &g->op[i];
-        w->producer[op->out] = i;
-        w->live[i] = w->wanted[op->out] || w->consumers[op->out] > 0;
-        if (w->live[i]) {
-            count_consumer(w, i);
-        }
-        const int32_t h = g->tensor[op->out].h;
-        if (op->stage == GRAPH_ENCODER && (w->deepest == 0 || h < w->deepest)) {
-            w->deepest = h;
-        }
-    }
-}
-
-/* Whether a tensor exists only for its one reader, so that its producer may be folded into it. */
-static bool is_private(const struct lowering *w, int32_t tensor)
-{
-    return w->consumers[tensor] == 1 && !w->wanted[tensor];
+    w->folded = calloc((size_t)w->graph->n_ops, sizeof *w->folded);
+    return w->folded == NULL
+               ? sctd_error(err, SCTD_ENOMEM, "lowering")
+               : survey_make(&w->survey, w->graph, w->plan->tap, w->plan->n_taps, err);
 }
 
 static const struct graph_op *producer_of(const struct lowering *w, int32_t tensor)
 {
-    return w->producer[tensor] == GRAPH_NONE ? NULL : &w->graph->op[w->producer[tensor]];
+    return w->survey.producer[tensor] == GRAPH_NONE ? NULL
+                                                    : &w->graph->op[w->survey.producer[tensor]];
 }
 
 static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
@@ -110,7 +54,7 @@ static const struct graph_op *upsample_before(const struct lowering *w, const st
 {
     const struct graph_op *up = producer_of(w, op->in[0]);
     const bool fits = op->kernel == 3 && op->in[1] == GRAPH_NONE && up != NULL &&
-                      up->kind == GRAPH_UPSAMPLE && is_private(w, op->in[0]);
+                      up->kind == GRAPH_UPSAMPLE && survey_is_private(&w->survey, op->in[0]);
     return fits ? up : NULL;
 }
 
@@ -127,7 +71,7 @@ static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
     }
     const struct graph_tensor *in = &w->graph->tensor[op->in[0]];
     const struct graph_tensor *out = &w->graph->tensor[op->out];
-    const bool deepest = op->stage == GRAPH_FUSION && out->h == w->deepest;
+    const bool deepest = op->stage == GRAPH_FUSION && out->h == w->survey.deepest;
     return in->c != out->c || deepest;
 }
 
@@ -168,7 +112,7 @@ static struct map_source take_half(struct lowering *w, int32_t tensor)
     const struct graph_op *op = producer_of(w, tensor);
     const bool foldable = op != NULL && op->kind == GRAPH_CONV && op->kernel == 3 &&
                           op->in[1] == GRAPH_NONE && op->in[2] == GRAPH_NONE &&
-                          is_private(w, tensor) && !is_last_conv(w, op);
+                          survey_is_private(&w->survey, tensor) && !is_last_conv(w, op);
     if (!foldable) {
         return (struct map_source){.tensor = tensor};
     }
@@ -198,7 +142,7 @@ static void keep_rest(struct lowering *w, const int32_t *products)
 {
     for (int32_t t = 0; t < w->graph->n_tensors; t++) {
         struct place *p = &w->plan->place[t];
-        if (p->format == FORMAT_BF16 && w->consumers[t] > products[t]) {
+        if (p->format == FORMAT_BF16 && w->survey.consumers[t] > products[t]) {
             p->format = FORMAT_PAIR;
         }
     }
@@ -218,7 +162,7 @@ static int choose_formats(struct lowering *w, struct sctd_error *err)
     }
     for (int32_t i = 0; i < g->n_ops; i++) {
         const struct graph_op *op = &g->op[i];
-        if (!w->live[i] || !is_product_input(w, op)) {
+        if (!w->survey.live[i] || !is_product_input(w, op)) {
             continue;
         }
         const struct graph_op *up = op->kind == GRAPH_CONV ? upsample_before(w, op) : NULL;
@@ -243,21 +187,21 @@ static void use(struct lowering *w, int32_t tensor)
         p->first = step;
         p->bytes = round_up((size_t)p->h * (size_t)p->w * (size_t)p->c * format_bytes(p->format));
     }
-    p->last = w->wanted[tensor] ? CPU_MAX_STEPS : step;
+    p->last = w->survey.wanted[tensor] ? CPU_MAX_STEPS : step;
 }
 
 /* ADD that only adds a skip, which is there already, to a convolution's output, or NULL. */
 static const struct graph_op *skip_after(const struct lowering *w, const struct graph_op *op)
 {
-    if (!is_private(w, op->out)) {
+    if (!survey_is_private(&w->survey, op->out)) {
         return NULL;
     }
-    const struct graph_op *add = &w->graph->op[w->consumer[op->out]];
+    const struct graph_op *add = &w->graph->op[w->survey.consumer[op->out]];
     if (add->kind != GRAPH_ADD || add->in[0] == add->in[1]) {
         return NULL;
     }
     const int32_t skip = add->in[0] == op->out ? add->in[1] : add->in[0];
-    return w->producer[skip] < op - w->graph->op ? add : NULL;
+    return w->survey.producer[skip] < op - w->graph->op ? add : NULL;
 }
 
 static int lower_conv(struct lowering *w, const struct graph_op *op, struct sctd_error *err)
@@ -356,18 +300,17 @@ static void fold_parts(struct lowering *w, const struct graph_op *op)
 int lower_graph(struct cpu_plan *plan, const struct graph *graph, struct sctd_error *err)
 {
     struct lowering w = {.plan = plan, .graph = graph};
-    int r = allocate(&w, err);
+    int r = look(&w, err);
     if (r == 0) {
-        survey(&w);
         r = choose_formats(&w, err);
     }
     for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
-        if (w.live[i]) {
+        if (w.survey.live[i]) {
             fold_parts(&w, &graph->op[i]);
         }
     }
     for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
-        if (w.live[i] && !w.folded[i]) {
+        if (w.survey.live[i] && !w.folded[i]) {
             r = lower_op(&w, &graph->op[i], err);
         }
     }

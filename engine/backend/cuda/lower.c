@@ -8,6 +8,7 @@
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/backend/graph.h"
+#include "engine/backend/survey.h"
 #include "engine/base/error.h"
 
 enum { PATCH = 16, TYPES = 3, MAX_HEAD_WIDTH = 256 };
@@ -22,26 +23,17 @@ struct lowering {
     const struct graph *graph;
     const struct backend_options *options;
     struct forms *form; /* [n_tensors] */
-    int32_t *producer;  /* [n_tensors] operation, or GRAPH_NONE */
-    int32_t *consumers; /* [n_tensors] how many live operations read it */
-    int32_t *consumer;  /* [n_tensors] the last of them */
-    bool *wanted;       /* [n_tensors] y and taps */
-    bool *live;         /* [n_ops] */
-    bool *folded;       /* [n_ops] part of another operation's step */
-    bool *fine;         /* [n_tensors] kept in f32 for a sensitive convolution */
-    int32_t deepest;    /* rows of the encoder's smallest map; 0: no encoder */
-    int32_t y_direct;   /* the buffer of y where a step writes it as it leaves */
+    struct survey survey;
+    bool *folded;     /* [n_ops] part of another operation's step */
+    bool *fine;       /* [n_tensors] kept in f32 for a sensitive convolution */
+    int32_t y_direct; /* the buffer of y where a step writes it as it leaves */
     struct sctd_error *err;
 };
 
 static void lowering_fini(struct lowering *w)
 {
     free(w->form);
-    free(w->producer);
-    free(w->consumers);
-    free(w->consumer);
-    free(w->wanted);
-    free(w->live);
+    survey_fini(&w->survey);
     free(w->folded);
     free(w->fine);
 }
@@ -49,19 +41,13 @@ static void lowering_fini(struct lowering *w)
 static int lowering_init(struct lowering *w)
 {
     const size_t tensors = (size_t)w->graph->n_tensors;
-    const size_t ops = (size_t)w->graph->n_ops;
     w->form = calloc(tensors, sizeof *w->form);
-    w->producer = calloc(tensors, sizeof *w->producer);
-    w->consumers = calloc(tensors, sizeof *w->consumers);
-    w->consumer = calloc(tensors, sizeof *w->consumer);
-    w->wanted = calloc(tensors, sizeof *w->wanted);
-    w->live = calloc(ops, sizeof *w->live);
-    w->folded = calloc(ops, sizeof *w->folded);
+    w->folded = calloc((size_t)w->graph->n_ops, sizeof *w->folded);
     w->fine = calloc(tensors, sizeof *w->fine);
-    const bool all = w->form != NULL && w->producer != NULL && w->consumers != NULL &&
-                     w->consumer != NULL && w->wanted != NULL && w->live != NULL &&
-                     w->folded != NULL && w->fine != NULL;
-    return all ? 0 : sctd_error(w->err, SCTD_ENOMEM, "lowering");
+    if (w->form == NULL || w->folded == NULL || w->fine == NULL) {
+        return sctd_error(w->err, SCTD_ENOMEM, "lowering");
+    }
+    return survey_make(&w->survey, w->graph, w->options->taps, w->options->n_taps, w->err);
 }
 
 static bool is_input(int32_t tensor)
@@ -84,7 +70,7 @@ static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
     }
     const struct graph_tensor *in = &w->graph->tensor[op->in[0]];
     const struct graph_tensor *out = &w->graph->tensor[op->out];
-    return in->c != out->c || (op->stage == GRAPH_FUSION && out->h == w->deepest);
+    return in->c != out->c || (op->stage == GRAPH_FUSION && out->h == w->survey.deepest);
 }
 
 /* What a product reads. */
@@ -119,58 +105,19 @@ static void mark_fine(struct lowering *w, const struct graph_op *op)
     }
 }
 
-static void find_deepest(struct lowering *w)
+/* What is known before any step is made. */
+static void prepare(struct lowering *w)
 {
-    for (int32_t i = 0; i < w->graph->n_ops; i++) {
-        const int32_t h = w->graph->tensor[w->graph->op[i].out].h;
-        const bool first = w->deepest == 0 || h < w->deepest;
-        if (w->graph->op[i].stage == GRAPH_ENCODER && first) {
-            w->deepest = h;
-        }
-    }
-}
-
-static void count_reader(struct lowering *w, int32_t op)
-{
-    for (int32_t k = 0; k < 3; k++) {
-        const int32_t t = w->graph->op[op].in[k];
-        if (t != GRAPH_NONE) {
-            w->consumers[t]++;
-            w->consumer[t] = op;
-        }
-    }
-}
-
-/* Find who makes and who reads each tensor; an operation is live if its output is needed. */
-static void survey(struct lowering *w)
-{
-    const struct graph *g = w->graph;
-    for (int32_t t = 0; t < g->n_tensors; t++) {
-        w->producer[t] = GRAPH_NONE;
+    for (int32_t t = 0; t < w->graph->n_tensors; t++) {
         for (int32_t i = 0; i < TYPES; i++) {
             w->form[t].of[i] = PROGRAM_NONE;
         }
     }
-    find_deepest(w);
-    w->wanted[g->y] = true;
-    for (int32_t i = 0; i < w->options->n_taps; i++) {
-        w->wanted[w->options->taps[i]] = true;
-    }
-    for (int32_t i = g->n_ops - 1; i >= 0; i--) {
-        const struct graph_op *op = &g->op[i];
-        w->producer[op->out] = i;
-        w->live[i] = w->wanted[op->out] || w->consumers[op->out] > 0;
-        if (w->live[i]) {
-            count_reader(w, i);
-            mark_fine(w, op);
+    for (int32_t i = 0; i < w->graph->n_ops; i++) {
+        if (w->survey.live[i]) {
+            mark_fine(w, &w->graph->op[i]);
         }
     }
-}
-
-/* Whether a tensor exists only for its one reader. */
-static bool is_private(const struct lowering *w, int32_t tensor)
-{
-    return w->consumers[tensor] == 1 && !w->wanted[tensor];
 }
 
 /* Buffers and steps */
@@ -332,7 +279,7 @@ static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
             return false;
         }
     }
-    return op->out == w->graph->y && w->consumers[op->out] == 0 && op->in[1] == GRAPH_NONE &&
+    return op->out == w->graph->y && w->survey.consumers[op->out] == 0 && op->in[1] == GRAPH_NONE &&
            op->in[2] == GRAPH_NONE && w->graph->tensor[op->out].c == 1;
 }
 
@@ -397,15 +344,15 @@ static int lower_last_conv(struct lowering *w, const struct graph_op *op)
 /* ADD that only adds a skip, which is there already, to a convolution's output, or NULL. */
 static const struct graph_op *skip_after(const struct lowering *w, const struct graph_op *op)
 {
-    if (!is_private(w, op->out)) {
+    if (!survey_is_private(&w->survey, op->out)) {
         return NULL;
     }
-    const struct graph_op *add = &w->graph->op[w->consumer[op->out]];
+    const struct graph_op *add = &w->graph->op[w->survey.consumer[op->out]];
     if (add->kind != GRAPH_ADD || add->in[0] == add->in[1]) {
         return NULL;
     }
     const int32_t skip = add->in[0] == op->out ? add->in[1] : add->in[0];
-    return w->producer[skip] < op_index(w, op) ? add : NULL;
+    return w->survey.producer[skip] < op_index(w, op) ? add : NULL;
 }
 
 /* The first half of a convolution of two maps: a sum without bias that the second half goes on from. */
@@ -591,7 +538,7 @@ static int lower_attention(struct lowering *w, const struct graph_op *op)
                           width, MAX_HEAD_WIDTH);
     }
     int r = get_form(w, &rope.in[0], op->in[0], w->p->half, op);
-    if (r == 0 && !is_private(w, op->in[0])) {
+    if (r == 0 && !survey_is_private(&w->survey, op->in[0])) {
         /* Others read it too: turn a copy. */
         struct step copy = step_of(STEP_CONVERT, op);
         const struct program_buffer b = w->p->buffer[rope.in[0]];
@@ -719,11 +666,11 @@ int program_lower(struct program *p, const struct graph *graph,
         .p = p, .graph = graph, .options = options, .y_direct = PROGRAM_NONE, .err = err};
     int r = lowering_init(&w);
     if (r == 0) {
-        survey(&w);
+        prepare(&w);
         r = add_inputs(&w);
     }
     for (int32_t i = 0; r == 0 && i < graph->n_ops; i++) {
-        if (w.live[i] && !w.folded[i]) {
+        if (w.survey.live[i] && !w.folded[i]) {
             r = lower_op(&w, &graph->op[i]);
         }
     }
