@@ -147,3 +147,26 @@ int dicom_uid_for_sct(char ret_series_uid[DICOM_UID_SIZE],
     }
     return 0;
 }
+
+static void derive_of_page(char ret_uid[DICOM_UID_SIZE], const char *purpose,
+                           const char *sct_series_uid)
+{
+    struct sha256 hash;
+    unsigned char digest[SHA256_SIZE];
+    sha256_init(&hash);
+    add_text(&hash, purpose);
+    add_text(&hash, sct_series_uid);
+    sha256_final(&hash, digest);
+    dicom_uid_from_digest(ret_uid, digest);
+}
+
+int dicom_uid_for_page(char ret_series_uid[DICOM_UID_SIZE], char ret_instance_uid[DICOM_UID_SIZE],
+                       const char *sct_series_uid, struct sctd_error *err)
+{
+    if (!dicom_uid_is_valid(sct_series_uid)) {
+        return sctd_error(err, SCTD_EINVAL, "a quality page needs an sCT with a valid UID");
+    }
+    derive_of_page(ret_series_uid, "sctd quality page series 1", sct_series_uid);
+    derive_of_page(ret_instance_uid, "sctd quality page instance 1", sct_series_uid);
+    return 0;
+}

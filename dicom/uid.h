@@ -41,6 +41,15 @@ SCTD_NODISCARD int dicom_uid_for_sct(char ret_series_uid[DICOM_UID_SIZE],
                                      char (*ret_instance_uids)[DICOM_UID_SIZE], size_t n_instances,
                                      const struct dicom_sct_work *work, struct sctd_error *err);
 
+/*
+ * The series and the only instance of the page that shows what an sCT's checks found (quality_page.h): they follow
+ * from the sCT's Series Instance UID alone, so that whoever knows one series knows the other.
+ * Errors: SCTD_EINVAL (an invalid UID).
+ */
+SCTD_NODISCARD int dicom_uid_for_page(char ret_series_uid[DICOM_UID_SIZE],
+                                      char ret_instance_uid[DICOM_UID_SIZE],
+                                      const char *sct_series_uid, struct sctd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

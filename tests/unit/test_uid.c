@@ -139,6 +139,22 @@ static void bad_uids_and_hashes_are_refused(void)
     assert(dicom_uid_for_sct(series, instances, 2, &work, &err) == SCTD_EINVAL);
 }
 
+/* The decimal values are Python's, of hashlib's digest of purpose, NUL, UID, NUL. */
+static void uids_of_a_page_follow_from_the_series_of_its_sct_alone(void)
+{
+    struct sctd_error err = {0};
+    char series[DICOM_UID_SIZE];
+    char instance[DICOM_UID_SIZE];
+    assert(dicom_uid_for_page(series, instance, "2.25.123", &err) == 0);
+    assert(strcmp(series, "2.25.184467968208901458012017717358282826891") == 0);
+    assert(strcmp(instance, "2.25.53281176269270699959706482339740286576") == 0);
+    char other[2][DICOM_UID_SIZE];
+    assert(dicom_uid_for_page(other[0], other[1], "2.25.1234", &err) == 0);
+    assert(strcmp(other[0], series) != 0 && strcmp(other[1], instance) != 0);
+    assert(dicom_uid_for_page(other[0], other[1], "../x", &err) == SCTD_EINVAL);
+    assert(dicom_uid_for_page(other[0], other[1], "", &err) == SCTD_EINVAL);
+}
+
 int main(void)
 {
     only_well_formed_uids_are_valid();
@@ -146,5 +162,6 @@ int main(void)
     same_work_makes_the_same_uids_whatever_the_order_of_its_sources();
     every_part_of_the_work_changes_the_uids();
     bad_uids_and_hashes_are_refused();
+    uids_of_a_page_follow_from_the_series_of_its_sct_alone();
     return 0;
 }
