@@ -18,6 +18,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/volume.h"
 #include "engine/model/manifest.h"
 
@@ -87,6 +88,8 @@ SCTD_NODISCARD int quality_take_slices(struct quality *quality, const struct vol
 SCTD_NODISCARD int quality_judge(struct quality_report *ret_report, const struct quality *quality,
                                  const struct volume *hu, struct sctd_error *err);
 
+/* Members of the report's object, which the caller begins and ends: "verdict" ("passed" or "review") and "checks". */
+void quality_report_write_members(const struct quality_report *report, struct json_writer *writer);
 /* As one JSON object, at most QUALITY_JSON_MAX bytes; and back.  Errors: SCTD_ENOMEM; SCTD_EDATA. */
 SCTD_NODISCARD int quality_report_write(struct sctd_buf *text, const struct quality_report *report,
                                         struct sctd_error *err);
