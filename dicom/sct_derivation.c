@@ -12,7 +12,10 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 
-enum { MAX_SHORT_TEXT = 1024 /* characters of VR ST */ };
+enum { MAX_SHORT_TEXT = 1024 /* characters of VR ST */, MAX_SENTENCES = 65536 };
+
+static const char checked[] = ". Quality: ";
+static const char needs_review[] = ". NEEDS REVIEW: ";
 
 /*
  * CID 7203 is extensible and has no code for what a network does to an image; of its codes the one that
@@ -25,21 +28,26 @@ static const struct dicom_code purpose = {"121322", "DCM",
                                           "Source image for image processing operation"};
 
 int sct_derivation_describe(struct dicom_attributes *to, const struct sct_model *model,
-                            const char *charset, struct sctd_error *err)
+                            const struct sct_quality *quality, const char *charset,
+                            struct sctd_error *err)
 {
-    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(4UL * MAX_SHORT_TEXT);
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(MAX_SENTENCES);
     sctd_auto(sctd_buf_fini) struct sctd_buf items = sctd_buf_make(4UL * MAX_SHORT_TEXT);
     int r =
         sctd_buf_printf(&text, err,
                         "Synthetic CT computed by a neural network, model %s version %s, weights "
                         "SHA-256 %s, with %s",
                         model->name, model->version, model->sha256, model->software);
+    if (r == 0 && quality != NULL) {
+        r = sctd_buf_printf(&text, err, "%s%s", quality->needs_review ? needs_review : checked,
+                            quality->text);
+    }
     if (r < 0) {
         return r;
     }
     const struct dicom_text_attribute description = {TAG_DERIVATION_DESCRIPTION, "ST",
                                                      sctd_buf_get_text(&text)};
-    r = sct_text_set(to, &description, MAX_SHORT_TEXT, charset, err);
+    r = sct_text_set_cut(to, &description, MAX_SHORT_TEXT, "...", charset, err);
     for (size_t i = 0; r == 0 && i < sizeof derivations / sizeof *derivations; i++) {
         r = dicom_attributes_add_code_item(&items, &derivations[i], err);
     }

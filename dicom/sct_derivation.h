@@ -16,10 +16,14 @@
 extern "C" {
 #endif
 
-/* Derivation Description and Derivation Code Sequence (CID 7203).
- * Errors: SCTD_EINVAL (a text of the model that DICOM cannot hold), SCTD_ENOMEM. */
+/*
+ * Derivation Description, cut off with "..." where the checks found more than it holds, and Derivation Code
+ * Sequence (CID 7203).  quality: NULL: nothing was checked.
+ * Errors: SCTD_EINVAL (a text that DICOM cannot hold), SCTD_ENOMEM.
+ */
 SCTD_NODISCARD int sct_derivation_describe(struct dicom_attributes *to,
-                                           const struct sct_model *model, const char *charset,
+                                           const struct sct_model *model,
+                                           const struct sct_quality *quality, const char *charset,
                                            struct sctd_error *err);
 /* Who answers for our code in it. */
 SCTD_NODISCARD int sct_derivation_add_scheme(struct dicom_attributes *to, struct sctd_error *err);

@@ -163,7 +163,8 @@ static int add_derivation(struct dicom_attributes *groups, const struct sct_job 
                                                  .is_enhanced = job->is_enhanced_source,
                                                  .is_same_grid = job->request->nearest == NULL};
     sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
-    int r = sct_derivation_describe(&item, job->request->model, job->charset, err);
+    int r = sct_derivation_describe(&item, job->request->model, job->request->quality, job->charset,
+                                    err);
     if (r == 0) {
         r = sct_derivation_add_source(&item, &source, err);
     }

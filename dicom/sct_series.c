@@ -19,6 +19,12 @@
 enum { MAX_LONG_STRING = 64, DEFAULT_NUMBER_OFFSET = 1000 };
 static const char default_description[] = "sCT";
 
+/* What whoever picks a series from a list must not overlook. */
+static const char *get_mark(const struct sct_quality *quality)
+{
+    return quality != NULL && quality->needs_review ? "REVIEW " : "";
+}
+
 /* The source's number, 0 if it has none, plus the offset; the offset alone if the sum is no IS. */
 static int set_number(struct dicom_attributes *to, const struct sct_source *source, int32_t offset,
                       struct sctd_error *err)
@@ -47,15 +53,15 @@ static int set_number(struct dicom_attributes *to, const struct sct_source *sour
     return dicom_attributes_set_text(to, TAG_SERIES_NUMBER, "IS", text, err);
 }
 
-/* "sCT " and the source's description in its own bytes, as far as the two fit into 64 characters. */
+/* "sCT " and the source's description in its own bytes, as far as all fits into 64 characters. */
 static int set_description_from(struct dicom_attributes *to, const struct sct_source *source,
-                                const char *charset, struct sctd_error *err)
+                                const char *mark, const char *charset, struct sctd_error *err)
 {
     sctd_auto(dicom_attributes_fini) struct dicom_attributes one = {0};
     sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(4096);
     int r = sct_source_copy(&one, source, TAG_SERIES_DESCRIPTION, err);
     if (r >= 0) {
-        r = sctd_buf_text(&text, default_description, err);
+        r = sctd_buf_printf(&text, err, "%s%s", mark, default_description);
     }
     const struct dicom_attribute *from = dicom_attributes_find(&one, TAG_SERIES_DESCRIPTION);
     if (r < 0 || from == NULL) {
@@ -63,7 +69,7 @@ static int set_description_from(struct dicom_attributes *to, const struct sct_so
                      : dicom_attributes_set(to, TAG_SERIES_DESCRIPTION, "LO", text.data, text.size,
                                             err);
     }
-    const size_t room = MAX_LONG_STRING - sizeof default_description; /* a blank for the NUL */
+    const size_t room = MAX_LONG_STRING - text.size - 1; /* a blank */
     const size_t size = sct_text_cut(from->value, from->size, room, charset);
     if (size > 0) {
         r = sctd_buf_text(&text, " ", err);
@@ -74,6 +80,20 @@ static int set_description_from(struct dicom_attributes *to, const struct sct_so
     return r < 0
                ? r
                : dicom_attributes_set(to, TAG_SERIES_DESCRIPTION, "LO", text.data, text.size, err);
+}
+
+/* As configured: a text that is too long of itself is a mistake, whatever the checks say of this sCT. */
+static int set_description(struct dicom_attributes *to, const char *text, const char *mark,
+                           const char *charset, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(4096);
+    struct dicom_text_attribute description = {TAG_SERIES_DESCRIPTION, "LO", text};
+    int r = sct_text_set(to, &description, MAX_LONG_STRING, charset, err);
+    if (r == 0) {
+        r = sctd_buf_printf(&buf, err, "%s%s", mark, text);
+    }
+    description.text = sctd_buf_get_text(&buf);
+    return r < 0 ? r : sct_text_set_cut(to, &description, MAX_LONG_STRING, "", charset, err);
 }
 
 int sct_series_add(struct dicom_attributes *to, const struct sct_source *source,
@@ -97,10 +117,8 @@ int sct_series_add(struct dicom_attributes *to, const struct sct_source *source,
     if (r < 0) {
         return r;
     }
-    if (request->options->series_description == NULL) {
-        return set_description_from(to, source, charset, err);
-    }
-    const struct dicom_text_attribute description = {TAG_SERIES_DESCRIPTION, "LO",
-                                                     request->options->series_description};
-    return sct_text_set(to, &description, MAX_LONG_STRING, charset, err);
+    const char *mark = get_mark(request->quality);
+    const char *configured = request->options->series_description;
+    return configured == NULL ? set_description_from(to, source, mark, charset, err)
+                              : set_description(to, configured, mark, charset, err);
 }

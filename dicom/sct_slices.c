@@ -31,7 +31,7 @@ static int add_to_all(struct dicom_attributes *to, const struct sct_job *job,
         r = dicom_attributes_set_text(to, TAG_SOP_CLASS_UID, "UI", ct_image_storage, err);
     }
     if (r == 0) {
-        r = sct_derivation_describe(to, request->model, job->charset, err);
+        r = sct_derivation_describe(to, request->model, request->quality, job->charset, err);
     }
     if (r == 0) {
         r = sct_geometry_add_steps(to, &request->hu->grid, err);

@@ -12,7 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
 
-enum { MAX_ENCODED = 8192 };
+enum { MAX_ENCODED = 8192, ESCAPE = 0x1b };
 
 struct charset {
     const char *term;       /* defined term of PS3.3 C.12.1.1.2 */
@@ -201,25 +201,82 @@ int sct_text_set(struct dicom_attributes *to, const struct dicom_text_attribute 
     return dicom_attributes_set(to, text->tag, text->vr, buf.data, buf.size, err);
 }
 
+/* The bytes of the first `max` characters of text that is known to be UTF-8. */
+static size_t span_characters(const char *text, size_t max)
+{
+    size_t size = 0;
+    for (size_t n = 0; n < max && text[size] != '\0'; n++) {
+        do {
+            size++;
+        } while (((unsigned char)text[size] & 0xc0U) == 0x80U);
+    }
+    return size;
+}
+
+int sct_text_set_cut(struct dicom_attributes *to, const struct dicom_text_attribute *text,
+                     size_t max, const char *ending, const char *charset, struct sctd_error *err)
+{
+    sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(MAX_ENCODED);
+    int r = check_text(text->text, err);
+    if (r < 0 || count_characters(text->text) <= max) {
+        return r < 0 ? r : sct_text_set(to, text, max, charset, err);
+    }
+    r = sctd_buf_append(&buf, text->text, span_characters(text->text, max - strlen(ending)), err);
+    if (r == 0) {
+        r = sctd_buf_text(&buf, ending, err);
+    }
+    const struct dicom_text_attribute cut = {text->tag, text->vr, sctd_buf_get_text(&buf)};
+    return r < 0 ? r : sct_text_set(to, &cut, max, charset, err);
+}
+
+/* The length of the character that starts there in GB18030, of which GBK is a part; 0: there is none. */
+static size_t get_gb_length(const void *bytes, size_t size)
+{
+    const unsigned char *u = bytes;
+    if (u[0] < 0x80) {
+        return 1;
+    }
+    if (size < 2 || u[0] == 0x80 || u[0] == 0xff) {
+        return 0;
+    }
+    if (u[1] < '0' || u[1] > '9') {
+        return u[1] >= 0x40 && u[1] != 0x7f && u[1] != 0xff ? 2 : 0;
+    }
+    return size >= 4 && u[2] >= 0x81 && u[2] != 0xff && u[3] >= '0' && u[3] <= '9' ? 4 : 0;
+}
+
+/* What is left of a value whose characters `get_length` measures. */
+static size_t cut_characters(const char *bytes, size_t size, size_t max,
+                             size_t (*get_length)(const void *bytes, size_t size))
+{
+    size_t cut = 0;
+    for (size_t n = 0; n < max && cut < size; n++) {
+        const size_t length = get_length(bytes + cut, size - cut);
+        if (length == 0) {
+            return 0;
+        }
+        cut += length;
+    }
+    return cut;
+}
+
 size_t sct_text_cut(const char *bytes, size_t size, size_t max, const char *charset)
 {
     if (size <= max) {
         return size;
     }
     const struct charset *set = find_charset(charset);
-    if (set->one_byte) {
-        return max;
+    const char *name = set->iconv_name == NULL ? "" : set->iconv_name;
+    if (strcmp(name, "UTF-8") == 0) {
+        return cut_characters(bytes, size, max, utf8_length);
     }
-    if (set->iconv_name == NULL || strcmp(set->iconv_name, "UTF-8") != 0) {
-        return 0;
+    if (strncmp(name, "GB", 2) == 0) {
+        return cut_characters(bytes, size, max, get_gb_length);
     }
+    const bool is_known = set->one_byte || set->iconv_name != NULL;
     size_t cut = 0;
-    for (size_t n = 0; n < max && cut < size; n++) {
-        const size_t length = utf8_length(bytes + cut, size - cut);
-        if (length == 0) {
-            return 0;
-        }
-        cut += length;
+    while (cut < max && bytes[cut] != ESCAPE && (is_known || (unsigned char)bytes[cut] < 0x80)) {
+        cut++;
     }
     return cut;
 }

@@ -32,9 +32,16 @@ SCTD_NODISCARD int sct_text_set(struct dicom_attributes *to,
                                 const struct dicom_text_attribute *text, size_t max,
                                 const char *charset, struct sctd_error *err);
 
+/* The same, but a text that is longer is cut off; `ending`, of ASCII, then stands at its end. */
+SCTD_NODISCARD int sct_text_set_cut(struct dicom_attributes *to,
+                                    const struct dicom_text_attribute *text, size_t max,
+                                    const char *ending, const char *charset,
+                                    struct sctd_error *err);
+
 /*
- * How many of the `size` bytes of a value in `charset` make at most `max` characters; 0 if it is longer and
- * cannot be cut safely (code extensions, multi-byte sets other than UTF-8).
+ * How many of the `size` bytes of a value in `charset` make at most `max` characters.  A longer one that has
+ * escape sequences (PS3.5 6.1.2.5.3) is cut before the first, one in an unknown set after the ASCII that it begins
+ * with, and one that is no text of its set to nothing.
  */
 size_t sct_text_cut(const char *bytes, size_t size, size_t max, const char *charset);
 

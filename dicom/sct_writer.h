@@ -39,6 +39,12 @@ struct sct_model {
     const char *software; /* "sctd 0.1.0" */
 };
 
+/* What the checks of an sCT found. */
+struct sct_quality {
+    bool needs_review; /* at least one of them failed */
+    const char *text;  /* one line of ASCII: "9 checks passed", "outline 23.1 mm (at most 15)" */
+};
+
 struct sct_request {
     /* HU, any finite or infinite value (rounded to nearest, clamped to what 16 bits hold); slice k goes
      * out as instance k. */
@@ -53,7 +59,8 @@ struct sct_request {
     const char (*instance_uid)[DICOM_UID_SIZE]; /* [hu->grid.dim[2]], or [1] if enhanced */
     const struct sct_model *model;
     const struct sct_options *options;
-    const char *date_time; /* YYYYMMDDHHMMSS.FFFFFF, of creation; NULL: now */
+    const struct sct_quality *quality; /* NULL: nothing was checked */
+    const char *date_time;             /* YYYYMMDDHHMMSS.FFFFFF, of creation; NULL: now */
 };
 
 /* Called after each instance is written; n_written of n_instances so far. */

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 
 from kit import venv
 
@@ -214,6 +215,87 @@ class Writer(unittest.TestCase):
                 written = Written(folder / 'out', series, series_description='sCT Schädel 山田')
                 self.assertEqual(written.done.returncode, 0, written.done.stderr)
                 self.assertEqual(sources.read_raw(written.paths[0])[0x0008103e].value.rstrip(b' '), want)
+
+    def derivations(self, dataset):
+        """Of an sCT slice, or of each frame of an enhanced instance."""
+        if 'PerFrameFunctionalGroupsSequence' not in dataset:
+            return [dataset.DerivationDescription]
+        return [f.DerivationImageSequence[0].DerivationDescription for f in dataset.PerFrameFunctionalGroupsSequence]
+
+    def test_what_the_checks_found_is_said(self):
+        found = {'passed': ((0, '9 checks passed'), 'sCT t2 tse', '. Quality: 9 checks passed'),
+                 'failed': ((1, 'outline 23.1 mm (at most 15)'), 'REVIEW sCT t2 tse',
+                            '. NEEDS REVIEW: outline 23.1 mm (at most 15)')}
+        for name, ((needs_review, text), description, ending) in found.items():
+            for enhanced in (0, 1):
+                with self.subTest(f'{name} {enhanced}'):
+                    folder = self.work / self.id() / f'{name}{enhanced}'
+                    series = sources.make_single(folder / 'in')
+                    written = Written(folder / 'out', series, enhanced=enhanced,
+                                      quality={'needs_review': needs_review, 'text': text})
+                    self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                    self.validate(series, written)
+                    for path in written.paths:
+                        d = pydicom.dcmread(path)
+                        self.assertEqual(d.SeriesDescription, description)
+                        for derivation in self.derivations(d):
+                            self.assertTrue(derivation.endswith(MODEL['software'] + ending), derivation)
+
+    def test_what_the_checks_found_is_cut_off_where_it_is_too_long(self):
+        text = '; '.join(f'check {i} 23.1 mm (at most 15)' for i in range(60))
+        for enhanced in (0, 1):
+            folder = self.work / self.id() / str(enhanced)
+            series = sources.make_single(folder / 'in')
+            written = Written(folder / 'out', series, enhanced=enhanced, quality={'needs_review': 1, 'text': text})
+            self.validate(series, written)
+            for derivation in self.derivations(pydicom.dcmread(written.paths[0])):
+                self.assertEqual(len(derivation), 1024)
+                self.assertIn('. NEEDS REVIEW: check 0 23.1 mm (at most 15); check 1', derivation)
+                self.assertTrue(derivation.endswith('...'))
+
+    def test_a_mark_pushes_out_whole_characters_of_the_description(self):
+        cases = {'ISO_IR 100': (('ä' * 64).encode('latin1'), b'\xe4' * 53),
+                 'ISO 2022 IR 100': (('ä' * 64).encode('latin1'), b'\xe4' * 53),
+                 'ISO_IR 192': (('山ä' * 32).encode(), ('山ä' * 26 + '山').encode()),
+                 'GB18030': (('王a\U00020000' * 21).encode('gb18030'),
+                             ('王a\U00020000' * 17 + '王a').encode('gb18030')),
+                 'GBK': (('王a' * 32).encode('gbk'), ('王a' * 26 + '王').encode('gbk')),
+                 '\\ISO 2022 IR 87': (b'Yamada \x1b$B' + b';3ED' * 12 + b'\x1b(B', b'Yamada'),
+                 'ISO_IR 13': (b'\xd4' * 64, b'\xd4' * 53)}
+        for charset, (raw, want) in cases.items():
+            with self.subTest(charset):
+                def change(dataset, _, charset=charset, raw=raw):
+                    sources.set_raw(dataset, 0x00080005, 'CS', charset.encode() + b' ' * (len(charset) % 2))
+                    dataset.SeriesDescription = 'x' * len(raw)
+
+                folder = self.work / self.id() / charset.strip('\\').replace(' ', '_')
+                with warnings.catch_warnings(action='ignore'): # pydicom counts bytes
+                    series = sources.make_single(folder / 'in', change=change)
+                for path in series.paths(): # pydicom would write its own escape sequences
+                    whole = pathlib.Path(path).read_bytes()
+                    pathlib.Path(path).write_bytes(whole.replace(b'x' * len(raw), raw))
+                written = Written(folder / 'out', series, quality={'needs_review': 1, 'text': 'holes'})
+                self.assertEqual(written.done.returncode, 0, written.done.stderr)
+                value = sources.read_raw(written.paths[0])[0x0008103e].value
+                self.assertEqual(value.rstrip(b' '), (b'REVIEW sCT ' + want).rstrip(b' '))
+
+    def test_a_mark_pushes_out_whole_characters_of_a_configured_description(self):
+        def change(dataset, _):
+            dataset.SpecificCharacterSet = 'ISO_IR 192'
+
+        quality = {'needs_review': 1, 'text': 'holes'}
+        series = self.source(change=change)
+        folder = self.work / self.id()
+        written = Written(folder / 'fits', series, series_description='sCT Schädel', quality=quality)
+        self.assertEqual(pydicom.dcmread(written.paths[0]).SeriesDescription, 'REVIEW sCT Schädel')
+        written = Written(folder / 'cut', series, series_description='山ä' * 32, quality=quality)
+        # dciodvfy counts bytes and would say that it is too long
+        self.assertEqual(pydicom.dcmread(written.paths[0]).SeriesDescription, 'REVIEW ' + '山ä' * 28 + '山')
+        for i, quality in enumerate((None, quality)): # a mistake whatever the checks say
+            extra = {} if quality is None else {'quality': quality}
+            written = Written(folder / f'long{i}', series, series_description='a' * 65, **extra)
+            self.assertEqual((written.done.returncode, written.paths), (1, []))
+            self.assertIn('more than 64 characters', written.done.stderr)
 
     def test_overlong_decimals_come_out_valid_and_within_a_hundredth_of_a_millimetre(self):
         exact = ['-91.44958643319087', '0.123456789012345678', '-142.505487236053']

@@ -138,6 +138,10 @@ int main(int argc, char **argv)
                                         .series_number_offset = get_int("series_number_offset"),
                                         .rescale_intercept = get_int("rescale_intercept"),
                                         .enhanced = get_int("enhanced") != 0};
+    const struct json_node *q = get("quality");
+    const struct sct_quality quality = {
+        .needs_review = q != NULL && json_find(json, q, "needs_review")->integer != 0,
+        .text = q == NULL ? NULL : get_text(q, "text")};
     const struct sct_request request = {.hu = hu,
                                         .source = source,
                                         .n_sources = get_sources(source),
@@ -146,6 +150,7 @@ int main(int argc, char **argv)
                                         .instance_uid = (const char(*)[DICOM_UID_SIZE])instance_uid,
                                         .model = &model,
                                         .options = &options,
+                                        .quality = q == NULL ? NULL : &quality,
                                         .date_time = get_text(root, "date_time")};
     int32_t written = 0;
     const double before = get_now();
