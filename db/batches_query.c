@@ -95,22 +95,7 @@ int db_batch_request_get(struct db *db, int64_t id, char **ret_text, struct sctd
         return r;
     }
     sql_bind_int(s, id);
-    r = sql_step(s, err);
-    if (r != SQL_ROW) {
-        return r < 0 ? r : DB_NONE;
-    }
-    size_t size = 0;
-    const void *bytes = sql_get_blob(s, 0, &size);
-    char *text = malloc(size + 1);
-    if (text == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "the request of a batch");
-    }
-    if (size > 0) {
-        memcpy(text, bytes, size);
-    }
-    text[size] = '\0';
-    *ret_text = text;
-    return 0;
+    return core_read_text(s, ret_text, err);
 }
 
 void db_batch_page_fini(struct db_batch_page *list)

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
@@ -148,6 +149,26 @@ int core_read_one(struct sql_statement *statement, const struct sql_field *field
         return r < 0 ? r : DB_NONE;
     }
     return sql_read(statement, field, n, ret_struct, err);
+}
+
+int core_read_text(struct sql_statement *statement, char **ret_text, struct sctd_error *err)
+{
+    const int r = sql_step(statement, err);
+    if (r != SQL_ROW) {
+        return r < 0 ? r : DB_NONE;
+    }
+    size_t size = 0;
+    const void *bytes = sql_get_blob(statement, 0, &size);
+    char *text = malloc(size + 1);
+    if (text == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "job store: a text of %zu bytes", size);
+    }
+    if (size > 0) {
+        memcpy(text, bytes, size);
+    }
+    text[size] = '\0';
+    *ret_text = text;
+    return 0;
 }
 
 int core_number(struct db *db, const char *text, int64_t parameter, int64_t *ret_value,

@@ -81,6 +81,10 @@ SCTD_NODISCARD int core_event(struct db *db, const struct db_now *now, const str
 SCTD_NODISCARD int core_read_one(struct sql_statement *statement, const struct sql_field *field,
                                  size_t n, void *ret_struct, struct sctd_error *err);
 
+/* The same of one column: a text of any length, which the caller frees.  Errors: SCTD_ENOMEM too. */
+SCTD_NODISCARD int core_read_text(struct sql_statement *statement, char **ret_text,
+                                  struct sctd_error *err);
+
 /* One number of a literal with at most one int parameter; 0 without a row. */
 SCTD_NODISCARD int core_number(struct db *db, const char *text, int64_t parameter,
                                int64_t *ret_value, struct sctd_error *err);

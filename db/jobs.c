@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "db/jobs.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "db/moves.h"
 #include "db/sql.h"
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 
 enum { BASE_MS = 5000, CAP_MS = 15 * 60 * 1000, FAILURES_MAX = 5, DEATHS_MAX = 3 };
 
@@ -187,8 +189,14 @@ static int check_result(const struct db_work_result *result, struct sctd_error *
     const struct core_text texts[] = {
         {"reason", result->reason, DB_REASON_SIZE, result->work != DB_WORK_DONE},
         {"detail", result->detail, DB_DETAIL_SIZE, false},
+        {"report of the checks", result->quality, DB_QUALITY_SIZE, false},
     };
     int r = core_check_texts(texts, sizeof texts / sizeof *texts, err);
+    if (r == 0 && (result->review > DB_REVIEW_NEEDED ||
+                   (result->work != DB_WORK_DONE && result->review != DB_REVIEW_NONE))) {
+        r = sctd_error(err, SCTD_EINVAL, "job store: a worker's result is never \"%s\"",
+                       db_review_name(result->review));
+    }
     if (r == 0 && result->work == DB_WORK_DONE) {
         r = core_check_limit(result->n_outputs, DB_OUTPUTS_MAX, err);
     }
@@ -247,6 +255,31 @@ static int run_with_job(struct db *db, const char *text, int64_t job_id, int64_t
     return sql_finish(s, err);
 }
 
+static int write_quality(struct db *db, int64_t job_id, const char *text, struct sctd_error *err)
+{
+    struct sql_statement *s = NULL;
+    const int r = sql_prepare(&s, db->sql, "INSERT OR REPLACE INTO quality VALUES (?1, ?2)", err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_int(s, job_id);
+    sql_bind_text(s, text);
+    return sql_finish(s, err);
+}
+
+static void describe_result(char text[DB_REASON_SIZE], const struct db_work_result *result,
+                            bool is_sent, bool is_held)
+{
+    const bool needed = result->review == DB_REVIEW_NEEDED;
+    const char *failed = needed && result->reason != NULL ? result->reason : "";
+    (void)snprintf(text, DB_REASON_SIZE, "written%s%s%s%.180s", is_sent ? "" : ", to be kept here",
+                   !needed   ? ""
+                   : is_held ? ", held for review"
+                             : ", needs review",
+                   failed[0] == '\0' ? "" : ": ", failed);
+    utf8_clean(text); /* it may have been cut within a character */
+}
+
 static int finish_done(struct db *db, const struct db_now *now, struct db_job *job,
                        const struct db_work_result *result, struct sctd_error *err)
 {
@@ -272,15 +305,25 @@ static int finish_done(struct db *db, const struct db_now *now, struct db_job *j
     r = r < 0 ? r
               : core_number(db, "SELECT count(*) FROM delivery WHERE job_id = ?1", job->id,
                             &deliveries, err);
+    if (r == 0 && result->quality != NULL) {
+        r = write_quality(db, job->id, result->quality, err);
+    }
     if (r < 0) {
         return r;
     }
-    const struct moves_why why = {deliveries > 0 ? "written" : "written, to be kept here", NULL};
+    const bool is_sent = deliveries > 0;
+    const bool is_held = is_sent && job->hold && result->review == DB_REVIEW_NEEDED;
+    char text[DB_REASON_SIZE];
+    describe_result(text, result, is_sent, is_held);
+    const struct moves_why why = {text, NULL};
     const struct moves_group group = {job->id, 1U << DB_DELIVERY_WAITING, DB_DELIVERY_QUEUED};
     job->outputs = (int32_t)n;
     job->interruptions = 0;
-    r = moves_job(db, now, job, deliveries > 0 ? DB_JOB_DELIVERING : DB_JOB_DONE, &why, err);
-    return r < 0 ? r : moves_deliveries(db, now, &group, "its files are written", err);
+    if (result->review != DB_REVIEW_NONE) {
+        moves_review(now, job, result->review);
+    }
+    r = moves_job(db, now, job, is_sent ? DB_JOB_DELIVERING : DB_JOB_DONE, &why, err);
+    return r < 0 || is_held ? r : moves_deliveries(db, now, &group, "its files are written", err);
 }
 
 struct ending {

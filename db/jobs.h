@@ -5,7 +5,8 @@
  *
  * A claim counts an attempt before the work begins.  Job id and attempt are the fencing token of the
  * lease: whoever comes with an older one has lost it (DB_LOST), and his result is dropped.
- * docs/job-store.md has every transition.
+ * A result that its checks want looked at is marked, and where the job says so held: DELIVERING with its
+ * deliveries WAITING, until somebody accepts or rejects it.  docs/job-store.md has every transition.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
@@ -36,6 +37,18 @@ enum db_job_state {
 };
 const char *db_job_state_name(enum db_job_state state); /* never NULL */
 
+enum { DB_QUALITY_SIZE = 16385 };
+
+enum db_review {
+    DB_REVIEW_NONE,     /* "unchecked": there is no result, or nothing was checked */
+    DB_REVIEW_PASSED,   /* "passed": every check */
+    DB_REVIEW_NEEDED,   /* "needed": a check failed, and nobody has looked */
+    DB_REVIEW_ACCEPTED, /* "accepted": by somebody who looked */
+    DB_REVIEW_REJECTED, /* "rejected": by somebody who looked; or cancelled while it was held */
+    DB_REVIEWS
+};
+const char *db_review_name(enum db_review review); /* never NULL */
+
 /* Everything about a job that is decided before it runs. */
 struct db_job_spec {
     int32_t priority; /* 0 (first) ... 9 */
@@ -50,6 +63,7 @@ struct db_job_spec {
     size_t n_destinations;
     bool commitment;           /* delivered means: its storage is committed */
     const bool *no_commitment; /* [n_destinations] not at these; NULL: at all */
+    bool hold; /* a result that needs review is sent nowhere before it is accepted */
 };
 
 struct db_completion {
@@ -95,15 +109,24 @@ struct db_job {
     int64_t created_ms, changed_ms, ended_ms; /* wall clock; 0: not yet */
     int64_t due_ms;                           /* lease clock: RETRY: not before */
     int64_t lease_until_ms;                   /* lease clock: RUNNING */
-    enum db_evidence evidence;                /* that closed the revision */
-    char owner[DB_NAME_SIZE];                 /* RUNNING */
-    char stage[DB_NAME_SIZE];                 /* what the worker said last */
+    int64_t review_ms;                        /* wall clock: of `review`; 0: never */
+    enum db_review review;
+    bool hold;                 /* as in the spec */
+    enum db_evidence evidence; /* that closed the revision */
+    char owner[DB_NAME_SIZE];  /* RUNNING */
+    char stage[DB_NAME_SIZE];  /* what the worker said last */
     char source_ae[DB_AE_SIZE];
     char series_uid[DB_UID_SIZE], study_uid[DB_UID_SIZE], output_series_uid[DB_UID_SIZE];
     char rule[DB_NAME_SIZE], model[DB_NAME_SIZE], model_sha256[SHA256_HEX_SIZE];
     char parameters[DB_PARAMETERS_SIZE];
     char reason[DB_REASON_SIZE]; /* of the last transition */
 };
+
+/* Its files are written, and none of them goes anywhere before somebody accepts them. */
+static inline bool db_job_is_held(const struct db_job *job)
+{
+    return job->state == DB_JOB_DELIVERING && job->review == DB_REVIEW_NEEDED && job->hold;
+}
 
 struct db_token {
     int64_t job_id;
@@ -161,15 +184,19 @@ struct db_output {
 
 struct db_work_result {
     enum db_work work;
-    const char *reason; /* required unless DONE */
+    const char *reason; /* required unless DONE; with NEEDED: which checks failed */
     const char *detail; /* evidence: signal, memory, last words; NULL: none */
     const struct db_output
         *output; /* DONE: [n_outputs], in the order in which they are to be sent */
     size_t n_outputs;
+    enum db_review review; /* DONE: NONE, PASSED or NEEDED; else NONE */
+    const char
+        *quality; /* the report of the checks as text, below DB_QUALITY_SIZE bytes; NULL: none */
 };
 
 /*
- * End an attempt.  DONE: the job is DELIVERING, or DONE if it has no destination.
+ * End an attempt.  DONE: the job is DELIVERING, or DONE if it has no destination; one that is to be held and needs
+ * review keeps its deliveries WAITING.
  * Returns 0 or DB_LOST.
  * Errors: SCTD_EINVAL (an output UID that was not decided, one twice, none), SCTD_EIO.
  */
@@ -186,7 +213,8 @@ SCTD_NODISCARD int db_jobs_expire(struct db *db, const struct db_now *now,
  * What an operator asks for; `reason` goes into the history.  Each returns 0, DB_NONE or DB_REFUSED.
  * cancel: anything but DONE and CANCELLED; deliveries that are not done are cancelled with it.
  * retry: FAILED, POISON and CANCELLED ones; counts begin anew.  What has its files is delivered again where it
- * was not.  Refused if files it needs are removed, or another job makes the same series by now.
+ * was not.  Refused if files it needs are removed, another job makes the same series by now, or its result
+ * was rejected or is to be held for a review.
  * prioritise: what has not ended, its deliveries too.
  */
 SCTD_NODISCARD int db_job_cancel(struct db *db, const struct db_now *now, int64_t job_id,
@@ -197,10 +225,20 @@ SCTD_NODISCARD int db_job_prioritise(struct db *db, const struct db_now *now, in
                                      int32_t priority, const char *reason, struct sctd_error *err);
 
 /*
+ * What somebody who looked says of a result that needs review.
+ * accept: NEEDED or REJECTED.  What was held is sent, and so is what was rejected before it was all delivered.
+ * reject: NEEDED.  The job is cancelled unless it is DONE; what was delivered stays where it is.
+ * Returns 0, DB_NONE, or DB_REFUSED: there is nothing to review, or what is to be sent is removed or made by
+ * another job by now.
+ */
+SCTD_NODISCARD int db_job_review(struct db *db, const struct db_now *now, int64_t job_id,
+                                 bool accept, const char *reason, struct sctd_error *err);
+
+/*
  * Send the result of a DONE job to further destinations, those of `spec` (of which only these, commitment and
  * priority count); `again`: also to those that have it.
- * Returns 0 (it is DELIVERING), DB_NONE (there is no such job, or all of them have it), or DB_REFUSED (it is not DONE, or
- * its files are removed).
+ * Returns 0 (it is DELIVERING), DB_NONE (there is no such job, or all of them have it), or DB_REFUSED (it is not DONE,
+ * its files are removed, or its result was rejected or is to be held for a review).
  */
 SCTD_NODISCARD int db_job_deliver(struct db *db, const struct db_now *now, int64_t job_id,
                                   const struct db_job_spec *spec, bool again,
@@ -210,8 +248,14 @@ SCTD_NODISCARD int db_job_deliver(struct db *db, const struct db_now *now, int64
 SCTD_NODISCARD int db_job_get(struct db *db, int64_t job_id, struct db_job *ret_job,
                               struct sctd_error *err);
 
+/* What its checks found, as it was given; *ret_text: the caller frees it.  Returns 0 or DB_NONE. */
+SCTD_NODISCARD int db_job_quality(struct db *db, int64_t job_id, char **ret_text,
+                                  struct sctd_error *err);
+
 struct db_job_filter {
-    int state; /* enum db_job_state; -1: any */
+    int state;      /* enum db_job_state; -1: any */
+    bool by_review; /* only those with `review` */
+    enum db_review review;
     const char *source_ae, *rule, *model, *series_uid, *output_series_uid; /* NULL: any */
     int64_t created_from_ms, created_before_ms;                            /* 0: any */
     bool ascending; /* oldest first; else newest first */
@@ -231,6 +275,13 @@ SCTD_NODISCARD int db_job_list(struct db *db, const struct db_job_filter *filter
 /* How many jobs are in each state; does not depend on how many there are. */
 SCTD_NODISCARD int db_job_counts(struct db *db, int64_t ret_counts[DB_JOB_STATES],
                                  struct sctd_error *err);
+/* Jobs that need review: how many, and since when the oldest of them does (wall clock; 0: there is none). */
+struct db_review_backlog {
+    int64_t needed, needed_since_ms;
+    int64_t held, held_since_ms; /* of these: those that are held */
+};
+SCTD_NODISCARD int db_jobs_to_review(struct db *db, struct db_review_backlog *ret_backlog,
+                                     struct sctd_error *err);
 /* *ret_lease_ms: the lease clock's time at which db_job_claim or db_jobs_expire next has something to do that it
  * does not have now: returns 0, or DB_NONE if that needs something else to happen first. */
 SCTD_NODISCARD int db_jobs_next(struct db *db, int64_t *ret_lease_ms, struct sctd_error *err);

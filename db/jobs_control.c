@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -48,12 +49,11 @@ static int cancel(struct db *db, const struct db_now *now, const struct order *o
 int db_job_cancel(struct db *db, const struct db_now *now, int64_t job_id, const char *reason,
                   struct sctd_error *err)
 {
-    const struct order order = {job_id, 0, reason, cancel};
+    const struct order order = {.job_id = job_id, .reason = reason, .run = cancel};
     return obey(db, now, &order, err);
 }
 
-/* Whether what the job needs is there and nobody else makes the same.  Returns 0 or DB_REFUSED. */
-static int check_retry(struct db *db, const struct db_job *job, int64_t *ret_written,
+int jobs_control_check(struct db *db, const struct db_job *job, int64_t *ret_written,
                        struct sctd_error *err)
 {
     int64_t missing = 0;
@@ -96,6 +96,20 @@ static int requeue_deliveries(struct db *db, const struct db_now *now, const str
     return r;
 }
 
+int jobs_control_begin_anew(struct db *db, const struct db_now *now, struct db_job *job,
+                            bool is_written, const char *reason, struct sctd_error *err)
+{
+    const struct moves_why why = {reason, NULL};
+    job->failures = 0;
+    job->deaths = 0;
+    job->interruptions = 0;
+    int r = moves_job(db, now, job, is_written ? DB_JOB_DELIVERING : DB_JOB_QUEUED, &why, err);
+    r = r < 0 ? r
+              : requeue_deliveries(db, now, job,
+                                   is_written ? DB_DELIVERY_QUEUED : DB_DELIVERY_WAITING, err);
+    return r < 0 ? r : moves_settle(db, now, job->id, err);
+}
+
 static int retry(struct db *db, const struct db_now *now, const struct order *order,
                  struct db_job *job, struct sctd_error *err)
 {
@@ -104,25 +118,14 @@ static int retry(struct db *db, const struct db_now *now, const struct order *or
         job->state != DB_JOB_CANCELLED) {
         return DB_REFUSED;
     }
-    int r = check_retry(db, job, &written, err);
-    if (r != 0) {
-        return r;
-    }
-    const struct moves_why why = {order->reason, NULL};
-    job->failures = 0;
-    job->deaths = 0;
-    job->interruptions = 0;
-    r = moves_job(db, now, job, written != 0 ? DB_JOB_DELIVERING : DB_JOB_QUEUED, &why, err);
-    r = r < 0 ? r
-              : requeue_deliveries(db, now, job,
-                                   written != 0 ? DB_DELIVERY_QUEUED : DB_DELIVERY_WAITING, err);
-    return r < 0 ? r : moves_settle(db, now, job->id, err);
+    int r = moves_is_barred(job) ? DB_REFUSED : jobs_control_check(db, job, &written, err);
+    return r != 0 ? r : jobs_control_begin_anew(db, now, job, written != 0, order->reason, err);
 }
 
 int db_job_retry(struct db *db, const struct db_now *now, int64_t job_id, const char *reason,
                  struct sctd_error *err)
 {
-    const struct order order = {job_id, 0, reason, retry};
+    const struct order order = {.job_id = job_id, .reason = reason, .run = retry};
     return obey(db, now, &order, err);
 }
 
@@ -162,7 +165,8 @@ static int prioritise(struct db *db, const struct db_now *now, const struct orde
 int db_job_prioritise(struct db *db, const struct db_now *now, int64_t job_id, int32_t priority,
                       const char *reason, struct sctd_error *err)
 {
-    const struct order order = {job_id, priority, reason, prioritise};
+    const struct order order = {
+        .job_id = job_id, .priority = priority, .reason = reason, .run = prioritise};
     if (priority < 0 || priority > 9) {
         return sctd_error(err, SCTD_EINVAL, "job store: priority %d (0 to 9)", (int)priority);
     }

@@ -80,8 +80,8 @@ static int add_job(struct db *db, const struct db_now *now, const struct db_seri
         &s, db->sql,
         "INSERT INTO job (state, series_id, source_id, revision, evidence, priority, outputs, "
         "commitment, created_ms, changed_ms, output_series_uid, rule, model, model_sha256, "
-        "parameters, reason) VALUES (0, ?1, (SELECT source_id FROM series WHERE id = ?1), ?2, "
-        "?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, 'created')",
+        "parameters, hold, reason) VALUES (0, ?1, (SELECT source_id FROM series WHERE id = ?1), ?2, "
+        "?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'created')",
         err);
     if (r < 0) {
         return r;
@@ -98,6 +98,7 @@ static int add_job(struct db *db, const struct db_now *now, const struct db_seri
     sql_bind_text(s, spec->model);
     sql_bind_text(s, spec->model_sha256);
     sql_bind_text(s, spec->parameters);
+    sql_bind_int(s, spec->hold ? 1 : 0);
     r = sql_finish(s, err);
     const int64_t id = sql_last_id(db->sql);
     r = r < 0 ? r : sql_prepare(&s, db->sql, "UPDATE job_count SET n = n + 1 WHERE state = 0", err);
@@ -192,7 +193,7 @@ static int supersede_one(struct db *db, const struct db_now *now, int64_t id, in
     r = sql_finish(s, err);
     struct db_job job = {0};
     r = r < 0 ? r : db_job_get(db, id, &job, err);
-    if (r != 0 || job.state > DB_JOB_RUNNING) {
+    if (r != 0 || (job.state > DB_JOB_RUNNING && !db_job_is_held(&job))) {
         return r;
     }
     char reason[DB_REASON_SIZE];

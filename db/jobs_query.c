@@ -27,13 +27,15 @@ const char *db_job_state_name(enum db_job_state state)
     return (unsigned)state < DB_JOB_STATES ? state_names[state] : "?";
 }
 
-#define JOB_SELECT                                                                                     \
+/* index: "INDEXED BY NAME", or "". */
+#define JOB_SELECT_BY(index)                                                                           \
     "SELECT j.id, j.state, j.series_id, j.revision, j.priority, j.attempt, j.failures, j.deaths, "     \
     "j.interruptions, j.outputs, ifnull(j.superseded_by, 0), j.created_ms, j.changed_ms, j.ended_ms, " \
-    "j.due_ms, j.lease_until_ms, j.evidence, j.owner, j.stage, a.ae, s.uid, t.uid, "                   \
-    "j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason FROM job AS j "      \
-    "JOIN series AS s ON s.id = j.series_id JOIN study AS t ON t.id = s.study_id "                     \
-    "JOIN source AS a ON a.id = j.source_id"
+    "j.due_ms, j.lease_until_ms, j.review_ms, j.review, j.hold, j.evidence, j.owner, j.stage, a.ae, "  \
+    "s.uid, t.uid, j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason "      \
+    "FROM job AS j " index " JOIN series AS s ON s.id = j.series_id JOIN study AS t ON t.id = "        \
+    "s.study_id JOIN source AS a ON a.id = j.source_id"
+#define JOB_SELECT JOB_SELECT_BY("")
 
 static const struct sql_field job_fields[] = {
     SQL_FIELD(SQL_I64, db_job, id),
@@ -52,6 +54,9 @@ static const struct sql_field job_fields[] = {
     SQL_FIELD(SQL_I64, db_job, ended_ms),
     SQL_FIELD(SQL_I64, db_job, due_ms),
     SQL_FIELD(SQL_I64, db_job, lease_until_ms),
+    SQL_FIELD(SQL_I64, db_job, review_ms),
+    SQL_FIELD_ENUM(db_job, review, DB_REVIEWS),
+    SQL_FIELD(SQL_BOOL, db_job, hold),
     SQL_FIELD_ENUM(db_job, evidence, DB_EVIDENCES),
     SQL_FIELD(SQL_TEXT, db_job, owner),
     SQL_FIELD(SQL_TEXT, db_job, stage),
@@ -81,8 +86,12 @@ int db_job_get(struct db *db, int64_t job_id, struct db_job *ret_job, struct sct
 int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job_page *ret_list,
                 struct sctd_error *err)
 {
+    /* Few jobs need or had a review: their index is the one to take, whatever else is asked. */
+    const bool is_rare = filter->by_review && filter->review >= DB_REVIEW_NEEDED;
     const struct core_match matches[] = {
         {"j.state = ?", NULL, filter->state, filter->state >= 0},
+        {filter->state < 0 || is_rare ? "j.review = ?" : "+j.review = ?", NULL,
+         (int64_t)filter->review, filter->by_review},
         {"j.source_id = (SELECT id FROM source WHERE ae = ?)", filter->source_ae, 0,
          filter->source_ae != NULL},
         {"j.rule = ?", filter->rule, 0, filter->rule != NULL},
@@ -95,7 +104,7 @@ int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job
         {"j.created_ms < ?", NULL, filter->created_before_ms, filter->created_before_ms != 0},
     };
     const struct core_page page = {
-        .select = JOB_SELECT,
+        .select = is_rare ? JOB_SELECT_BY("INDEXED BY job_review") : JOB_SELECT,
         .id = "j.id",
         .match = matches,
         .n_matches = sizeof matches / sizeof *matches,

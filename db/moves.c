@@ -38,7 +38,7 @@ static int write_job(struct db *db, const struct db_job *job, struct sctd_error 
         &s, db->sql,
         "UPDATE job SET state = ?2, attempt = ?3, failures = ?4, deaths = ?5, interruptions = ?6, "
         "changed_ms = ?7, ended_ms = ?8, due_ms = ?9, lease_until_ms = ?10, owner = ?11, stage = ?12, "
-        "reason = ?13 WHERE id = ?1",
+        "reason = ?13, review = ?14, review_ms = ?15 WHERE id = ?1",
         err);
     if (r < 0) {
         return r;
@@ -56,6 +56,8 @@ static int write_job(struct db *db, const struct db_job *job, struct sctd_error 
     sql_bind_text(s, job->owner);
     sql_bind_text(s, job->stage);
     sql_bind_text(s, job->reason);
+    sql_bind_int(s, (int64_t)job->review);
+    sql_bind_int(s, job->review_ms);
     return sql_finish(s, err);
 }
 
@@ -85,6 +87,17 @@ int moves_job(struct db *db, const struct db_now *now, struct db_job *job, enum 
     r = r < 0 ? r : count_job(db, from, -1, err);
     r = r < 0 ? r : count_job(db, to, 1, err);
     return r < 0 ? r : core_note(db, now, &change, err);
+}
+
+bool moves_is_barred(const struct db_job *job)
+{
+    return job->review == DB_REVIEW_REJECTED || (job->review == DB_REVIEW_NEEDED && job->hold);
+}
+
+void moves_review(const struct db_now *now, struct db_job *job, enum db_review review)
+{
+    job->review = review;
+    job->review_ms = now->wall_ms;
 }
 
 /* Deliveries */
@@ -214,6 +227,10 @@ int moves_cancel(struct db *db, const struct db_now *now, struct db_job *job, co
     const struct moves_group group = {
         job->id, 0xffU & ~(1U << DB_DELIVERY_DONE | 1U << DB_DELIVERY_CANCELLED),
         DB_DELIVERY_CANCELLED};
+    if (db_job_is_held(
+            job)) { /* nobody is to look at it any more, and it must not be sent by a retry */
+        moves_review(now, job, DB_REVIEW_REJECTED);
+    }
     const int r = moves_job(db, now, job, DB_JOB_CANCELLED, &why, err);
     return r < 0 ? r : moves_deliveries(db, now, &group, reason, err);
 }

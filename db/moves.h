@@ -6,6 +6,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,9 +24,15 @@ struct moves_why {
     const char *reason, *detail; /* detail: NULL: none */
 };
 
+/* What must not be sent by anything but db_job_review: it was rejected, or it is to be held until somebody looks. */
+bool moves_is_barred(const struct db_job *job);
+
+/* Only in *job. */
+void moves_review(const struct db_now *now, struct db_job *job, enum db_review review);
+
 /*
  * Write what the caller changed in *job (attempt, failures, deaths, interruptions, due_ms, lease_until_ms, owner,
- * stage), and move it to state `to`; *job is then in it.  Leases end with RUNNING.
+ * stage, review), and move it to state `to`; *job is then in it.  Leases end with RUNNING.
  */
 SCTD_NODISCARD int moves_job(struct db *db, const struct db_now *now, struct db_job *job,
                              enum db_job_state to, const struct moves_why *why,
@@ -71,7 +78,8 @@ SCTD_NODISCARD int moves_deliveries(struct db *db, const struct db_now *now,
                                     const struct moves_group *group, const char *reason,
                                     struct sctd_error *err);
 
-/* Cancel a job that has not ended as DONE or CANCELLED, and what of its deliveries is not done. */
+/* Cancel a job that has not ended as DONE or CANCELLED, and what of its deliveries is not done; what was held counts as
+ * rejected. */
 SCTD_NODISCARD int moves_cancel(struct db *db, const struct db_now *now, struct db_job *job,
                                 const char *reason, struct sctd_error *err);
 
@@ -79,6 +87,15 @@ SCTD_NODISCARD int moves_cancel(struct db *db, const struct db_now *now, struct 
 SCTD_NODISCARD int jobs_create_delivery(struct db *db, const struct db_now *now, int64_t job_id,
                                         const struct db_job_spec *spec, size_t i,
                                         struct sctd_error *err);
+
+/* jobs_control.c: whether what a job needs to be tried again is there and nobody else makes the same, and whether it has
+ * its files.  Returns 0 or DB_REFUSED. */
+SCTD_NODISCARD int jobs_control_check(struct db *db, const struct db_job *job, int64_t *ret_written,
+                                      struct sctd_error *err);
+/* jobs_control.c: what has its files is delivered where it was not, what has none is made. */
+SCTD_NODISCARD int jobs_control_begin_anew(struct db *db, const struct db_now *now,
+                                           struct db_job *job, bool is_written, const char *reason,
+                                           struct sctd_error *err);
 
 /* End a DELIVERING job when its last delivery has ended. */
 SCTD_NODISCARD int moves_settle(struct db *db, const struct db_now *now, int64_t job_id,

@@ -170,8 +170,17 @@ static const char batches[] =
     "CREATE INDEX batch_item_job ON batch_item (job_id) WHERE state = 3;"
     "CREATE INDEX batch_item_of_job ON batch_item (job_id) WHERE job_id IS NOT NULL;";
 
+/* What the checks of a result found, and what was made of it. */
+static const char reviews[] =
+    "ALTER TABLE job ADD COLUMN hold INTEGER NOT NULL DEFAULT 0 CHECK (hold BETWEEN 0 AND 1);"
+    "ALTER TABLE job ADD COLUMN review INTEGER NOT NULL DEFAULT 0 CHECK (review BETWEEN 0 AND 4);"
+    "ALTER TABLE job ADD COLUMN review_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX job_review ON job (review);"
+    "CREATE INDEX job_needed ON job (review_ms, hold, state) WHERE review = 2;"
+    "CREATE TABLE quality (job_id INTEGER PRIMARY KEY REFERENCES job (id), text TEXT NOT NULL) STRICT;";
+
 const char *const schema_steps[] = {received, jobs,     deliveries, performed,
-                                    activity, promises, batches};
+                                    activity, promises, batches,    reviews};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

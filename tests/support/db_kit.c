@@ -235,6 +235,11 @@ int kit_fail(struct db *db, struct db_token token, enum db_work work)
 
 int kit_done(struct db *db, const struct db_job *job)
 {
+    return kit_checked(db, job, DB_REVIEW_NONE, NULL);
+}
+
+int kit_checked(struct db *db, const struct db_job *job, enum db_review review, const char *quality)
+{
     char uids[KIT_OUTPUTS][DB_UID_SIZE];
     struct db_output output[KIT_OUTPUTS];
     HOLDS(db_job_output_uids(db, job->id, uids, KIT_OUTPUTS, &kit_err) == 0);
@@ -247,7 +252,12 @@ int kit_done(struct db *db, const struct db_job *job)
     }
     const struct db_retry retry = kit_retry();
     const struct db_work_result result = {
-        .work = DB_WORK_DONE, .output = output, .n_outputs = KIT_OUTPUTS};
+        .work = DB_WORK_DONE,
+        .reason = review == DB_REVIEW_NEEDED ? "outline 23.1 mm (at most 15)" : NULL,
+        .output = output,
+        .n_outputs = KIT_OUTPUTS,
+        .review = review,
+        .quality = quality};
     return db_job_finish(db, &kit_now, db_job_token(job), &result, &retry, &kit_err);
 }
 

@@ -58,5 +58,8 @@ struct db_retry kit_retry(void); /* 1 s doubling to 4 s without jitter; 3 failur
 int kit_fail(struct db *db, struct db_token token, enum db_work work);
 /* Finish a claimed job with its outputs. */
 int kit_done(struct db *db, const struct db_job *job);
+/* The same, with what its checks found; quality: NULL: no report. */
+int kit_checked(struct db *db, const struct db_job *job, enum db_review review,
+                const char *quality);
 /* Claimed and done: its deliveries are queued. */
 int64_t kit_written(struct db *db, int series, int n_destinations, bool commitment);

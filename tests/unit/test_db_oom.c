@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "db/db.h"
 #include "db/deliveries.h"
@@ -35,7 +37,8 @@ static int receive(struct db *db, int64_t *ret_job)
     HOLDS(results[1].outcome == DB_PUT_STORED); /* memory is no reason to call it invalid */
     const char *uids[] = {batch[0].sop_uid, batch[1].sop_uid};
     const struct db_expectation e = {batch[0].series_uid, DB_EVIDENCE_MPPS, 2, uids, 2};
-    const struct db_job_spec spec = kit_spec(series, 2, true);
+    struct db_job_spec spec = kit_spec(series, 2, true);
+    spec.hold = true;
     const struct db_completion c = {results[0].series_id, 1,          2,
                                     DB_EVIDENCE_MPPS,     "all came", &spec};
     struct db_series s;
@@ -62,9 +65,14 @@ static int convert(struct db *db)
         output[i] = (struct db_output){uids[i], "1.2.840.10008.5.1.4.1.1.2", file[i], 7, {0}};
     }
     const struct db_retry retry = kit_retry();
-    const struct db_work_result result = {
-        .work = DB_WORK_DONE, .output = output, .n_outputs = KIT_OUTPUTS};
-    return r != 0 ? r : db_job_finish(db, &kit_now, db_job_token(&job), &result, &retry, &err);
+    const struct db_work_result result = {.work = DB_WORK_DONE,
+                                          .output = output,
+                                          .n_outputs = KIT_OUTPUTS,
+                                          .review = DB_REVIEW_NEEDED,
+                                          .quality = "{}"};
+    r = r != 0 ? r : db_job_finish(db, &kit_now, db_job_token(&job), &result, &retry, &err);
+    r = r != 0 ? r : db_job_review(db, &kit_now, job.id, false, "a hole", &err);
+    return r != 0 ? r : db_job_review(db, &kit_now, job.id, true, "looked again", &err);
 }
 
 static int deliver(struct db *db, int64_t job)
@@ -102,6 +110,8 @@ static int look(struct db *db, int64_t job)
     struct db_destination_page destination_page = {0};
     struct db_history history = {0};
     struct db_removal_list removals = {0};
+    struct db_review_backlog backlog;
+    char *quality = NULL;
     int r = db_job_list(db, &jobs, &job_page, &err);
     db_job_page_fini(&job_page);
     r = r < 0 ? r : db_series_list(db, &all, &series_page, &err);
@@ -112,6 +122,10 @@ static int look(struct db *db, int64_t job)
     db_delivery_page_fini(&delivery_page);
     r = r < 0 ? r : db_destination_list(db, &destination_page, &err);
     db_destination_page_fini(&destination_page);
+    r = r < 0 ? r : db_jobs_to_review(db, &backlog, &err);
+    r = r < 0 ? r : db_job_quality(db, job, &quality, &err);
+    HOLDS(r < 0 || strcmp(quality, "{}") == 0);
+    free(quality);
     r = r < 0 ? r : db_job_history(db, job, 100, &history, &err);
     db_history_fini(&history);
     r = r < 0 ? r : db_retention_take(db, DB_FILE_PRODUCED, INT64_MAX, 10, &removals, &err);

@@ -121,6 +121,16 @@ static int do_prioritise(struct db *db, struct db_token token)
     return db_job_prioritise(db, &kit_now, token.job_id, 1, "urgent", &kit_err);
 }
 
+static int do_accept(struct db *db, struct db_token token)
+{
+    return db_job_review(db, &kit_now, token.job_id, true, "it is whole", &kit_err);
+}
+
+static int do_reject(struct db *db, struct db_token token)
+{
+    return db_job_review(db, &kit_now, token.job_id, false, "a hole", &kit_err);
+}
+
 static int do_recover(struct db *db, struct db_token token)
 {
     (void)token;
@@ -175,6 +185,12 @@ static const struct {
     {do_prioritise,
      {TO(SAME), TO(SAME), TO(SAME), TO(SAME), NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED),
       NO(DB_REFUSED)}},
+    {do_accept,
+     {NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED),
+      NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED)}},
+    {do_reject,
+     {NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED),
+      NO(DB_REFUSED), NO(DB_REFUSED), NO(DB_REFUSED)}},
     {do_recover,
      {NO(DB_NONE), NO(DB_NONE), TO(DB_JOB_QUEUED), NO(DB_NONE), NO(DB_NONE), NO(DB_NONE),
       NO(DB_NONE), NO(DB_NONE)}},

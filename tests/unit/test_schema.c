@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/deliveries.h"
 #include "db/jobs.h"
 #include "db/schema.h"
 #include "db/sql.h"
@@ -51,6 +52,41 @@ static void every_older_version_is_migrated(void)
         db_close(db);
         kit_remove();
     }
+}
+
+/* Of version 7, before results were checked: a job that is written and on its way, and one that waits. */
+static void jobs_of_the_version_before_reviews_go_on_unchecked(void)
+{
+    enum { BEFORE = 7 };
+    struct db *db = NULL;
+    struct db_delivery d;
+    char *text = NULL;
+    make_version(BEFORE);
+    kit_sql(
+        "INSERT INTO source (ae) VALUES ('OLD');"
+        "INSERT INTO study (id, uid, first_ms, last_ms) VALUES (1, '1.2', 5, 5);"
+        "INSERT INTO series VALUES (1, '1.2.3', 1, 1, 1, 1, 1, 1, 1, 9, 5, 5, 6, 'quiet', 'SCTD', 'p', 'MR', "
+        "'', '', '', '', '', '', '', '', '', NULL);"
+        "INSERT INTO job (id, state, series_id, source_id, revision, evidence, priority, outputs, written, "
+        "kept, commitment, created_ms, changed_ms, output_series_uid, rule, model, model_sha256, parameters, "
+        "reason) VALUES (1, 3, 1, 1, 1, 1, 5, 1, 1, 1, 0, 7, 8, '2.25.1', 'r', 'm', 'h', '', 'written'), "
+        "(2, 0, 1, 1, 1, 1, 5, 1, 0, 0, 0, 7, 8, '2.25.2', 'r', 'm', 'h', '', 'created');"
+        "UPDATE job_count SET n = 1 WHERE state IN (0, 3);"
+        "INSERT INTO destination (id, name) VALUES (1, 'pacs1');"
+        "INSERT INTO delivery (job_id, destination_id, state, priority, instances, stored_bits, "
+        "committed_bits, commitment, created_ms, changed_ms) VALUES (1, 1, 1, 5, 1, x'00', x'00', 0, 7, 8)");
+    HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == 0);
+    for (int64_t id = 1; id <= 2; id++) {
+        const struct db_job job = kit_get(db, id);
+        HOLDS(job.review == DB_REVIEW_NONE && job.review_ms == 0 && !job.hold);
+        HOLDS(db_job_review(db, &kit_now, id, true, "?", &kit_err) == DB_REFUSED);
+        HOLDS(db_job_quality(db, id, &text, &kit_err) == DB_NONE);
+    }
+    const struct db_send_claim claim = {"pacs1", 1, "node/s", KIT_LEASE_MS};
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0 && d.job_id == 1);
+    HOLDS(kit_claim(db).id == 2);
+    db_close(db);
+    kit_remove();
 }
 
 static void a_newer_version_is_refused_and_left_alone(void)
@@ -114,6 +150,7 @@ static void a_migration_that_fails_leaves_the_old_version(void)
 int main(void)
 {
     every_older_version_is_migrated();
+    jobs_of_the_version_before_reviews_go_on_unchecked();
     a_newer_version_is_refused_and_left_alone();
     an_older_version_is_not_for_readers();
     another_programs_file_is_refused_and_left_alone();
