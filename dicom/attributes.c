@@ -46,6 +46,21 @@ const struct dicom_attribute *dicom_attributes_find(const struct dicom_attribute
     return place < set->n && set->attribute[place].tag == tag ? &set->attribute[place] : NULL;
 }
 
+void dicom_attributes_get_text(char *ret_text, size_t room, const struct dicom_attributes *set,
+                               uint32_t tag)
+{
+    const struct dicom_attribute *from = dicom_attributes_find(set, tag);
+    size_t size = from == NULL ? 0 : from->size;
+    while (size > 0 && (from->value[size - 1] == ' ' || from->value[size - 1] == '\0')) {
+        size--;
+    }
+    size = size < room ? size : room - 1;
+    if (size > 0) {
+        memcpy(ret_text, from->value, size);
+    }
+    ret_text[size] = '\0';
+}
+
 static int reserve_one(struct dicom_attributes *set, struct sctd_error *err)
 {
     if (set->n < set->capacity) {

@@ -40,6 +40,10 @@ void dicom_attributes_fini(struct dicom_attributes *set); /* leaves it empty */
 const struct dicom_attribute *dicom_attributes_find(const struct dicom_attributes *set,
                                                     uint32_t tag);
 
+/* The value without the padding at its end, "" if there is none; its first characters if it is longer. */
+void dicom_attributes_get_text(char *ret_text, size_t room, const struct dicom_attributes *set,
+                               uint32_t tag);
+
 /*
  * Put an element in its place, instead of the one that has its tag.  A value of odd length gets the
  * padding of its VR; an even one is kept as it is.

@@ -231,7 +231,7 @@ static int set_pixels(struct dicom_attributes *to, const struct dicom_phantom_re
                       struct sctd_error *err)
 {
     const struct kind *kind = &kinds[request->kind];
-    int r = sct_image_add_pixels(to, &request->image->grid, err);
+    int r = sct_image_add_slice(to, &request->image->grid, err);
     if (r == 0) {
         r = dicom_attributes_set_u16(to, TAG_BITS_STORED, kind->bits, err);
     }

@@ -25,7 +25,6 @@
 #include "engine/base/sha256.h"
 #include "engine/base/volume.h"
 
-static const char enhanced_ct_image_storage[] = "1.2.840.10008.5.1.4.1.1.2.1";
 static const char image_type[] = "DERIVED\\PRIMARY\\VOLUME\\NONE"; /* C.8.16.1: PRIMARY always */
 /* CID 4031 has the parts of a body; what of it is there, Body Part Examined says if the source does. */
 static const struct dicom_code whole_body = {"38266002", "SCT", "Entire body"};
@@ -163,8 +162,8 @@ static int add_derivation(struct dicom_attributes *groups, const struct sct_job 
                                                  .is_enhanced = job->is_enhanced_source,
                                                  .is_same_grid = job->request->nearest == NULL};
     sctd_auto(dicom_attributes_fini) struct dicom_attributes item = {0};
-    int r = sct_derivation_describe(&item, job->request->model, job->request->quality, job->charset,
-                                    err);
+    int r = sct_derivation_describe(&item, job->request->model, job->request->quality,
+                                    job->common.charset, err);
     if (r == 0) {
         r = sct_derivation_add_source(&item, &source, err);
     }
@@ -234,7 +233,7 @@ static int add_image(struct dicom_attributes *to, const struct sct_job *job, str
     char frames[16];
     (void)snprintf(frames, sizeof frames, "%d", (int)job->request->hu->grid.dim[2]);
     const struct dicom_text_attribute texts[] = {
-        {TAG_SOP_CLASS_UID, "UI", enhanced_ct_image_storage},
+        {TAG_SOP_CLASS_UID, "UI", SCT_ENHANCED_CT_IMAGE_STORAGE},
         {TAG_SOP_INSTANCE_UID, "UI", job->request->instance_uid[0]},
         {TAG_INSTANCE_NUMBER, "IS", "1"},
         {TAG_IMAGE_TYPE, "CS", image_type},
@@ -247,23 +246,6 @@ static int add_image(struct dicom_attributes *to, const struct sct_job *job, str
     return dicom_attributes_set_texts(to, texts, sizeof texts / sizeof *texts, err);
 }
 
-/* Append a reference to every source instance, once. */
-static int add_instances(struct sctd_buf *items, const struct sct_job *job, struct sctd_error *err)
-{
-    const char *before = "";
-    for (size_t i = 0; i < job->request->n_sources; i++) {
-        const struct dicom_source *source = &job->request->source[i];
-        int r = strcmp(source->sop_instance_uid, before) == 0
-                    ? 0
-                    : sct_derivation_add_instance(items, source, err);
-        if (r < 0) {
-            return r;
-        }
-        before = source->sop_instance_uid;
-    }
-    return 0;
-}
-
 /* Common Instance Reference (C.12.2), and Source Image Evidence (C.8.15.2) with the study as well. */
 static int add_references(struct dicom_attributes *to, const struct sct_job *job,
                           struct sctd_error *err)
@@ -273,7 +255,8 @@ static int add_references(struct dicom_attributes *to, const struct sct_job *job
     sctd_auto(sctd_buf_fini) struct sctd_buf instances = sctd_buf_make(DICOM_ATTRIBUTE_MAX_SIZE);
     sctd_auto(dicom_attributes_fini) struct dicom_attributes of_series = {0};
     sctd_auto(dicom_attributes_fini) struct dicom_attributes of_study = {0};
-    int r = add_instances(&instances, job, err);
+    int r = sct_derivation_add_instances(&instances, job->request->source, job->request->n_sources,
+                                         err);
     if (r == 0) {
         r = sct_derivation_add_series(to, series, &instances, err);
     }
@@ -284,8 +267,8 @@ static int add_references(struct dicom_attributes *to, const struct sct_job *job
         r = dicom_attributes_set_items(&of_series, TAG_REFERENCED_SOP_SEQUENCE, &instances, err);
     }
     if (r == 0) {
-        r = dicom_attributes_copy(&of_study,
-                                  dicom_attributes_find(&job->shared, TAG_STUDY_INSTANCE_UID), err);
+        r = dicom_attributes_copy(
+            &of_study, dicom_attributes_find(&job->common.set, TAG_STUDY_INSTANCE_UID), err);
     }
     if (r == 0) {
         r = dicom_attributes_set_item(&of_study, TAG_REFERENCED_SERIES_SEQUENCE, &of_series, err);
@@ -313,13 +296,13 @@ static int encode_head(struct sctd_buf *head, const struct sct_job *job, size_t 
         r = add_references(&own, job, err);
     }
     if (r == 0) {
-        const struct dicom_file_meta meta = {.sop_class_uid = enhanced_ct_image_storage,
+        const struct dicom_file_meta meta = {.sop_class_uid = SCT_ENHANCED_CT_IMAGE_STORAGE,
                                              .sop_instance_uid = job->request->instance_uid[0],
                                              .transfer_syntax_uid = DICOM_EXPLICIT_LITTLE_ENDIAN};
         r = dicom_file_meta_start(head, &meta, err);
     }
     if (r == 0) {
-        r = dicom_attributes_encode(head, &job->shared, &own, err);
+        r = dicom_attributes_encode(head, &job->common.set, &own, err);
     }
     return r < 0 ? r
                  : dicom_attributes_add_header(head, TAG_PIXEL_DATA, "OW", (uint32_t)pixel_bytes,

@@ -13,28 +13,36 @@
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
-int sct_image_add_pixels(struct dicom_attributes *to, const struct volume_grid *grid,
+int sct_image_add_pixels(struct dicom_attributes *to, const struct sct_image_format *format,
                          struct sctd_error *err)
 {
-    if (grid->dim[0] > UINT16_MAX || grid->dim[1] > UINT16_MAX) {
-        return sctd_error(err, SCTD_EINVAL, "a slice of %d x %d pixels is larger than DICOM's",
-                          (int)grid->dim[0], (int)grid->dim[1]);
+    if (format->columns > UINT16_MAX || format->rows > UINT16_MAX) {
+        return sctd_error(err, SCTD_EINVAL, "an image of %d x %d pixels is larger than DICOM's",
+                          (int)format->columns, (int)format->rows);
     }
     const struct {
         uint32_t tag;
         uint16_t value;
     } numbers[] = {{TAG_SAMPLES_PER_PIXEL, 1},
-                   {TAG_ROWS, (uint16_t)grid->dim[1]},
-                   {TAG_COLUMNS, (uint16_t)grid->dim[0]},
-                   {TAG_BITS_ALLOCATED, 16},
-                   {TAG_BITS_STORED, 16},
-                   {TAG_HIGH_BIT, 15},
-                   {TAG_PIXEL_REPRESENTATION, 1}};
+                   {TAG_ROWS, (uint16_t)format->rows},
+                   {TAG_COLUMNS, (uint16_t)format->columns},
+                   {TAG_BITS_ALLOCATED, format->bits},
+                   {TAG_BITS_STORED, format->bits},
+                   {TAG_HIGH_BIT, (uint16_t)(format->bits - 1)},
+                   {TAG_PIXEL_REPRESENTATION, format->is_signed ? 1 : 0}};
     int r = dicom_attributes_set_text(to, TAG_PHOTOMETRIC_INTERPRETATION, "CS", "MONOCHROME2", err);
     for (size_t i = 0; r == 0 && i < sizeof numbers / sizeof *numbers; i++) {
         r = dicom_attributes_set_u16(to, numbers[i].tag, numbers[i].value, err);
     }
     return r;
+}
+
+int sct_image_add_slice(struct dicom_attributes *to, const struct volume_grid *grid,
+                        struct sctd_error *err)
+{
+    const struct sct_image_format format = {
+        .columns = grid->dim[0], .rows = grid->dim[1], .bits = 16, .is_signed = true};
+    return sct_image_add_pixels(to, &format, err);
 }
 
 int sct_image_add_rescale(struct dicom_attributes *to, int32_t intercept, struct sctd_error *err)

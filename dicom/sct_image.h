@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dicom/attributes.h"
@@ -14,9 +15,18 @@
 extern "C" {
 #endif
 
-/* Rows, columns, bits: the same in both classes.  Errors: SCTD_ENOMEM, SCTD_EINVAL. */
-SCTD_NODISCARD int sct_image_add_pixels(struct dicom_attributes *to, const struct volume_grid *grid,
+struct sct_image_format {
+    int32_t columns, rows;
+    uint16_t bits; /* allocated and stored */
+    bool is_signed;
+};
+/* One grey sample of all bits a pixel.  Errors: SCTD_ENOMEM, SCTD_EINVAL. */
+SCTD_NODISCARD int sct_image_add_pixels(struct dicom_attributes *to,
+                                        const struct sct_image_format *format,
                                         struct sctd_error *err);
+/* The format of a slice of HU. */
+SCTD_NODISCARD int sct_image_add_slice(struct dicom_attributes *to, const struct volume_grid *grid,
+                                       struct sctd_error *err);
 /* Rescale Intercept, Slope and Type. */
 SCTD_NODISCARD int sct_image_add_rescale(struct dicom_attributes *to, int32_t intercept,
                                          struct sctd_error *err);

@@ -13,11 +13,13 @@
 
 enum need { IF_THERE, MAY_BE_EMPTY, MUST_BE_THERE };
 
-static const struct {
+struct row {
     uint32_t tag;
     char vr[3]; /* of the empty value that stands in */
     enum need need;
-} inherited[] = {
+};
+
+static const struct row inherited[] = {
     {TAG_SPECIFIC_CHARACTER_SET, "CS", IF_THERE},
     /* Patient (C.7.1.1) beyond group 0010 */
     {TAG_PATIENT_NAME, "PN", MAY_BE_EMPTY},
@@ -57,11 +59,7 @@ static const struct {
     {TAG_SERVICE_EPISODE_DESCRIPTION, "LO", IF_THERE},
     {TAG_ISSUER_OF_SERVICE_EPISODE_ID_SEQUENCE, "SQ", IF_THERE},
     {TAG_PATIENT_STATE, "LO", IF_THERE},
-    /* Frame of Reference (C.7.4.1) */
-    {TAG_FRAME_OF_REFERENCE_UID, "UI", MUST_BE_THERE},
-    {TAG_POSITION_REFERENCE_INDICATOR, "LO", MAY_BE_EMPTY},
-    /* how the patient lay, what was examined and for which request (C.7.3.1) */
-    {TAG_PATIENT_POSITION, "CS", MAY_BE_EMPTY},
+    /* what was examined and for which request (C.7.3.1) */
     {TAG_BODY_PART_EXAMINED, "CS", IF_THERE},
     {TAG_LATERALITY, "CS", IF_THERE},
     {TAG_REQUEST_ATTRIBUTES_SEQUENCE, "SQ", IF_THERE},
@@ -70,6 +68,13 @@ static const struct {
     {TAG_LONGITUDINAL_TEMPORAL_INFORMATION_MODIFIED, "CS", IF_THERE},
     /* a face that can be recognised, or was removed, is so in the sCT (C.7.6.1) */
     {TAG_RECOGNIZABLE_VISUAL_FEATURES, "CS", IF_THERE},
+};
+
+/* Frame of Reference (C.7.4.1), and how the patient lay in it (C.7.3.1). */
+static const struct row inherited_space[] = {
+    {TAG_FRAME_OF_REFERENCE_UID, "UI", MUST_BE_THERE},
+    {TAG_POSITION_REFERENCE_INDICATOR, "LO", MAY_BE_EMPTY},
+    {TAG_PATIENT_POSITION, "CS", MAY_BE_EMPTY},
 };
 
 /* Groups whose elements all describe the patient, or the patient's and study's part in a trial ... */
@@ -119,23 +124,25 @@ static int complete_laterality(struct dicom_attributes *to, struct sctd_error *e
                : 0;
 }
 
-static int inherit_row(struct dicom_attributes *to, const struct sct_source *source, size_t row,
-                       struct sctd_error *err)
+static int inherit_rows(struct dicom_attributes *to, const struct sct_source *source,
+                        const struct row *row, size_t n, struct sctd_error *err)
 {
-    const uint32_t tag = inherited[row].tag;
-    int r = sct_source_copy(to, source, tag, err);
-    if (r < 0) {
-        return r;
-    }
-    const struct dicom_attribute *copy = dicom_attributes_find(to, tag);
-    if (inherited[row].need == MUST_BE_THERE && (copy == NULL || copy->size == 0)) {
-        return sctd_error(err, SCTD_EDATA,
-                          "the source has no (%04x,%04x): an sCT needs its study and its frame of "
-                          "reference",
-                          tag >> 16, tag & 0xffffU);
-    }
-    if (inherited[row].need == MAY_BE_EMPTY && copy == NULL) {
-        return dicom_attributes_set(to, tag, inherited[row].vr, "", 0, err);
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t tag = row[i].tag;
+        int r = sct_source_copy(to, source, tag, err);
+        const struct dicom_attribute *copy = dicom_attributes_find(to, tag);
+        if (r >= 0 && row[i].need == MUST_BE_THERE && (copy == NULL || copy->size == 0)) {
+            return sctd_error(err, SCTD_EDATA,
+                              "the source has no (%04x,%04x): an sCT needs its study and its frame "
+                              "of reference",
+                              tag >> 16, tag & 0xffffU);
+        }
+        if (r >= 0 && row[i].need == MAY_BE_EMPTY && copy == NULL) {
+            r = dicom_attributes_set(to, tag, row[i].vr, "", 0, err);
+        }
+        if (r < 0) {
+            return r;
+        }
     }
     return 0;
 }
@@ -173,8 +180,8 @@ static void drop_bad_age(struct dicom_attributes *to)
     }
 }
 
-int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *source,
-                     struct sctd_error *err)
+int sct_inherit_subject(struct dicom_attributes *to, const struct sct_source *source,
+                        struct sctd_error *err)
 {
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
         int r = sct_source_copy_group(to, source, groups[i], err);
@@ -186,14 +193,18 @@ int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *sourc
         dicom_attributes_remove(to, not_inherited[i]);
     }
     drop_bad_age(to);
-    for (size_t i = 0; i < sizeof inherited / sizeof *inherited; i++) {
-        int r = inherit_row(to, source, i, err);
-        if (r < 0) {
-            return r;
-        }
+    int r = inherit_rows(to, source, inherited, sizeof inherited / sizeof *inherited, err);
+    if (r == 0) {
+        r = complete_laterality(to, err);
     }
-    int r = complete_laterality(to, err);
     return r < 0 ? r : inherit_synthetic(to, source, err);
+}
+
+int sct_inherit_space(struct dicom_attributes *to, const struct sct_source *source,
+                      struct sctd_error *err)
+{
+    return inherit_rows(to, source, inherited_space,
+                        sizeof inherited_space / sizeof *inherited_space, err);
 }
 
 static bool is_same_text(const struct dicom_attribute *a, const struct dicom_attribute *b)

@@ -1,5 +1,5 @@
 /*
- * sct_inherit.h - what an sCT has from its source: patient, study and frame of reference.
+ * sct_inherit.h - what our objects have from their source: patient and study, an sCT its frame of reference too.
  *
  * These entities are the source's own, so that all of their attributes are taken over as they are; an
  * attribute that must be there and may be empty (type 2) is made empty where the source lacks it.
@@ -15,9 +15,12 @@
 extern "C" {
 #endif
 
-/* Errors: SCTD_EDATA (no study or no frame of reference), SCTD_ENOMEM. */
-SCTD_NODISCARD int sct_inherit_from(struct dicom_attributes *to, const struct sct_source *source,
-                                    struct sctd_error *err);
+/* Patient, study, and of the series what was examined.  Errors: SCTD_EDATA (no study), SCTD_ENOMEM. */
+SCTD_NODISCARD int sct_inherit_subject(struct dicom_attributes *to, const struct sct_source *source,
+                                       struct sctd_error *err);
+/* Frame of reference and Patient Position.  Errors: SCTD_EDATA (no frame of reference), SCTD_ENOMEM. */
+SCTD_NODISCARD int sct_inherit_space(struct dicom_attributes *to, const struct sct_source *source,
+                                     struct sctd_error *err);
 
 /*
  * That another instance of the series is of the same patient, study and frame of reference.

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "dicom/attributes.h"
+#include "dicom/sct_common.h"
 #include "dicom/sct_files.h"
 #include "dicom/sct_geometry.h"
 #include "dicom/sct_writer.h"
@@ -18,13 +19,10 @@
 extern "C" {
 #endif
 
-enum { SCT_CHARSET_SIZE = 256 };
-
 struct sct_job {
     const struct sct_request *request; /* borrowed */
-    struct dicom_attributes shared;    /* of every instance */
+    struct sct_common common;          /* of every instance */
     struct dicom_attributes of_source; /* Series Instance UID, Irradiation Event UID */
-    char charset[SCT_CHARSET_SIZE];    /* Specific Character Set, "" if the source has none */
     struct sct_plane *plane;           /* owned; [dim[2]] */
     bool is_enhanced_source;           /* its slices are frames */
     sct_written_fn on_written;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dicom/attributes.h"
+#include "dicom/sct_common.h"
 #include "dicom/sct_source.h"
 #include "dicom/sct_text.h"
 #include "dicom/sct_time.h"
@@ -19,17 +20,21 @@
 enum { MAX_LONG_STRING = 64, DEFAULT_NUMBER_OFFSET = 1000 };
 static const char default_description[] = "sCT";
 
-/* What whoever picks a series from a list must not overlook. */
-static const char *get_mark(const struct sct_quality *quality)
+const char *sct_series_get_mark(const struct sct_quality *quality)
 {
     return quality != NULL && quality->needs_review ? "REVIEW " : "";
+}
+
+int32_t sct_series_get_offset(const struct sct_options *options)
+{
+    return options->series_number_offset == 0 ? DEFAULT_NUMBER_OFFSET
+                                              : options->series_number_offset;
 }
 
 /* The source's number, 0 if it has none, plus the offset; the offset alone if the sum is no IS. */
 static int set_number(struct dicom_attributes *to, const struct sct_source *source, int32_t offset,
                       struct sctd_error *err)
 {
-    offset = offset == 0 ? DEFAULT_NUMBER_OFFSET : offset;
     int r = sct_source_copy(to, source, TAG_SERIES_NUMBER, err);
     if (r < 0) {
         return r;
@@ -96,29 +101,38 @@ static int set_description(struct dicom_attributes *to, const char *text, const 
     return r < 0 ? r : sct_text_set_cut(to, &description, MAX_LONG_STRING, "", charset, err);
 }
 
-int sct_series_add(struct dicom_attributes *to, const struct sct_source *source,
-                   const struct sct_request *request, const struct sct_time *time,
-                   const char *charset, struct sctd_error *err)
+int sct_series_add_to(struct sct_common *common, const struct sct_source *source,
+                      const struct sct_series *series, struct sctd_error *err)
 {
+    const struct sct_time *time = &common->time;
     const struct dicom_text_attribute texts[] = {
-        {TAG_MODALITY, "CS", "CT"},
-        {TAG_SERIES_INSTANCE_UID, "UI", request->series_uid},
+        {TAG_MODALITY, "CS", series->modality},
+        {TAG_SERIES_INSTANCE_UID, "UI", series->uid},
         {TAG_SERIES_DATE, "DA", time->date},
         {TAG_SERIES_TIME, "TM", time->time},
         {TAG_CONTENT_DATE, "DA", time->date},
         {TAG_CONTENT_TIME, "TM", time->time},
         {TAG_INSTANCE_CREATION_DATE, "DA", time->date},
         {TAG_INSTANCE_CREATION_TIME, "TM", time->time},
-        {TAG_CONTENT_QUALIFICATION, "CS", request->model->research_only ? "RESEARCH" : "PRODUCT"}};
-    int r = dicom_attributes_set_texts(to, texts, sizeof texts / sizeof *texts, err);
-    if (r == 0) {
-        r = set_number(to, source, request->options->series_number_offset, err);
-    }
+        {TAG_CONTENT_QUALIFICATION, "CS", series->research_only ? "RESEARCH" : "PRODUCT"}};
+    int r = dicom_attributes_set_texts(&common->set, texts, sizeof texts / sizeof *texts, err);
+    return r < 0 ? r : set_number(&common->set, source, series->number, err);
+}
+
+int sct_series_add(struct sct_common *common, const struct sct_source *source,
+                   const struct sct_request *request, struct sctd_error *err)
+{
+    const struct sct_series series = {.modality = "CT",
+                                      .uid = request->series_uid,
+                                      .number = sct_series_get_offset(request->options),
+                                      .research_only = request->model->research_only};
+    int r = sct_series_add_to(common, source, &series, err);
     if (r < 0) {
         return r;
     }
-    const char *mark = get_mark(request->quality);
+    const char *mark = sct_series_get_mark(request->quality);
     const char *configured = request->options->series_description;
-    return configured == NULL ? set_description_from(to, source, mark, charset, err)
-                              : set_description(to, configured, mark, charset, err);
+    return configured == NULL
+               ? set_description_from(&common->set, source, mark, common->charset, err)
+               : set_description(&common->set, configured, mark, common->charset, err);
 }

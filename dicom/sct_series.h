@@ -2,9 +2,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include "dicom/attributes.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dicom/sct_common.h"
 #include "dicom/sct_source.h"
-#include "dicom/sct_time.h"
 #include "dicom/sct_writer.h"
 #include "engine/base/error.h"
 
@@ -12,14 +14,26 @@
 extern "C" {
 #endif
 
-/*
- * Series and the parts of SOP Common that are the same in all instances.
- * charset: the value of the source's Specific Character Set.
- * Errors: SCTD_EINVAL (a description that DICOM cannot hold), SCTD_EDATA, SCTD_ENOMEM.
- */
-SCTD_NODISCARD int sct_series_add(struct dicom_attributes *to, const struct sct_source *source,
-                                  const struct sct_request *request, const struct sct_time *time,
-                                  const char *charset, struct sctd_error *err);
+/* What a series of ours is. */
+struct sct_series {
+    const char *modality, *uid;
+    int32_t
+        number; /* Series Number less that of the source; must fit an IS together, else stands alone */
+    bool research_only;
+};
+
+/* Series and the parts of SOP Common that are the same in all instances, but for Series Description.
+ * Errors: SCTD_EDATA, SCTD_ENOMEM. */
+SCTD_NODISCARD int sct_series_add_to(struct sct_common *common, const struct sct_source *source,
+                                     const struct sct_series *series, struct sctd_error *err);
+/* How much greater an sCT's Series Number is than its source's. */
+int32_t sct_series_get_offset(const struct sct_options *options);
+/* What a description begins with that whoever picks a series from a list must not overlook; "": nothing. */
+const char *sct_series_get_mark(const struct sct_quality *quality);
+
+/* All of that for an sCT.  Errors: SCTD_EINVAL (a description that DICOM cannot hold), SCTD_EDATA, SCTD_ENOMEM. */
+SCTD_NODISCARD int sct_series_add(struct sct_common *common, const struct sct_source *source,
+                                  const struct sct_request *request, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -19,19 +19,17 @@
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
-static const char ct_image_storage[] = "1.2.840.10008.5.1.4.1.1.2";
-
 /* What all slices have beyond what both classes share. */
 static int add_to_all(struct dicom_attributes *to, const struct sct_job *job,
                       struct sctd_error *err)
 {
     const struct sct_request *request = job->request;
-    int r = dicom_attributes_copy_all(to, &job->shared, err);
+    int r = dicom_attributes_copy_all(to, &job->common.set, err);
     if (r == 0) {
-        r = dicom_attributes_set_text(to, TAG_SOP_CLASS_UID, "UI", ct_image_storage, err);
+        r = dicom_attributes_set_text(to, TAG_SOP_CLASS_UID, "UI", SCT_CT_IMAGE_STORAGE, err);
     }
     if (r == 0) {
-        r = sct_derivation_describe(to, request->model, request->quality, job->charset, err);
+        r = sct_derivation_describe(to, request->model, request->quality, job->common.charset, err);
     }
     if (r == 0) {
         r = sct_geometry_add_steps(to, &request->hu->grid, err);
@@ -84,7 +82,7 @@ static int encode_head(struct sctd_buf *head, const struct sct_job *job,
     sctd_auto(dicom_attributes_fini) struct dicom_attributes one = {0};
     int r = add_to_one(&one, job, k, err);
     if (r == 0) {
-        const struct dicom_file_meta meta = {.sop_class_uid = ct_image_storage,
+        const struct dicom_file_meta meta = {.sop_class_uid = SCT_CT_IMAGE_STORAGE,
                                              .sop_instance_uid = job->request->instance_uid[k],
                                              .transfer_syntax_uid = DICOM_EXPLICIT_LITTLE_ENDIAN};
         r = dicom_file_meta_start(head, &meta, err);

@@ -12,7 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
 
-enum { MAX_ENCODED = 8192, ESCAPE = 0x1b };
+enum { MAX_ENCODED = 65536, ESCAPE = 0x1b };
 
 struct charset {
     const char *term;       /* defined term of PS3.3 C.12.1.1.2 */

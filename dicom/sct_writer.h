@@ -25,6 +25,10 @@ extern "C" {
 /* Manufacturer and Manufacturer's Model Name of what is written: how an sCT of ours is known. */
 #define SCT_MANUFACTURER "sctd"
 
+/* What an sCT's instances are: a slice each, or one of all slices. */
+#define SCT_CT_IMAGE_STORAGE          "1.2.840.10008.5.1.4.1.1.2"
+#define SCT_ENHANCED_CT_IMAGE_STORAGE "1.2.840.10008.5.1.4.1.1.2.1"
+
 struct sct_options {
     const char *series_description; /* UTF-8; NULL: "sCT " and the source's */
     int32_t series_number_offset;   /* added to the source's Series Number; 0: 1000 */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Writes an sCT as a JSON file describes it, so that tests in Python reach the writer alone.
+/* Writes an sCT, and the page about its checks, as a JSON file describes them, so that tests in Python reach the
+ * writers alone.
  * usage: write_sct_tool REQUEST.json VOXELS.f32 FOLDER; status 1 and "CODE: text" after an error. */
 #undef NDEBUG
 #include <assert.h>
@@ -9,8 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "dicom/quality_page.h"
 #include "dicom/sct_writer.h"
 #include "dicom/source.h"
+#include "dicom/uid.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -96,6 +99,38 @@ static double get_now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* The page of the sCT that `request` made, if one is asked for. */
+static int write_page(const struct sct_request *request)
+{
+    const struct json_node *p = get("page");
+    if (p == NULL) {
+        return 0;
+    }
+    struct sctd_map map;
+    char uid[2][DICOM_UID_SIZE];
+    struct quality_page_request page = {
+        .width = (int32_t)json_find(json, p, "width")->integer,
+        .height = (int32_t)json_find(json, p, "height")->integer,
+        .source = request->source,
+        .n_sources = request->n_sources,
+        .model = request->model,
+        .options = request->options,
+        .quality = request->quality,
+        .date_time = request->date_time,
+        .sct_series_uid = request->series_uid,
+        .sct_instance_uid = request->instance_uid,
+        .n_sct_instances = request->options->enhanced ? 1 : (size_t)request->hu->grid.dim[2],
+        .series_uid = uid[0],
+        .instance_uid = uid[1]};
+    assert(dicom_uid_for_page(uid[0], uid[1], request->series_uid, &err) == 0);
+    assert(sctd_map_open(&map, get_text(p, "pixels"), &err) == 0);
+    assert(page.width < 1 || map.size == (size_t)page.width * (size_t)page.height);
+    page.pixel = map.data;
+    const int r = quality_page_write(&page, get_text(p, "folder"), &err);
+    sctd_map_close(&map);
+    return r;
+}
+
 static void count(void *arg, int32_t n_written, int32_t n_instances)
 {
     int32_t *last = arg;
@@ -154,7 +189,8 @@ int main(int argc, char **argv)
                                         .date_time = get_text(root, "date_time")};
     int32_t written = 0;
     const double before = get_now();
-    const int r = sct_write_series(&request, argv[3], count, &written, &err);
+    int r = sct_write_series(&request, argv[3], count, &written, &err);
+    r = r < 0 ? r : write_page(&request);
     if (r < 0) {
         (void)fprintf(stderr, "%s: %s\n", sctd_code_name(err.code), err.text);
     } else {
