@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "db/jobs.h"
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
 
@@ -81,6 +82,7 @@ struct db_batch {
     int64_t due_ms;                /* lease clock: its source was not reached: not before */
     int32_t failures;              /* of reaching it, in a row */
     int64_t items[DB_ITEM_STATES]; /* how many are in each state */
+    int64_t held;                  /* CONVERTING: of these, whose result is held for review */
     int64_t spent_ms, ended_items; /* of the series that were done: from its begin to its end */
     char name[DB_NAME_SIZE], description[DB_REASON_SIZE];
     char reason[DB_REASON_SIZE]; /* of the last change */
@@ -116,6 +118,8 @@ struct db_item {
     int32_t instances;         /* that are here, when it was ordered */
     int64_t series_id, job_id; /* 0: none yet */
     bool has_made;             /* the job is this batch's own */
+    enum db_review review;     /* of the job, as it is now */
+    bool is_held;              /* the job is: db_job_is_held */
     int64_t due_ms;            /* lease clock: WAITING: not before */
     int64_t begun_ms, fetched_ms, ordered_ms, ended_ms; /* wall clock; 0: not yet */
     char study_uid[DB_UID_SIZE], series_uid[DB_UID_SIZE], output_series_uid[DB_UID_SIZE];

@@ -6,6 +6,7 @@
 #include "db/batches.h"
 #include "db/core.h"
 #include "db/db.h"
+#include "db/jobs.h"
 #include "db/sql.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -22,11 +23,12 @@ const char *db_item_state_name(enum db_item_state state)
     return (unsigned)state < DB_ITEM_STATES ? item_names[state] : "?";
 }
 
-#define ITEM_SELECT                                                                                \
-    "SELECT id, batch_id, state, attempt, failures, expected, instances, ifnull(series_id, 0), "   \
-    "ifnull(job_id, 0), has_made, due_ms, begun_ms, fetched_ms, ordered_ms, ended_ms, study_uid, " \
-    "series_uid, output_series_uid, study_date, modality, series_description, method, folder, "    \
-    "reason FROM batch_item"
+#define ITEM_SELECT                                                                                  \
+    "SELECT id, batch_id, state, attempt, failures, expected, instances, ifnull(series_id, 0), "     \
+    "ifnull(job_id, 0), has_made, due_ms, begun_ms, fetched_ms, ordered_ms, ended_ms, study_uid, "   \
+    "series_uid, output_series_uid, study_date, modality, series_description, method, folder, "      \
+    "reason, ifnull((SELECT review FROM job AS j WHERE j.id = job_id), 0), ifnull((SELECT review = " \
+    "2 AND hold = 1 AND j.state = 3 FROM job AS j WHERE j.id = job_id), 0) FROM batch_item"
 
 static const struct sql_field item_fields[] = {
     SQL_FIELD(SQL_I64, db_item, id),
@@ -53,6 +55,8 @@ static const struct sql_field item_fields[] = {
     SQL_FIELD(SQL_TEXT, db_item, method),
     SQL_FIELD(SQL_TEXT, db_item, folder),
     SQL_FIELD(SQL_TEXT, db_item, reason),
+    SQL_FIELD_ENUM(db_item, review, DB_REVIEWS),
+    SQL_FIELD(SQL_BOOL, db_item, is_held),
 };
 enum { N_ITEM_FIELDS = sizeof item_fields / sizeof *item_fields };
 

@@ -62,7 +62,13 @@ static int count_items(struct db *db, struct db_batch *batch, struct sctd_error 
             batch->ended_items = n;
         }
     }
-    return r;
+    return r < 0 ? r
+                 : core_number(
+                       db,
+                       "SELECT count(*) FROM batch_item AS i JOIN job AS j ON j.id = i.job_id "
+                       "WHERE i.batch_id = ?1 AND i.state = 3 AND j.review = 2 AND j.hold = 1 "
+                       "AND j.state = 3",
+                       batch->id, &batch->held, err);
 }
 
 static int get(struct db *db, int64_t id, struct db_batch *ret_batch, struct sctd_error *err)

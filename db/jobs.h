@@ -128,6 +128,12 @@ static inline bool db_job_is_held(const struct db_job *job)
     return job->state == DB_JOB_DELIVERING && job->review == DB_REVIEW_NEEDED && job->hold;
 }
 
+/* Nothing but db_job_review sends it: it was rejected, or is to be held until somebody looks. */
+static inline bool db_job_is_barred(const struct db_job *job)
+{
+    return job->review == DB_REVIEW_REJECTED || (job->review == DB_REVIEW_NEEDED && job->hold);
+}
+
 struct db_token {
     int64_t job_id;
     int32_t attempt;

@@ -118,7 +118,7 @@ static int retry(struct db *db, const struct db_now *now, const struct order *or
         job->state != DB_JOB_CANCELLED) {
         return DB_REFUSED;
     }
-    int r = moves_is_barred(job) ? DB_REFUSED : jobs_control_check(db, job, &written, err);
+    int r = db_job_is_barred(job) ? DB_REFUSED : jobs_control_check(db, job, &written, err);
     return r != 0 ? r : jobs_control_begin_anew(db, now, job, written != 0, order->reason, err);
 }
 

@@ -89,11 +89,6 @@ int moves_job(struct db *db, const struct db_now *now, struct db_job *job, enum 
     return r < 0 ? r : core_note(db, now, &change, err);
 }
 
-bool moves_is_barred(const struct db_job *job)
-{
-    return job->review == DB_REVIEW_REJECTED || (job->review == DB_REVIEW_NEEDED && job->hold);
-}
-
 void moves_review(const struct db_now *now, struct db_job *job, enum db_review review)
 {
     job->review = review;

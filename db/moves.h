@@ -24,9 +24,6 @@ struct moves_why {
     const char *reason, *detail; /* detail: NULL: none */
 };
 
-/* What must not be sent by anything but db_job_review: it was rejected, or it is to be held until somebody looks. */
-bool moves_is_barred(const struct db_job *job);
-
 /* Only in *job. */
 void moves_review(const struct db_now *now, struct db_job *job, enum db_review review);
 

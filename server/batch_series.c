@@ -97,6 +97,21 @@ static int try_again(const struct batch_series *s, const struct db_now *now, str
 
 /* The beginning */
 
+/* Why what a job has made is not sent on.  refused: it may not be; else all have it. */
+static int say_made_before(const struct batch_series *s, struct db_item *item, bool refused,
+                           struct sctd_error *err)
+{
+    struct db_job job = {.id = 0};
+    const int r = refused ? db_job_get(s->db, item->job_id, &job, err) : 0;
+    say(item, "job %" PRId64 " has made the same before%s", item->job_id,
+        !refused                           ? ""
+        : job.review == DB_REVIEW_REJECTED ? ", and its result was rejected"
+        : job.review == DB_REVIEW_NEEDED && job.hold
+            ? ", and its result is to be accepted before it is sent"
+            : ", and its files are removed");
+    return r < 0 ? r : 0;
+}
+
 /* A job that makes, or made, the same.  Returns an enum batch_next, or 0: there is none that counts. */
 static int take_made(const struct batch_series *s, const struct db_now *now, struct db_item *item,
                      const struct db_made *made, const struct config_rule *rule,
@@ -112,11 +127,10 @@ static int take_made(const struct batch_series *s, const struct db_now *now, str
             return r;
         }
     } else if (!item->has_made && made->state == DB_JOB_DONE) {
-        const int r = batch_terms_deliver(s->terms, rule, s->db, now, made->job_id, err);
+        int r = batch_terms_deliver(s->terms, rule, s->db, now, made->job_id, err);
         if (r != 0) {
-            say(item, "job %" PRId64 " has made the same before%s", made->job_id,
-                r == DB_REFUSED && rule->destinations_count > 0 ? ", and its files are removed"
-                                                                : "");
+            const bool refused = r == DB_REFUSED && rule->destinations_count > 0;
+            r = r < 0 ? r : say_made_before(s, item, refused, err);
             return r < 0 ? r : move_to(s, now, item, DB_ITEM_SKIPPED, err);
         }
     } else if (!item->has_made && (made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON)) {

@@ -10,6 +10,7 @@
 
 #include "db/batches.h"
 #include "db/db.h"
+#include "db/jobs.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -41,9 +42,14 @@ int64_t batch_view_ended(const struct db_batch *batch)
     return n;
 }
 
+const char *batch_view_reason(const struct db_item *item)
+{
+    return item->is_held && !db_item_has_ended(item->state) ? "held for review" : item->reason;
+}
+
 int64_t batch_view_left_ms(const struct db_batch *batch)
 {
-    const int64_t left = batch_view_total(batch) - batch_view_ended(batch);
+    const int64_t left = batch_view_total(batch) - batch_view_ended(batch) - batch->held;
     if (left == 0 || batch->state > DB_BATCH_RUNNING) {
         return batch->state == DB_BATCH_PLANNING ? -1 : 0;
     }
@@ -78,6 +84,7 @@ void batch_view_write(struct json_writer *w, const char *key, const struct db_ba
     json_write_string(w, "reason", batch->reason);
     json_write_int(w, "total", batch_view_total(batch));
     json_write_int(w, "ended", batch_view_ended(batch));
+    json_write_int(w, "held", batch->held);
     json_write_object_begin(w, "series");
     for (int i = 0; i < DB_ITEM_STATES; i++) {
         json_write_int(w, db_item_state_name((enum db_item_state)i), batch->items[i]);
@@ -107,7 +114,8 @@ void batch_view_write_item(struct json_writer *w, const struct db_item *item)
     json_write_string(w, "modality", item->modality);
     json_write_string(w, "series_description", item->series_description);
     json_write_string(w, "state", db_item_state_name(item->state));
-    json_write_string(w, "reason", item->reason);
+    json_write_string(w, "reason", batch_view_reason(item));
+    json_write_string(w, "review", db_review_name(item->review));
     json_write_int(w, "expected", item->expected);
     json_write_int(w, "instances", item->instances);
     json_write_string(w, "method", item->method);
@@ -197,7 +205,7 @@ static int write_line(void *arg, const struct db_item *item, struct sctd_error *
 {
     struct sctd_buf *text = arg;
     const char *const cells[] = {db_item_state_name(item->state),
-                                 item->reason,
+                                 batch_view_reason(item),
                                  item->study_date,
                                  item->modality,
                                  item->series_description,
@@ -217,10 +225,12 @@ static int write_line(void *arg, const struct db_item *item, struct sctd_error *
     r = r < 0 ? r : write_time(text, item->ordered_ms, err);
     r = r < 0 ? r : write_time(text, item->ended_ms, err);
     const bool is_timed = item->begun_ms > 0 && item->ended_ms > 0;
-    return r < 0 ? r
-                 : sctd_buf_printf(text, err, ",%.1f\r\n",
-                                   is_timed ? (double)(item->ended_ms - item->begun_ms) / 1000.0
-                                            : 0.0);
+    r = r < 0
+            ? r
+            : sctd_buf_printf(text, err, ",%.1f",
+                              is_timed ? (double)(item->ended_ms - item->begun_ms) / 1000.0 : 0.0);
+    r = r < 0 ? r : write_cell(text, db_review_name(item->review), err);
+    return r < 0 ? r : sctd_buf_text(text, "\r\n", err);
 }
 
 int batch_view_report_csv(struct sctd_buf *text, struct db *db, int64_t id, struct sctd_error *err)
@@ -233,7 +243,7 @@ int batch_view_report_csv(struct sctd_buf *text, struct db *db, int64_t id, stru
     r = sctd_buf_text(text,
                       "batch,state,reason,study_date,modality,series_description,study_uid,"
                       "series_uid,output_series_uid,method,expected,instances,attempts,job,begun,"
-                      "fetched,ordered,ended,seconds\r\n",
+                      "fetched,ordered,ended,seconds,review\r\n",
                       err);
     return r < 0 ? r : for_items(db, id, write_line, text, err);
 }

@@ -24,7 +24,10 @@ extern "C" {
 const char *batch_view_state(const struct db_batch *batch);
 int64_t batch_view_total(const struct db_batch *batch);
 int64_t batch_view_ended(const struct db_batch *batch); /* of them: with a result or a reason */
-/* How long what is left may take at the pace so far and within its limits; -1: nobody knows yet. */
+/* Of a series: also that its result waits for somebody who looks at it. */
+const char *batch_view_reason(const struct db_item *item);
+/* How long what is left may take at the pace so far and within its limits, without what is held; -1: nobody knows
+ * yet. */
 int64_t batch_view_left_ms(const struct db_batch *batch);
 
 /* As an object; key: within an object, else NULL. */

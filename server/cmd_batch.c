@@ -111,10 +111,11 @@ static int batch_list(int argc, char **argv)
 
 static void print_item(const struct db_item *item)
 {
+    const char *reason = batch_view_reason(item);
     (void)fprintf(stdout, "  %-10s %-8s %-4s %5d  %-24.24s %s%s%s\n",
                   db_item_state_name(item->state), item->study_date, item->modality, item->expected,
-                  item->series_description, item->series_uid, item->reason[0] == '\0' ? "" : ": ",
-                  item->reason);
+                  item->series_description, item->series_uid, reason[0] == '\0' ? "" : ": ",
+                  reason);
 }
 
 static int print_items(struct db *db, int64_t id, struct sctd_error *err)
@@ -262,14 +263,14 @@ static int batch_pause(int argc, char **argv)
 {
     static const struct cmd_action action = {
         "sctd batch pause", "batch-pause",
-        "Begin no further series of a batch.  What is on its way goes on to its end.", NULL};
+        "Begin no further series of a batch.  What is on its way goes on to its end.", NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 
 static int batch_resume(int argc, char **argv)
 {
     static const struct cmd_action action = {"sctd batch resume", "batch-resume",
-                                             "Go on with a paused batch.", NULL};
+                                             "Go on with a paused batch.", NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -278,7 +279,7 @@ static int batch_cancel(int argc, char **argv)
     static const struct cmd_action action = {
         "sctd batch cancel", "batch-cancel",
         "End a batch, with its jobs that have no result yet.  What was made and delivered stays.",
-        NULL};
+        NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 

@@ -24,7 +24,7 @@
 enum { JSON_MAX = 16 << 20, LIMIT = 50 };
 
 struct job_args {
-    const char *config, *state;
+    const char *config, *state, *review;
     int64_t limit;
     bool json;
 };
@@ -49,6 +49,10 @@ static void write_job(struct json_writer *w, const char *key, const struct db_jo
     json_write_string(w, "state", db_job_state_name(job->state));
     json_write_string(w, "stage", job->stage);
     json_write_string(w, "reason", job->reason);
+    json_write_string(w, "review", db_review_name(job->review));
+    json_write_bool(w, "hold", job->hold);
+    json_write_bool(w, "held", db_job_is_held(job));
+    json_write_int(w, "reviewed_ms", job->review_ms);
     json_write_int(w, "series", job->series_id);
     json_write_int(w, "revision", job->revision);
     json_write_string(w, "evidence", db_evidence_name(job->evidence));
@@ -83,6 +87,19 @@ static int find_state(const char *name, int *ret_state, struct sctd_error *err)
                       name);
 }
 
+static int find_review(const char *name, enum db_review *ret_review, struct sctd_error *err)
+{
+    for (int i = 0; i < DB_REVIEWS; i++) {
+        if (strcmp(db_review_name((enum db_review)i), name) == 0) {
+            *ret_review = (enum db_review)i;
+            return 0;
+        }
+    }
+    return sctd_error(err, SCTD_EINVAL,
+                      "--review %.20s: there are unchecked, passed, needed, accepted and rejected",
+                      name);
+}
+
 static int print_list_json(const struct db_job_page *page, struct sctd_error *err)
 {
     sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(JSON_MAX);
@@ -100,14 +117,15 @@ static int print_list_json(const struct db_job_page *page, struct sctd_error *er
 
 static void print_list(const struct db_job_page *page)
 {
-    (void)fprintf(stdout, "%6s %-10s %-19s %-16s %-16s %-16s %s\n", "job", "state", "changed",
-                  "source", "rule", "model", "reason");
+    (void)fprintf(stdout, "%6s %-10s %-9s %-19s %-16s %-16s %-16s %s\n", "job", "state", "review",
+                  "changed", "source", "rule", "model", "reason");
     for (size_t i = 0; i < page->n; i++) {
         const struct db_job *job = &page->job[i];
         char changed[CMD_TIME_SIZE];
         cmd_store_print_time(changed, job->changed_ms);
-        (void)fprintf(stdout, "%6" PRId64 " %-10s %-19s %-16s %-16s %-16s %s\n", job->id,
-                      db_job_state_name(job->state), changed, job->source_ae, job->rule, job->model,
+        (void)fprintf(stdout, "%6" PRId64 " %-10s %-9s %-19s %-16s %-16s %-16s %s\n", job->id,
+                      db_job_state_name(job->state), db_review_name(job->review), changed,
+                      job->source_ae, job->rule, job->model,
                       job->state == DB_JOB_RUNNING ? job->stage : job->reason);
     }
 }
@@ -119,8 +137,10 @@ static int list(void *arg, char **operands, struct sctd_error *err)
     sctd_auto(config_freep) struct config *config = NULL;
     sctd_auto(db_closep) struct db *db = NULL;
     sctd_auto(db_job_page_fini) struct db_job_page page = {.n = 0};
-    struct db_job_filter filter = {.state = -1, .limit = (size_t)args->limit};
+    struct db_job_filter filter = {
+        .state = -1, .by_review = args->review != NULL, .limit = (size_t)args->limit};
     int r = args->state == NULL ? 0 : find_state(args->state, &filter.state, err);
+    r = r < 0 || args->review == NULL ? r : find_review(args->review, &filter.review, err);
     r = r < 0 ? r : cmd_store_open(&config, &db, args->config, err);
     r = r < 0 ? r : db_job_list(db, &filter, &page, err);
     if (r == 0 && args->json) {
@@ -142,6 +162,12 @@ static int job_list(int argc, char **argv)
          .target = (void *)&args.state,
          .argument = "STATE",
          .help = "only those in this state"},
+        {.name = "review",
+         .kind = OPTION_TEXT,
+         .target = (void *)&args.review,
+         .argument = "REVIEW",
+         .help = "only those whose result is unchecked, passed, needed (somebody has to look), "
+                 "accepted or rejected"},
         CMD_LIMIT_OPTION(args.limit),
         CMD_JSON_OPTION(args.json),
     };
@@ -275,7 +301,7 @@ static int job_cancel(int argc, char **argv)
     static const struct cmd_action action = {
         "sctd job cancel", "job-cancel",
         "Cancel a job and those of its deliveries that are not done.  What was delivered stays.",
-        NULL};
+        NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -283,8 +309,8 @@ static int job_retry(int argc, char **argv)
 {
     static const struct cmd_action action = {
         "sctd job retry", "job-retry",
-        "Try a failed, parked or cancelled job again; what it has written is only delivered.",
-        NULL};
+        "Try a failed, parked or cancelled job again; what it has written is only delivered.", NULL,
+        false};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -293,7 +319,27 @@ static int job_prioritise(int argc, char **argv)
     static const struct cmd_action action = {
         "sctd job prioritise", "job-prioritise",
         "Move a job and its deliveries in the queues: priority 0 goes first, 9 last.",
-        "ID PRIORITY"};
+        "ID PRIORITY", false};
+    return cmd_store_ask(&action, argc, argv);
+}
+
+static int job_accept(int argc, char **argv)
+{
+    static const struct cmd_action action = {
+        "sctd job accept", "job-accept",
+        "Somebody has looked at a result that needs review, and it is good: what was held is sent.  "
+        "Also after a rejection, while its files are there.",
+        NULL, false};
+    return cmd_store_ask(&action, argc, argv);
+}
+
+static int job_reject(int argc, char **argv)
+{
+    static const struct cmd_action action = {
+        "sctd job reject", "job-reject",
+        "Somebody has looked at a result that needs review, and it is no good: it is sent nowhere "
+        "any more.  What was delivered stays there.  --reason is required.",
+        NULL, true};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -305,6 +351,8 @@ int cmd_job(int argc, char **argv)
         {"cancel", job_cancel, "make nothing of it"},
         {"retry", job_retry, "try a failed, parked or cancelled one again"},
         {"prioritise", job_prioritise, "move it in the queues"},
+        {"accept", job_accept, "a result that needs review is good: send it"},
+        {"reject", job_reject, "a result that needs review is no good: do not send it"},
         {NULL, NULL, NULL},
     };
     return cmd_dispatch("sctd job", table, argc, argv);

@@ -126,7 +126,7 @@ static int series_complete(int argc, char **argv)
     static const struct cmd_action action = {
         "sctd series complete", "series-complete",
         "Take an open series for complete now, whatever may still come; the rules decide what is made of it.",
-        NULL};
+        NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -134,7 +134,7 @@ static int series_discard(int argc, char **argv)
 {
     static const struct cmd_action action = {
         "sctd series discard", "series-discard",
-        "Make nothing of an open series.  Its files go when retention lets them.", NULL};
+        "Make nothing of an open series.  Its files go when retention lets them.", NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 
@@ -142,7 +142,7 @@ static int series_reopen(int argc, char **argv)
 {
     static const struct cmd_action action = {
         "sctd series reopen", "series-reopen",
-        "Open a discarded series again, for instance after a change of the rules.", NULL};
+        "Open a discarded series again, for instance after a change of the rules.", NULL, false};
     return cmd_store_ask(&action, argc, argv);
 }
 

@@ -88,6 +88,9 @@ int cmd_store_ask(const struct cmd_action *action, int argc, char **argv)
     if (r == 0 && operands_wanted == 2) {
         r = sctd_parse_i64(&value, operands[1], 0, VALUE_MAX, &err);
     }
+    if (r == 0 && action->needs_reason && reason[0] == '\0') {
+        r = sctd_error(&err, SCTD_EINVAL, "--reason is missing: say why, without patient data");
+    }
     request.value = (int32_t)value;
     (void)snprintf(request.action, sizeof request.action, "%s", action->action);
     (void)snprintf(request.reason, sizeof request.reason, "%.240s", reason);

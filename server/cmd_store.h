@@ -28,6 +28,7 @@ void cmd_store_print_time(char text[CMD_TIME_SIZE], int64_t wall_ms);
 struct cmd_action {
     const char *command, *action, *summary;
     const char *value; /* what the second operand is called; NULL: there is none */
+    bool needs_reason;
 };
 int cmd_store_ask(const struct cmd_action *action, int argc, char **argv);
 

@@ -13,6 +13,7 @@
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "server/batches.h"
 #include "server/control.h"
 #include "server/intake.h"
@@ -41,6 +42,30 @@ static int job_prioritise(const struct request *q, struct sctd_error *err)
 {
     return db_job_prioritise(q->operate->db, &q->now, q->control->id, q->control->value, q->reason,
                              err);
+}
+
+/* The history says who looked. */
+static int review(const struct request *q, bool accept, struct sctd_error *err)
+{
+    char text[DB_REASON_SIZE];
+    const bool is_said = q->control->reason[0] != '\0';
+    if (!accept && !is_said) {
+        return sctd_error(err, SCTD_EINVAL, "say in the reason why the result is no good");
+    }
+    (void)snprintf(text, sizeof text, "by %s%s%.180s", q->operate->actor, is_said ? ": " : "",
+                   q->control->reason);
+    utf8_clean(text); /* it may have been cut within a character */
+    return db_job_review(q->operate->db, &q->now, q->control->id, accept, text, err);
+}
+
+static int job_accept(const struct request *q, struct sctd_error *err)
+{
+    return review(q, true, err);
+}
+
+static int job_reject(const struct request *q, struct sctd_error *err)
+{
+    return review(q, false, err);
 }
 
 static int series_complete(const struct request *q, struct sctd_error *err)
@@ -93,8 +118,12 @@ static const struct {
 } actions[] = {
     {"job-cancel", job_cancel, "it is done or cancelled already"},
     {"job-retry", job_retry,
-     "only failed, poison and cancelled jobs whose files are there can be tried again"},
+     "only failed, poison and cancelled jobs whose files are there can be tried again, and no "
+     "result that was rejected: accept it instead"},
     {"job-prioritise", job_prioritise, "it has ended"},
+    {"job-accept", job_accept,
+     "only a result that needs review, or was rejected and is still here, can be accepted"},
+    {"job-reject", job_reject, "only a result that needs review can be rejected"},
     {"series-complete", series_complete, "it is not open"},
     {"series-discard", series_discard, "it is not open"},
     {"series-reopen", series_reopen, "it is not discarded"},

@@ -30,7 +30,7 @@ enum operate_outcome {
 };
 
 /*
- * Actions: job-cancel, job-retry, job-prioritise (value 0 ... 9), series-complete, series-discard, series-reopen,
+ * Actions: job-cancel, job-retry, job-prioritise (value 0 ... 9), job-accept, job-reject, series-complete, series-discard, series-reopen,
  * batch-create (text: batch_request.h), batch-pause, batch-resume, batch-cancel.
  * ret_answer->done: whether the outcome is OPERATE_DONE.
  */

@@ -103,6 +103,21 @@ static int64_t find_stored(const struct db_history *history)
     return stored_ms;
 }
 
+/* When the last delivery could begin: its files were written, or what was held was accepted; 0: none could. */
+static int64_t find_queued(const struct db_history *history)
+{
+    const char *waiting = db_delivery_state_name(DB_DELIVERY_WAITING);
+    const char *queued = db_delivery_state_name(DB_DELIVERY_QUEUED);
+    int64_t queued_ms = 0;
+    for (size_t i = 0; i < history->n; i++) {
+        const struct db_transition *t = &history->transition[i];
+        if (!is_of_job(t) && strcmp(t->from, waiting) == 0 && strcmp(t->to, queued) == 0) {
+            queued_ms = t->at_ms;
+        }
+    }
+    return queued_ms;
+}
+
 void timings_of(const struct db_job *job, const struct db_history *history,
                 struct timings *ret_timings)
 {
@@ -113,8 +128,9 @@ void timings_of(const struct db_job *job, const struct db_history *history,
         t.queue_s = seconds(job->created_ms, history->transition[claim].at_ms);
         const int64_t written_ms = sum_stages(&t, history, claim);
         const int64_t stored_ms = find_stored(history);
+        const int64_t queued_ms = find_queued(history);
         if (written_ms != 0 && stored_ms != 0) {
-            t.deliver_s = seconds(written_ms, stored_ms);
+            t.deliver_s = seconds(queued_ms > written_ms ? queued_ms : written_ms, stored_ms);
         }
         if (stored_ms != 0 && job->state == DB_JOB_DONE) {
             t.commit_s = seconds(stored_ms, job->ended_ms);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
@@ -12,6 +13,7 @@
 #include "db/jobs.h"
 #include "db/retention.h"
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "server/api/act.h"
@@ -50,6 +52,16 @@ static bool read_filter(struct request *request, struct db_job_filter *filter)
     for (int i = 0; i < DB_JOB_STATES; i++) {
         names[i] = db_job_state_name((enum db_job_state)i);
     }
+    const char *reviews[DB_REVIEWS];
+    int review = -1;
+    for (int i = 0; i < DB_REVIEWS; i++) {
+        reviews[i] = db_review_name((enum db_review)i);
+    }
+    if (!request_get_choice(request, "review", reviews, DB_REVIEWS, &review)) {
+        return false;
+    }
+    filter->by_review = review >= 0;
+    filter->review = review >= 0 ? (enum db_review)review : DB_REVIEW_NONE;
     return request_get_choice(request, "state", names, DB_JOB_STATES, &filter->state) &&
            request_get_text(request, "source_ae", DB_AE_SIZE - 1, &filter->source_ae) &&
            request_get_text(request, "rule", DB_NAME_SIZE - 1, &filter->rule) &&
@@ -142,15 +154,18 @@ static void write_job_diagnosis(struct json_writer *w, const struct whole *whole
     json_write_object_end(w);
 }
 
-static void write_actions(struct json_writer *w, enum db_job_state state)
+static void write_actions(struct json_writer *w, const struct db_job *job)
 {
+    const enum db_job_state state = job->state;
     const bool has_ended = state == DB_JOB_DONE || state == DB_JOB_FAILED ||
                            state == DB_JOB_POISON || state == DB_JOB_CANCELLED;
     const struct {
         const char *name;
         bool possible;
     } actions[] = {
-        {"retry", has_ended && state != DB_JOB_DONE},
+        {"retry", has_ended && state != DB_JOB_DONE && !db_job_is_barred(job)},
+        {"accept", job->review == DB_REVIEW_NEEDED || job->review == DB_REVIEW_REJECTED},
+        {"reject", job->review == DB_REVIEW_NEEDED},
         {"cancel", state != DB_JOB_DONE && state != DB_JOB_CANCELLED},
         {"prioritise", !has_ended},
         {"delete_result", state == DB_JOB_DONE || state == DB_JOB_CANCELLED},
@@ -199,11 +214,58 @@ void api_job(struct request *request)
     json_write_array_end(&w);
     write_history(&w, "history", &whole.history);
     write_job_diagnosis(&w, &whole);
-    write_actions(&w, job->state);
+    write_actions(&w, job);
     reply_end_json(&request->reply, &w);
 }
 
+/* What its checks found.  The worker's text was read before it was kept, and is given on as it is. */
+void api_job_quality(struct request *request)
+{
+    struct api *api = api_of(request);
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_job job;
+    char *text = NULL;
+    int r = db_job_get(api->node.db, request->found.id, &job, &err);
+    if (r != 0) {
+        page_missing(request, r, "job", &err);
+        return;
+    }
+    r = db_job_quality(api->node.db, job.id, &text, &err);
+    if (r == DB_NONE) {
+        reply_problem(&request->reply, 404,
+                      "job %" PRId64
+                      " has no checks: it has no result yet, or its model has no limits",
+                      job.id);
+        return;
+    }
+    r = r < 0 ? r : sctd_buf_text(&request->reply.body, text, &err);
+    free(text);
+    if (r < 0) {
+        reply_error(&request->reply, &err);
+    }
+}
+
 /* A hand on it */
+
+void api_job_accept(struct request *request)
+{
+    act_for_reason(request, "job-accept", "it is accepted");
+}
+
+void api_job_reject(struct request *request)
+{
+    struct act act = {.action = "job-reject", .done = "it is rejected"};
+    if (!act_read_reason(request, act.reason, sizeof act.reason)) {
+        return;
+    }
+    if (act.reason[0] == '\0') {
+        reply_problem(
+            &request->reply, 400,
+            "the body: \"reason\" is missing: why the result is no good, without patient data");
+        return;
+    }
+    act_do(request, &act);
+}
 
 void api_job_retry(struct request *request)
 {

@@ -98,6 +98,22 @@ static int write_counts(struct json_writer *w, const struct api *api, struct sct
     return 0;
 }
 
+static int write_reviews(struct json_writer *w, const struct api *api, struct sctd_error *err)
+{
+    struct db_review_backlog backlog;
+    const int r = db_jobs_to_review(api->node.db, &backlog, err);
+    if (r < 0) {
+        return r;
+    }
+    json_write_object_begin(w, "review");
+    json_write_int(w, "needed", backlog.needed);
+    reply_write_time_or_null(w, "needed_since", backlog.needed_since_ms);
+    json_write_int(w, "held", backlog.held);
+    reply_write_time_or_null(w, "held_since", backlog.held_since_ms);
+    json_write_object_end(w);
+    return 0;
+}
+
 static void write_door(struct json_writer *w, const struct api *api)
 {
     const struct front_door *door = api->node.door;
@@ -165,6 +181,7 @@ void api_status(struct request *request)
     json_write_bool(&w, "draining", api->is_draining);
     write_checks(&w, &health, false);
     int r = write_counts(&w, api, &err);
+    r = r < 0 ? r : write_reviews(&w, api, &err);
     write_door(&w, api);
     write_workers(&w, api);
     json_write_int(&w, "series_open", intake_count_open(api->node.intake));

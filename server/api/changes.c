@@ -57,15 +57,16 @@ static void count_end(struct api *api, const struct db_job *job)
 
 static void tell_job(struct api *api, int64_t id)
 {
-    char data[200];
+    char data[240];
     struct db_job job;
     struct sctd_error err = {.code = SCTD_OK};
     if (db_job_get(api->node.db, id, &job, &err) == 0) {
         count_end(api, &job);
         (void)snprintf(data, sizeof data,
                        "{\"id\":%" PRId64
-                       ",\"state\":\"%s\",\"stage\":\"%s\",\"series_id\":%" PRId64 "}",
-                       id, db_job_state_name(job.state),
+                       ",\"state\":\"%s\",\"review\":\"%s\",\"stage\":\"%s\",\"series_id\":%" PRId64
+                       "}",
+                       id, db_job_state_name(job.state), db_review_name(job.review),
                        job.state == DB_JOB_RUNNING ? job.stage : "", job.series_id);
         stream_hub_publish(api->hub, "job", data);
     }

@@ -97,6 +97,9 @@ void api_job(struct request *request);
 void api_job_retry(struct request *request);
 void api_job_cancel(struct request *request);
 void api_job_prioritise(struct request *request);
+void api_job_accept(struct request *request);
+void api_job_reject(struct request *request);
+void api_job_quality(struct request *request);
 void api_job_delete_result(struct request *request);
 void api_series_list(struct request *request); /* api_series.c */
 void api_series(struct request *request);

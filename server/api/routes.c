@@ -30,13 +30,16 @@ const struct route api_routes[] = {
     POST("/api/v1/session", ACCESS_NOBODY, api_login),
     DELETE("/api/v1/session", ACCESS_VIEWER, api_logout),
     GET("/api/v1/jobs",
-        "state source_ae rule model series_uid output_series_uid from before order cursor limit "
+        "state review source_ae rule model series_uid output_series_uid from before order cursor limit "
         "timings identity",
         ACCESS_VIEWER, api_jobs),
     GET("/api/v1/jobs/{id}", "identity", ACCESS_VIEWER, api_job),
     POST("/api/v1/jobs/{id}/retry", ACCESS_OPERATOR, api_job_retry),
     POST("/api/v1/jobs/{id}/cancel", ACCESS_OPERATOR, api_job_cancel),
     POST("/api/v1/jobs/{id}/prioritise", ACCESS_OPERATOR, api_job_prioritise),
+    GET("/api/v1/jobs/{id}/quality", "", ACCESS_VIEWER, api_job_quality),
+    POST("/api/v1/jobs/{id}/accept", ACCESS_OPERATOR, api_job_accept),
+    POST("/api/v1/jobs/{id}/reject", ACCESS_OPERATOR, api_job_reject),
     DELETE("/api/v1/jobs/{id}/result", ACCESS_ADMIN, api_job_delete_result),
     GET_AS("image/png", "/api/v1/jobs/{id}/preview.png", PREVIEW_PARAMS, ACCESS_VIEWER,
            api_preview),

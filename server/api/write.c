@@ -65,6 +65,10 @@ int write_job(struct json_writer *w, struct api *api, const struct db_job *job, 
     json_write_int(w, "id", job->id);
     json_write_string(w, "state", db_job_state_name(job->state));
     json_write_string(w, "reason", job->reason);
+    json_write_string(w, "review", db_review_name(job->review));
+    json_write_bool(w, "hold", job->hold);
+    json_write_bool(w, "held", db_job_is_held(job));
+    reply_write_time_or_null(w, "reviewed", job->review_ms);
     json_write_int(w, "series_id", job->series_id);
     json_write_string(w, "series_uid", job->series_uid);
     json_write_string(w, "study_uid", job->study_uid);
@@ -170,6 +174,25 @@ void write_history(struct json_writer *w, const char *key, const struct db_histo
     json_write_array_end(w);
 }
 
+static const struct job_words *find_review_words(const struct db_job *job)
+{
+    static const struct job_words held = {
+        "The sCT is held: a check of it failed, and nobody has looked at it",
+        "Look at the pictures and at the checks, then accept it, and it is sent, or reject it"};
+    static const struct job_words marked = {
+        "A check of the sCT failed, and nobody has looked at it",
+        "It was not held back. Look at the pictures and at the checks, then accept or reject it; what "
+        "was delivered stays where it is, so tell those who have it of a rejection"};
+    static const struct job_words rejected = {
+        "The sCT was rejected",
+        "It is sent nowhere any more; what was delivered before stays there. Accept it if that was a "
+        "mistake"};
+    if (job->review == DB_REVIEW_REJECTED) {
+        return &rejected;
+    }
+    return job->review != DB_REVIEW_NEEDED ? NULL : db_job_is_held(job) ? &held : &marked;
+}
+
 const struct job_words *write_find_words(const struct db_job *job, bool delivery_failed)
 {
     static const struct job_words by_state[DB_JOB_STATES] = {
@@ -190,8 +213,12 @@ const struct job_words *write_find_words(const struct db_job *job, bool delivery
         "The sCT is there, and could not be delivered",
         "The delivery's reason says what the destination did. Mend that, then retry: what is "
         "stored already is not sent again"};
+    const struct job_words *review = find_review_words(job);
     if (job->state == DB_JOB_FAILED && delivery_failed) {
         return &undelivered;
+    }
+    if (review != NULL) {
+        return review;
     }
     return by_state[job->state].title == NULL ? NULL : &by_state[job->state];
 }

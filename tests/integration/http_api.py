@@ -18,9 +18,10 @@ from kit import venv
 
 venv.enter()
 
-from kit.daemon import Daemon, make_model, make_series
+from kit.daemon import Daemon, free_port, make_model, make_series
 from kit.delivering import Pacs
 from kit.http import TOKENS, Client, section
+from kit.reviewing import REPORT, need_review
 
 SCTD = sys.argv.pop(1)
 NAME, PATIENT = 'CANARY^PETRA^MARIA', 'MRN-4711-CANARY'
@@ -316,6 +317,93 @@ class Node(unittest.TestCase):
         self.assertEqual(value['sctd_job_turnaround_seconds_bucket{le="+Inf"}'], 1)
         self.assertEqual(value['sctd_destination_backlog{destination="pacs"}'], 0)
         self.assertEqual((value['sctd_ready'], value['sctd_worker_slots']), (1, 1))
+
+
+class Reviews(unittest.TestCase):
+    """Results that need review, and a PACS that comes late."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        root = pathlib.Path(self.folder.name)
+        (root / 'state' / 'models').mkdir(parents=True)
+        make_model(SCTD, root / 'state' / 'models')
+        self.port = free_port()
+        self.daemon = Daemon(SCTD, root, rules=[{'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small@1', 'destinations': ['pacs']}],
+                             destinations=[{'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': self.port,
+                                            'no_storage_commitment': True}], http=section()).start()
+        self.addCleanup(self.daemon.stop)
+        self.viewer, self.operator, self.admin = (Client(self.daemon, who) for who in ('view', 'operate', 'admin'))
+        for seed in (1, 2):
+            store(self.daemon, make_series(SCTD, root / f'series{seed}', seed=seed))
+        self.viewer.wait('/api/v1/jobs', lambda page: len(page['items']) == 2, state='delivering')
+        for job in (1, 2):
+            need_review(self.daemon, job)
+        self.pacs = Pacs(port=self.port)
+        self.addCleanup(self.pacs.stop)
+
+    def job(self, number):
+        return self.viewer.get(f'/api/v1/jobs/{number}').json
+
+    def say(self, number, verdict, body=None, who=None):
+        return (who or self.operator).post(f'/api/v1/jobs/{number}/{verdict}', body)
+
+    def test_what_is_held_waits_until_somebody_accepts_or_rejects_it(self):
+        page = self.viewer.get('/api/v1/jobs', review='needed').json
+        self.assertEqual([(j['id'], j['review'], j['held'], j['hold']) for j in page['items']], [(2, 'needed', True, True), (1, 'needed', True, True)])
+        self.assertEqual(self.viewer.get('/api/v1/jobs', review='passed').json['items'], [])
+        self.assertEqual(self.viewer.get('/api/v1/jobs', review='perhaps').status, 400)
+        counts = self.viewer.get('/api/v1/status').json['review']
+        self.assertEqual((counts['needed'], counts['held']), (2, 2))
+        self.assertEqual(counts['held_since'], min(j['reviewed'] for j in page['items']))
+        job = self.job(1)
+        self.assertEqual(sorted(job['actions']), ['accept', 'cancel', 'prioritise', 'reject'])
+        self.assertIn('held', job['diagnosis']['title'])
+        self.assertEqual(self.viewer.get('/api/v1/jobs/1/quality').json, REPORT)
+        self.assertEqual(self.operator.post('/api/v1/jobs/1/retry').status, 409)
+
+        self.assertEqual(self.say(1, 'accept', who=self.viewer).status, 403)
+        self.assertEqual(self.say(1, 'reject').status, 400)  # without a word
+        self.assertEqual(self.say(1, 'reject', {'reason': ''}).status, 400)
+        self.assertEqual(self.say(99, 'accept').status, 404)
+        self.assertEqual(self.pacs.stored, [])
+        self.assertTrue(self.job(1)['held'])
+
+        self.assertEqual(self.say(1, 'accept', {'reason': 'the skull is whole'}).status, 200)
+        job = self.viewer.wait('/api/v1/jobs/1', lambda job: job['state'] == 'done')
+        self.assertEqual((job['review'], job['held']), ('accepted', False))
+        self.assertIn('accepted: by operate: the skull is whole', [t['reason'] for t in job['history']])
+        self.assertEqual({str(d.SeriesInstanceUID) for d in self.pacs.stored}, {job['output_series_uid']})
+        self.assertEqual(self.say(1, 'accept').status, 409)
+
+        self.assertEqual(self.say(2, 'reject', {'reason': 'a hole in the skull'}).status, 200)
+        job = self.job(2)
+        self.assertEqual((job['state'], job['review'], job['deliveries'][0]['state']), ('cancelled', 'rejected', 'cancelled'))
+        self.assertEqual(self.operator.post('/api/v1/jobs/2/retry').status, 409)
+        self.assertNotIn('retry', job['actions'])
+        self.assertEqual({str(d.SeriesInstanceUID) for d in self.pacs.stored}, {self.job(1)['output_series_uid']})
+        self.assertEqual(self.say(2, 'accept', {'reason': 'it was the marker'}).status, 200)
+        self.viewer.wait('/api/v1/jobs/2', lambda job: job['state'] == 'done')
+        self.assertEqual(len({str(d.SeriesInstanceUID) for d in self.pacs.stored}), 2)
+
+        kinds = [(e['kind'], e['subject'], e['actor'], e['text']) for e in self.admin.get('/api/v1/audit').json['items']]
+        for kind, job, text in (('job-accept', '1', 'the skull is whole'), ('job-reject', '2', 'a hole in the skull')):
+            self.assertIn((kind, job, 'operate', text), kinds)
+        counts = self.viewer.get('/api/v1/status').json['review']
+        self.assertEqual(counts, {'needed': 0, 'needed_since': None, 'held': 0, 'held_since': None})
+
+    def test_what_is_held_is_held_after_a_kill(self):
+        self.daemon.stop(signal.SIGKILL)
+        self.daemon.start()
+        self.viewer, self.operator = Client(self.daemon), Client(self.daemon, 'operate')
+        time.sleep(2)
+        self.assertEqual((self.job(1)['held'], self.job(2)['held'], self.pacs.stored), (True, True, []))
+        self.assertEqual(self.say(1, 'accept').status, 200)
+        self.viewer.wait('/api/v1/jobs/1', lambda job: job['state'] == 'done')
+
+    def test_only_a_job_with_checks_tells_of_them(self):
+        self.assertEqual(self.viewer.get('/api/v1/jobs/99/quality').status, 404)
+        self.assertEqual(Client(self.daemon, None).get('/api/v1/jobs/1/quality').status, 401)
 
 
 class Attacks(unittest.TestCase):
