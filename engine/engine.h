@@ -12,27 +12,29 @@
 #include <stdint.h>
 
 #include "engine/base/error.h"
-#include "engine/image/body_mask.h"     // IWYU pragma: export
-#include "engine/image/grid.h"          // IWYU pragma: export
-#include "engine/image/hu_histogram.h"  // IWYU pragma: export
-#include "engine/image/image_metrics.h" // IWYU pragma: export
-#include "engine/image/label_metrics.h" // IWYU pragma: export
-#include "engine/image/metaimage.h"     // IWYU pragma: export
-#include "engine/image/nifti.h"         // IWYU pragma: export
-#include "engine/image/orient.h"        // IWYU pragma: export
-#include "engine/image/outline.h"       // IWYU pragma: export
-#include "engine/image/percentile.h"    // IWYU pragma: export
-#include "engine/image/phantom.h"       // IWYU pragma: export
-#include "engine/image/range.h"         // IWYU pragma: export
-#include "engine/image/regions.h"       // IWYU pragma: export
-#include "engine/image/resample.h"      // IWYU pragma: export
-#include "engine/image/resize.h"        // IWYU pragma: export
-#include "engine/image/scale.h"         // IWYU pragma: export
-#include "engine/image/ssim.h"          // IWYU pragma: export
-#include "engine/image/wepl.h"          // IWYU pragma: export
-#include "engine/mldp.h"                // IWYU pragma: export
-#include "engine/model/manifest.h"      // IWYU pragma: export
-#include "engine/model/model.h"         // IWYU pragma: export
+#include "engine/image/body_mask.h"      // IWYU pragma: export
+#include "engine/image/grid.h"           // IWYU pragma: export
+#include "engine/image/hu_histogram.h"   // IWYU pragma: export
+#include "engine/image/image_metrics.h"  // IWYU pragma: export
+#include "engine/image/label_metrics.h"  // IWYU pragma: export
+#include "engine/image/metaimage.h"      // IWYU pragma: export
+#include "engine/image/nifti.h"          // IWYU pragma: export
+#include "engine/image/orient.h"         // IWYU pragma: export
+#include "engine/image/outline.h"        // IWYU pragma: export
+#include "engine/image/percentile.h"     // IWYU pragma: export
+#include "engine/image/phantom.h"        // IWYU pragma: export
+#include "engine/image/range.h"          // IWYU pragma: export
+#include "engine/image/regions.h"        // IWYU pragma: export
+#include "engine/image/resample.h"       // IWYU pragma: export
+#include "engine/image/resize.h"         // IWYU pragma: export
+#include "engine/image/scale.h"          // IWYU pragma: export
+#include "engine/image/ssim.h"           // IWYU pragma: export
+#include "engine/image/wepl.h"           // IWYU pragma: export
+#include "engine/mldp.h"                 // IWYU pragma: export
+#include "engine/model/manifest.h"       // IWYU pragma: export
+#include "engine/model/model.h"          // IWYU pragma: export
+#include "engine/model/quality_limits.h" // IWYU pragma: export
+#include "engine/quality.h"              // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {

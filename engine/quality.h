@@ -45,6 +45,7 @@ enum quality_verdict {
     QUALITY_FAILED,
     QUALITY_MEASURED, /* there is no limit */
 };
+const char *quality_check_unit(enum quality_check check);       /* of its values: "%", "ml", ... */
 const char *quality_verdict_name(enum quality_verdict verdict); /* "passed", ...; never NULL */
 
 enum { QUALITY_FINDINGS_MAX = 32, QUALITY_TEXT_SIZE = 161, QUALITY_JSON_MAX = 16384 };
@@ -56,6 +57,7 @@ struct quality_finding {
     double value;                 /* NAN: it could not be measured, as the text says */
     double low, high;             /* the limits; infinite where there is none */
     const char *unit;             /* "%", "ml", "HU", "mm", "1"; a constant */
+    double hu_low, hu_high;       /* of a tissue; else NAN */
     double z_mm; /* patient coordinate (PS3.3 C.7.6.2.1.1) of the worst slice; NAN: none */
     char text[QUALITY_TEXT_SIZE]; /* one line for people: printable ASCII, no patient data */
 };
@@ -81,16 +83,18 @@ static inline void quality_freep(struct quality **quality)
 /* The source in its own order.  clip: the recipe's limits for it, as engine_find_clip finds them.  Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_take_source(struct quality *quality, const struct volume *source,
                                        const double clip[2], struct sctd_error *err);
-/* The slices that the network is given; the volume may be changed afterwards.  Errors: SCTD_ENOMEM. */
+/* The slices that the network is given, after the source; the volume may be changed afterwards.  Errors: SCTD_EINVAL
+ * (no source was taken), SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_take_slices(struct quality *quality, const struct volume *slices,
                                        struct sctd_error *err);
 /* hu: on the grid of the slices.  Errors: SCTD_EINVAL (another grid, a look is missing), SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_judge(struct quality_report *ret_report, const struct quality *quality,
                                  const struct volume *hu, struct sctd_error *err);
 
-/* Members of the report's object, which the caller begins and ends: "verdict" ("passed" or "review") and "checks". */
+/* Members of the report's object, which the caller begins and ends: "verdict" ("passed", "review", or "measured" where
+ * there are no limits) and "checks".  docs/quality.md describes them. */
 void quality_report_write_members(const struct quality_report *report, struct json_writer *writer);
-/* As one JSON object, at most QUALITY_JSON_MAX bytes; and back.  Errors: SCTD_ENOMEM; SCTD_EDATA. */
+/* As one JSON object, at most QUALITY_JSON_MAX bytes; and back (other members of the object are passed over).  Errors: SCTD_ENOMEM; SCTD_EDATA. */
 SCTD_NODISCARD int quality_report_write(struct sctd_buf *text, const struct quality_report *report,
                                         struct sctd_error *err);
 SCTD_NODISCARD int quality_report_read(struct quality_report *ret_report, const char *text,

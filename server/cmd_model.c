@@ -82,6 +82,12 @@ static int parse_import(struct import_words *words, int argc, char **argv, struc
          .target = (void *)&o->description,
          .argument = "TEXT",
          .help = "what the model is for"},
+        {.name = "quality",
+         .kind = OPTION_TEXT,
+         .target = (void *)&o->quality,
+         .argument = "FILE.json|none|default",
+         .help =
+             "limits that every sCT of the model must keep, as `sctd model limits` finds them (default: default)"},
         {.name = "size",
          .kind = OPTION_SIZE,
          .target = &words->size,
@@ -286,6 +292,30 @@ static void print_network(const struct manifest *m)
     (void)fprintf(stdout, "%s\n", g->cnn ? ", CNN encoder" : ", no CNN encoder");
 }
 
+static void print_quality(const struct quality_limits *q)
+{
+    if (!q->is_set) {
+        (void)fprintf(stdout, "quality      no limits: nothing is judged\n");
+        return;
+    }
+    (void)fprintf(
+        stdout,
+        "quality      at most %g %% not air outside, %g ml void, %g HU jump, %g mm outline, "
+        "%g %% cut off, %g %% saturated\n",
+        q->air_outside_percent, q->hole_ml, q->slice_jump_hu, q->outline_mm,
+        q->field_of_view_percent, q->saturation_percent);
+    for (size_t i = 0; i < q->n_tissues; i++) {
+        const struct quality_tissue *t = &q->tissue[i];
+        (void)fprintf(stdout, "tissue       %s (%g ... %g HU) %g ... %g %% of the body\n", t->name,
+                      t->hu_low, t->hu_high, t->percent_low, t->percent_high);
+    }
+    for (size_t i = 0; i < q->n_intensity; i++) {
+        const struct quality_percentile *p = &q->intensity[i];
+        (void)fprintf(stdout, "intensity    percentile %g of the source at %g ... %g\n",
+                      p->percentile, p->low, p->high);
+    }
+}
+
 static void print_manifest(const struct manifest *m, const char *dir)
 {
     const struct recipe *r = &m->recipe;
@@ -302,6 +332,7 @@ static void print_manifest(const struct manifest *m, const char *dir)
         "... %g HU\n",
         r->modality, r->clip == RECIPE_CLIP_PERCENTILE ? "percentiles" : "values", r->clip_low,
         r->clip_high, r->cnn_low, r->cnn_high, r->dino_low, r->dino_high, r->hu_low, r->hu_high);
+    print_quality(&m->quality);
     (void)fprintf(stdout, "from         %s, sha256 %s\n", m->backbone_source.file,
                   m->backbone_source.sha256);
     (void)fprintf(stdout, "from         %s, sha256 %s\n", m->generator_source.file,

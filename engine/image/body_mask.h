@@ -27,6 +27,19 @@ extern "C" {
 SCTD_NODISCARD int body_mask_find(uint8_t *ret_mask, const struct volume *ct,
                                   struct sctd_error *err);
 
+enum { BODY_MASK_NONE = 1 };
+
+/*
+ * The same of what has at least `least`, with the planes across `axis` (0 ... 2) in the place of slices.
+ * Returns 0, or BODY_MASK_NONE: nothing has, and the mask is 0.  Errors: SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least,
+                                        int axis, struct sctd_error *err);
+
+/* Add to a mask what it encloses in each plane across `axis`.  Errors: SCTD_ENOMEM. */
+SCTD_NODISCARD int body_mask_fill(uint8_t *mask, const int32_t dim[3], int axis,
+                                  struct sctd_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/image/distance.h"
 
 /* Where a label is, in both maps together. */
 struct extent {
@@ -22,9 +23,8 @@ struct box {
     size_t n;
     uint8_t *surface[2]; /* [n]: 1 on the surface of the reference's set, of the synthetic's */
     double *squared;     /* [n] mm^2 to the nearest surface voxel of one of them */
-    double *line, *hull, *bound;
-    int32_t *parabola;
-    double *distance; /* [n] */
+    struct distance transform;
+    double *distance; /* [2 n] */
 };
 
 static void box_fini(struct box *b)
@@ -32,37 +32,29 @@ static void box_fini(struct box *b)
     free(b->surface[0]);
     free(b->surface[1]);
     free(b->squared);
-    free(b->line);
-    free(b->hull);
-    free(b->bound);
-    free(b->parabola);
+    distance_fini(&b->transform);
     free(b->distance);
 }
 
 static int box_init(struct box *b, const struct extent *extent, struct sctd_error *err)
 {
-    size_t longest = 1;
+    int32_t longest = 1;
     b->n = 1;
     for (int a = 0; a < 3; a++) {
         b->low[a] = extent->low[a];
         b->dim[a] = extent->high[a] - extent->low[a] + 1;
         b->n *= (size_t)b->dim[a];
-        longest = (size_t)b->dim[a] > longest ? (size_t)b->dim[a] : longest;
+        longest = b->dim[a] > longest ? b->dim[a] : longest;
     }
     b->surface[0] = calloc(b->n, 1);
     b->surface[1] = calloc(b->n, 1);
     b->squared = malloc(b->n * sizeof(double));
     b->distance = malloc(2 * b->n * sizeof(double));
-    b->line = calloc(longest, sizeof(double));
-    b->hull = calloc(longest, sizeof(double));
-    b->bound = calloc(longest + 1, sizeof(double));
-    b->parabola = calloc(longest, sizeof(int32_t));
     if (b->surface[0] == NULL || b->surface[1] == NULL || b->squared == NULL ||
-        b->distance == NULL || b->line == NULL || b->hull == NULL || b->bound == NULL ||
-        b->parabola == NULL) {
+        b->distance == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "surface distances of %zu voxels", b->n);
     }
-    return 0;
+    return distance_init(&b->transform, longest, err);
 }
 
 static bool has_label(const uint16_t *map, const int32_t dim[3], const int32_t at[3], int32_t label)
@@ -105,75 +97,13 @@ static void find_surfaces(struct box *b, const struct label_maps *maps, int32_t 
     }
 }
 
-/* The parabola over q joins the hull, of which `last` is the last: those that it hides leave it. */
-static int32_t join_hull(struct box *b, int32_t last, int32_t q, double step)
-{
-    double from = -(double)INFINITY;
-    while (last >= 0) {
-        const int32_t p = b->parabola[last];
-        from = ((b->line[q] - b->line[p]) / (step * step) + (double)q * q - (double)p * p) /
-               (2.0 * (q - p));
-        if (from > b->bound[last]) {
-            break;
-        }
-        last--;
-    }
-    last++;
-    b->parabola[last] = q;
-    b->bound[last] = last == 0 ? -(double)INFINITY : from;
-    return last;
-}
-
-/* line[q] = min over p of (step (q - p))^2 + line[p]: the lower hull of parabolas. */
-static void transform_line(struct box *b, int32_t n, double step)
-{
-    int32_t last = -1;
-    for (int32_t q = 0; q < n; q++) {
-        last = isinf(b->line[q]) ? last : join_hull(b, last, q, step);
-    }
-    if (last < 0) {
-        return;
-    }
-    b->bound[last + 1] = (double)INFINITY;
-    int32_t at = 0;
-    for (int32_t q = 0; q < n; q++) {
-        while (b->bound[at + 1] < q) {
-            at++;
-        }
-        const double away = step * (q - b->parabola[at]);
-        b->hull[q] = away * away + b->line[b->parabola[at]];
-    }
-    memcpy(b->line, b->hull, (size_t)n * sizeof *b->line);
-}
-
-static void transform_axis(struct box *b, int axis, double step)
-{
-    size_t stride = 1;
-    for (int a = 0; a < axis; a++) {
-        stride *= (size_t)b->dim[a];
-    }
-    const size_t length = (size_t)b->dim[axis];
-    for (size_t line = 0; line < b->n / length; line++) {
-        const size_t first = line / stride * stride * length + line % stride;
-        for (size_t q = 0; q < length; q++) {
-            b->line[q] = b->squared[first + q * stride];
-        }
-        transform_line(b, b->dim[axis], step);
-        for (size_t q = 0; q < length; q++) {
-            b->squared[first + q * stride] = b->line[q];
-        }
-    }
-}
-
 /* The distances from the surface `from` to the other one, appended; how many. */
 static size_t measure(struct box *b, int from, const double step[3], double *ret_distance)
 {
     for (size_t i = 0; i < b->n; i++) {
         b->squared[i] = b->surface[1 - from][i] != 0 ? 0.0 : (double)INFINITY;
     }
-    for (int a = 0; a < 3; a++) {
-        transform_axis(b, a, step[a]);
-    }
+    distance_square(&b->transform, b->squared, b->dim, step);
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
         if (b->surface[from][i] != 0) {

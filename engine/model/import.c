@@ -18,6 +18,7 @@
 #include "engine/model/layout.h"
 #include "engine/model/manifest.h"
 #include "engine/model/model.h"
+#include "engine/model/quality_limits.h"
 #include "engine/model/store.h"
 
 enum { DEFAULT_SIZE = 256, HEADS_MAX = 128, SIZE_STEP = 16, SIZE_MAX_PIXELS = 2048 };
@@ -75,6 +76,28 @@ static int describe_source(struct manifest_source *source, const char *path, str
     return 0;
 }
 
+static bool is_file(const char *word)
+{
+    const size_t length = strlen(word);
+    return strchr(word, '/') != NULL || (length > 5 && strcmp(word + length - 5, ".json") == 0);
+}
+
+static int read_quality(struct quality_limits *limits, const char *which, struct sctd_error *err)
+{
+    if (which == NULL || strcmp(which, "default") == 0) {
+        quality_limits_default(limits);
+        return 0;
+    }
+    if (strcmp(which, "none") == 0) {
+        return 0;
+    }
+    if (is_file(which)) {
+        return quality_limits_read(limits, which, err);
+    }
+    return sctd_error(err, SCTD_EINVAL,
+                      "no limits are called \"%.64s\": use default, none or a JSON file", which);
+}
+
 static int read_options(struct manifest *m, const struct model_import_options *options,
                         struct sctd_error *err)
 {
@@ -104,10 +127,9 @@ static int read_options(struct manifest *m, const struct model_import_options *o
     (void)snprintf(m->description, sizeof m->description, "%s", description);
     (void)snprintf(m->name, sizeof m->name, "%s", options->name);
     (void)snprintf(m->version, sizeof m->version, "%s", options->version);
-    const size_t length = strlen(recipe);
-    const bool is_file =
-        strchr(recipe, '/') != NULL || (length > 5 && strcmp(recipe + length - 5, ".json") == 0);
-    return is_file ? recipe_read(&m->recipe, recipe, err) : recipe_preset(&m->recipe, recipe, err);
+    int r = is_file(recipe) ? recipe_read(&m->recipe, recipe, err)
+                            : recipe_preset(&m->recipe, recipe, err);
+    return r < 0 ? r : read_quality(&m->quality, options->quality, err);
 }
 
 /* Open both files and tell the network from them. */

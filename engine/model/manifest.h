@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/model/quality_limits.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -79,6 +80,7 @@ struct manifest {
     struct generator_config generator;
     struct recipe recipe;
     struct manifest_source backbone_source, generator_source;
+    struct quality_limits quality; /* what an sCT of the model must keep to */
 };
 
 /* The two recipes of the published code; `which` is "mr" or "cbct". Errors: SCTD_EINVAL. */

@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/model/manifest.h"
+#include "engine/model/quality_limits.h"
 
 enum { SIZE_STEP = 16, SIZE_MAX_PIXELS = 2048, FEATURES = 4, LEVELS = 4 };
 
@@ -306,5 +307,5 @@ int manifest_check(const struct manifest *manifest, struct sctd_error *err)
     if (r == 0) {
         r = recipe_check(&manifest->recipe, err);
     }
-    return r;
+    return r == 0 ? quality_limits_check(&manifest->quality, err) : r;
 }

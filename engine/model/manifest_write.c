@@ -6,6 +6,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/model/manifest.h"
+#include "engine/model/quality_limits.h"
 
 enum { FEATURES = 4, LEVELS = 4 };
 
@@ -101,6 +102,11 @@ void manifest_write_members(const struct manifest *manifest, struct json_writer 
     write_source(&manifest->backbone_source, "backbone", writer);
     write_source(&manifest->generator_source, "generator", writer);
     json_write_object_end(writer);
+    if (manifest->quality.is_set) {
+        json_write_object_begin(writer, "quality");
+        quality_limits_write_members(&manifest->quality, writer);
+        json_write_object_end(writer);
+    }
 }
 
 /* What could not be read again (a name that is none, text that is no UTF-8) is not written. */

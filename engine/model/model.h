@@ -57,10 +57,12 @@ struct model_import_options {
     const char *name;
     const char *version;
     const char *description; /* or NULL */
-    int32_t height, width;   /* 0: 256 */
-    int32_t heads;           /* of the backbone; 0: told by the RoPE periods, else 64 wide each */
-    const char *fusion;      /* or NULL: told by the shapes */
-    const char *models_dir;  /* the model becomes models_dir/NAME@VERSION */
+    const char *
+        quality; /* what an sCT must keep to: "default" (or NULL), "none" or the path of a JSON file */
+    int32_t height, width;  /* 0: 256 */
+    int32_t heads;          /* of the backbone; 0: told by the RoPE periods, else 64 wide each */
+    const char *fusion;     /* or NULL: told by the shapes */
+    const char *models_dir; /* the model becomes models_dir/NAME@VERSION */
 };
 
 /*

@@ -31,11 +31,12 @@ def has_ipv6():
         return False
 
 
-def make_model(sctd, models, recipe='mr', name='small'):
-    """A model with random weights: what it makes means nothing."""
+def make_model(sctd, models, recipe='mr', name='small', quality='none'):
+    """A model with random weights: what it makes means nothing, so that it has no limits unless a test asks for some."""
     subprocess.run([sctd, 'model', 'import', '--backbone', GOLDEN / 'vit.pth', '--generator',
                     GOLDEN / 'best_net_G.pth', '--recipe', recipe, '--size', f'{SIZE}x{SIZE}', '--name', name,
-                    '--version', '1', '--models-dir', models], check=True, stdout=subprocess.DEVNULL)
+                    '--version', '1', '--quality', quality, '--models-dir', models], check=True,
+                   stdout=subprocess.DEVNULL)
 
 
 def make_series(sctd, folder, kind='mr', seed=1, matrix=64, slices=12):

@@ -45,4 +45,4 @@ def worst(a, b):
 def import_model(sctd, models, name, generator, recipe='mr', size='32x32'):
     subprocess.run([sctd, 'model', 'import', '--backbone', GOLDEN / 'vit-meta.safetensors', '--generator',
                     GOLDEN / f'generator-{generator}.safetensors', '--recipe', recipe, '--size', size, '--name', name,
-                    '--version', '1', '--models-dir', models], check=True, capture_output=True)
+                    '--version', '1', '--quality', 'none', '--models-dir', models], check=True, capture_output=True)
