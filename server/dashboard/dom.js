@@ -63,6 +63,11 @@ const STATES = {
   warning: ['warn', '⚠', 'warning'],
   error: ['bad', '✕', 'error'],
   info: ['quiet', 'ⓘ', 'note'],
+  needed: ['warn', '⚠', 'needs review'],
+  accepted: ['good', '✓', 'accepted'],
+  rejected: ['bad', '✕', 'rejected'],
+  passed: ['good', '✓', 'passed'],
+  measured: ['quiet', '–', 'no limit'],
 };
 
 /** A state as icon and word. */
@@ -130,11 +135,11 @@ export function patient(p) {
   return p.name !== undefined ? `${p.name.replaceAll('^', ' ').trim()} (${p.id})` : p.pseudonym;
 }
 
-/** Ask before something is changed; gives the reason, or null. */
-export function confirm({ title, text, action, danger = false, extra = null }) {
+/** Ask before something is changed; gives the reason, or null.  required: it is not done without one. */
+export function confirm({ title, text, action, danger = false, extra = null, required = false }) {
   if (document.querySelector('dialog[open]')) return Promise.resolve(null); // a key that was pressed twice
   return new Promise((resolve) => {
-    const reason = h('input', { name: 'reason', maxlength: '60', autocomplete: 'off' });
+    const reason = h('input', { name: 'reason', maxlength: '60', autocomplete: 'off', required });
     // Not a submit button: Enter in the reason would take the first of these.
     const no = h('button', { type: 'button', onclick: () => dialog.close('') }, 'No');
     const dialog = h('dialog', { 'aria-labelledby': 'dialog-title' },
@@ -142,7 +147,7 @@ export function confirm({ title, text, action, danger = false, extra = null }) {
         h('h2', { id: 'dialog-title' }, title),
         h('p', {}, text),
         extra,
-        h('label', {}, 'Reason, for the history (may be left empty)', reason),
+        h('label', {}, required ? 'Reason, for the history (no names)' : 'Reason, for the history (may be left empty)', reason),
         h('div', { class: 'row end' },
           no,
           h('button', { value: 'yes', type: 'submit', class: danger ? 'danger' : 'main' }, action))));
@@ -157,6 +162,6 @@ export function confirm({ title, text, action, danger = false, extra = null }) {
     });
     document.body.append(dialog);
     dialog.showModal();
-    (danger ? no : reason).focus();
+    (danger && !required ? no : reason).focus();
   });
 }

@@ -4,9 +4,11 @@ import { h, replace, tag, moment, duration, table, facts, patient, confirm, plur
 import { get, post, remove, query, may } from './api.js';
 import { stages, spent, histogram } from './charts.js';
 import { viewer } from './viewer.js';
+import { checks, failures, stateTags, verdicts } from './review.js';
 
 const STATES = ['queued', 'retry', 'running', 'delivering', 'done', 'failed', 'poison', 'cancelled'];
-const FILTERS = ['state', 'source_ae', 'rule', 'model'];
+const REVIEWS = [['needed', 'needs review'], ['accepted', 'accepted'], ['rejected', 'rejected'], ['passed', 'checks passed'], ['unchecked', 'unchecked']];
+const FILTERS = ['state', 'review', 'source_ae', 'rule', 'model'];
 
 function filterForm(params, kind) {
   const field = (name, text) => h('label', {}, text, h('input', { name, value: params.get(name) ?? '', size: '14' }));
@@ -18,6 +20,9 @@ function filterForm(params, kind) {
   h('label', {}, 'State', h('select', { name: 'state', onchange: (event) => event.target.form.requestSubmit() },
     h('option', { value: '' }, 'any'), STATES.map((state) =>
       h('option', { value: state, selected: params.get('state') === state }, state === 'poison' ? 'parked' : state)))),
+  h('label', {}, 'Review', h('select', { name: 'review', onchange: (event) => event.target.form.requestSubmit() },
+    h('option', { value: '' }, 'any'), REVIEWS.map(([review, text]) =>
+      h('option', { value: review, selected: params.get('review') === review }, text)))),
   field('source_ae', 'From (AE title)'), field('rule', 'Rule'), field('model', 'Model'),
   h('button', {}, 'Filter'));
 }
@@ -25,7 +30,7 @@ function filterForm(params, kind) {
 function jobRow(job) {
   return [
     h('a', { href: `#/jobs/${job.id}` }, String(job.id)),
-    tag(job.state, job.stage || undefined),
+    h('div', { class: 'tags' }, stateTags(job)),
     patient(job.patient),
     `${job.modality} ${job.series_description}`,
     job.source_ae,
@@ -76,6 +81,7 @@ function actions(job, done) {
   const level = h('select', { name: 'priority' }, [...Array(10).keys()].map((n) =>
     h('option', { value: n, selected: n === job.priority }, n === 0 ? '0, first' : n === 9 ? '9, last' : String(n))));
   return h('div', { class: 'row' },
+    verdicts(job, done),
     may.operate() && button('retry', 'Retry', { title: `Retry job ${job.id}?`, text: 'It is queued again with the same input, model and UIDs; what is stored at a destination is not sent twice.', action: 'Retry' },
       (body) => post(`/api/v1/jobs/${job.id}/retry`, body)),
     may.operate() && button('prioritise', 'Priority', { title: `Priority of job ${job.id}`, text: 'Jobs with a lower number go first.', action: 'Set', extra: h('label', {}, 'Priority', level) },
@@ -89,7 +95,7 @@ function actions(job, done) {
 function deliveries(job) {
   if (job.deliveries.length === 0) return h('p', { class: 'quiet' }, 'It goes nowhere: the sCT is kept here.');
   return h('ul', { class: 'list' }, job.deliveries.map((d) => h('li', {},
-    h('div', { class: 'row' }, h('b', {}, d.destination), tag(d.state),
+    h('div', { class: 'row' }, h('b', {}, d.destination), tag(d.state, job.held && d.state === 'waiting' ? 'waits for review' : undefined),
       h('span', { class: 'quiet small' }, d.instances > 0 ? `${d.stored} of ${d.instances} stored` : '',
         d.commitment && d.instances > 0 ? `, ${d.committed} committed` : '',
         d.due_s !== null ? `, next try in ${duration(d.due_s)}` : '', d.failures > 0 ? `, ${plural(d.failures, 'failure')} in a row` : '')),
@@ -109,10 +115,11 @@ function historyLine(t, i, all) {
     h('span', { class: 'small quiet took' }, took !== null && took > 0 && [h('span', { class: 'unseen' }, 'for '), duration(took)]));
 }
 
-function trouble(job) {
+function trouble(job, report) {
   if (!job.diagnosis) return null;
-  const kind = ['failed', 'poison'].includes(job.state) ? 'bad' : 'warn';
+  const kind = ['failed', 'poison'].includes(job.state) || job.review === 'rejected' ? 'bad' : 'warn';
   return h('div', { class: `banner ${kind}` }, h('h2', {}, job.diagnosis.title), h('p', {}, h('b', {}, job.reason)),
+    job.review !== 'accepted' && failures(report).length > 0 && h('ul', {}, failures(report).map((check) => h('li', {}, check.text))),
     job.deliveries.filter((d) => d.state === 'failed').map((d) => h('p', {}, h('b', {}, `${d.destination}: ${d.reason}`))),
     h('p', {}, job.diagnosis.mend));
 }
@@ -121,17 +128,22 @@ export async function job(holder, { id, announce }) {
   const head = h('div');
   const pictures = h('section', { class: 'card' }, h('h2', {}, 'Source and sCT'));
   const side = h('section', { class: 'card' });
+  const found = h('div');
   const below = h('div', { class: 'grid' });
   const complaint = h('p', { class: 'error', role: 'alert' });
-  holder.append(head, complaint, h('div', { class: 'columns' }, h('div', {}, pictures, below), h('div', {}, side)));
+  holder.append(head, complaint, h('div', { class: 'columns' }, h('div', {}, pictures, found, below), h('div', {}, side)));
   let shown = null;
   let images = null;
+  let report = null;
 
   function drawHead(data) {
-    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Job ${data.id}`), tag(data.state, data.stage || undefined), actions(data, async (error) => {
+    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Job ${data.id}`), stateTags(data), actions(data, async (error) => {
       complaint.textContent = error ? error.message : '';
       await draw();
-    })), trouble(data));
+    })), trouble(data, report));
+  }
+  function drawChecks() {
+    replace(found, report && h('section', { class: 'card' }, h('h2', {}, 'Checks of the sCT'), checks(report)));
   }
   function drawSide(data) {
     replace(side, h('h2', {}, 'Facts'), facts([
@@ -142,6 +154,7 @@ export async function job(holder, { id, announce }) {
       ['Weights', h('code', { title: data.model_sha256 }, data.model_sha256.slice(0, 16))],
       ['Closed by', data.evidence], ['Revision', data.revision], ['Instances', data.outputs], ['Priority', data.priority],
       ['Attempts', data.attempt], ['Made', moment(data.created)], ['Ended', moment(data.ended)],
+      ['Reviewed', ['accepted', 'rejected'].includes(data.review) ? moment(data.reviewed) : null],
       ['Superseded by', data.superseded_by && h('a', { href: `#/jobs/${data.superseded_by}` }, `job ${data.superseded_by}`)],
       ['Source UID', h('code', {}, data.series_uid)], ['sCT UID', h('code', {}, data.output_series_uid)],
     ]));
@@ -167,10 +180,14 @@ export async function job(holder, { id, announce }) {
   }
   async function draw() {
     const data = await get(query(`/api/v1/jobs/${id}`, {}, true));
-    if (shown !== null && shown !== data.state) announce(`Job ${id} is ${data.state}`);
-    shown = data.state;
+    const now = data.held ? 'held for review' : data.state;
+    if (shown !== null && shown !== now) announce(`Job ${id} is ${now}`);
+    shown = now;
+    if (data.review === 'unchecked') report = null;
+    else report ??= await get(`/api/v1/jobs/${id}/quality`).catch(() => null);
     drawHead(data);
     drawSide(data);
+    drawChecks();
     drawBelow(data);
     await drawImages(data).catch((error) => replace(pictures, h('h2', {}, 'Source and sCT'), h('p', { class: 'quiet' }, error.message)));
     drawBelow(data);

@@ -3,8 +3,10 @@
 import { h, replace, tag, moment, ago, bytes, duration, plural } from './dom.js';
 import { get } from './api.js';
 import { activity } from './charts.js';
+import { stateTags } from './review.js';
 
 const DETAILS_MS = 30000;
+const UNDER_WAY_MAX = 10;
 
 function banner(status) {
   const bad = status.checks.filter((check) => !check.ok);
@@ -16,10 +18,13 @@ function banner(status) {
       h('ul', {}, bad.map((check) => h('li', {}, h('b', {}, `${check.name.replace('_', ' ')}: ${check.detail}. `), check.mend))));
   }
   const { failed, poison } = status.jobs;
+  const { held, held_since: since, needed } = status.review;
   const down = status.destinations.filter((d) => d.failures > 0 || !d.configured);
-  if (failed + poison + down.length > 0) {
+  if (failed + poison + needed + down.length > 0) {
     return h('div', { class: 'banner warn' }, h('h2', {}, '⚠ Ready, and somebody should look at this'),
       h('ul', {},
+        held > 0 && h('li', {}, h('a', { href: '#/jobs?state=delivering&review=needed' }, `${plural(held, 'sCT is', 'sCTs are')} held for review`), `, the oldest of them made ${ago(since)}: a check failed, and somebody has to look`),
+        needed > held && h('li', {}, h('a', { href: '#/jobs?review=needed' }, `${plural(needed - held, 'sCT needs', 'sCTs need')} review`), ' and was not held back'),
         failed > 0 && h('li', {}, h('a', { href: '#/jobs?state=failed' }, plural(failed, 'failed job'))),
         poison > 0 && h('li', {}, h('a', { href: '#/jobs?state=poison' }, plural(poison, 'parked job'))),
         down.map((d) => h('li', {}, h('a', { href: '#/destinations' }, `${d.name} is not reached`), `: ${plural(d.backlog, 'delivery waits', 'deliveries wait')}`))));
@@ -27,8 +32,10 @@ function banner(status) {
   return h('div', { class: 'banner good' }, h('h2', {}, '✓ Ready'), h('p', {}, `It takes series as ${status.ae_title} on port ${status.port}.`));
 }
 
-function number(n, text, href, bad = false) {
-  return h('li', { class: bad ? 'bad' : '' }, h('a', { href }, h('b', {}, bad && h('span', { 'aria-hidden': 'true' }, '✕ '), String(n)), h('span', {}, text)));
+const MARKS = { bad: '✕ ', warn: '⚠ ' };
+
+function number(n, text, href, kind = '') {
+  return h('li', { class: kind }, h('a', { href }, h('b', {}, kind && h('span', { 'aria-hidden': 'true' }, MARKS[kind]), String(n)), h('span', {}, text)));
 }
 
 function queue(status) {
@@ -38,16 +45,17 @@ function queue(status) {
     number(status.series_open, 'series arriving', '#/series?state=open'),
     number(jobs.queued + jobs.retry, 'jobs waiting', `#/jobs?state=${jobs.queued > 0 ? 'queued' : 'retry'}`),
     number(jobs.running, 'running', '#/jobs?state=running'),
-    number(jobs.delivering, 'being delivered', '#/jobs?state=delivering'),
+    number(jobs.delivering - status.review.held, 'being delivered', '#/jobs?state=delivering'),
     number(jobs.done, 'done', '#/jobs?state=done'),
-    number(bad, 'failed or parked', `#/jobs?state=${jobs.failed > 0 ? 'failed' : 'poison'}`, bad > 0)));
+    number(bad, 'failed or parked', `#/jobs?state=${jobs.failed > 0 ? 'failed' : 'poison'}`, bad > 0 ? 'bad' : ''),
+    number(status.review.needed, status.review.needed === 1 ? 'needs review' : 'need review', '#/jobs?review=needed', status.review.needed > 0 ? 'warn' : '')));
 }
 
 function running(list) {
   return h('section', { class: 'card' }, h('h2', {}, 'Under way'),
     list.length === 0 ? h('p', { class: 'quiet' }, 'Nothing is being converted or delivered.')
       : h('ul', { class: 'list' }, list.map((job) => h('li', {},
-        h('div', { class: 'row' }, h('a', { href: `#/jobs/${job.id}` }, `Job ${job.id}`), tag(job.state, job.stage || undefined),
+        h('div', { class: 'row' }, h('a', { href: `#/jobs/${job.id}` }, `Job ${job.id}`), stateTags(job),
           h('span', {}, `${job.modality} ${job.series_description}`), h('span', { class: 'quiet small' }, `made ${ago(job.created)}`))))));
 }
 
@@ -104,10 +112,10 @@ export async function overview(holder, { announce }) {
     h('div', {}, parts.destinations, parts.models, parts.machine)));
 
   async function now() {
-    const [status, run, deliver] = await Promise.all([get('/api/v1/status'), get('/api/v1/jobs?state=running&limit=10'), get('/api/v1/jobs?state=delivering&limit=10')]);
+    const [status, run, deliver] = await Promise.all([get('/api/v1/status'), get('/api/v1/jobs?state=running&limit=10'), get('/api/v1/jobs?state=delivering&limit=50')]);
     replace(parts.banner, banner(status));
     replace(parts.queue, queue(status));
-    replace(parts.running, running([...run.items, ...deliver.items]));
+    replace(parts.running, running([...run.items, ...deliver.items.filter((job) => !job.held).slice(0, UNDER_WAY_MAX)]));
     replace(parts.destinations, destinationList(status.destinations));
     replace(parts.machine, machine(status));
     announce(status.ready ? `Ready. ${status.jobs.running} running.` : 'Not ready.');

@@ -26,6 +26,7 @@ from kit import reactor  # noqa: E402,F401
 from kit.daemon import Daemon, free_port, make_series  # noqa: E402
 from kit.delivering import Pacs  # noqa: E402
 from kit.http import Client, section  # noqa: E402
+from kit.reviewing import REPORT, need_review  # noqa: E402
 
 SCTD = None
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -328,6 +329,78 @@ class Acts(Case):
         expect(page.get_by_label('State')).to_have_value('failed')
         page.go_back()
         expect(page.get_by_role('row').filter(has_text='done').first).to_be_visible()
+
+
+class Reviews(Case):
+    def test_what_is_held_is_found_looked_at_and_accepted_or_rejected(self):
+        hospital = self.hospital
+        need_review(hospital.daemon, 3)
+        need_review(hospital.daemon, 1, hold=False)
+        visit = self.visit()
+        page = visit.page
+        page.get_by_role('link', name='1 sCT is held for review').wait_for()
+        expect(page.get_by_role('listitem').filter(has_text='need review').first).to_contain_text('2')
+        page.get_by_role('link', name='2 need review').click()
+        expect(page.get_by_label('Review')).to_have_value('needed')
+        expect(page.get_by_role('row').filter(has_text='held for review')).to_have_count(1)
+        expect(page.get_by_role('row').filter(has_text='needs review')).to_have_count(1)
+        page.get_by_label('Review').select_option('passed')
+        expect(page.get_by_text('There is no such job.')).to_be_visible()
+
+        page = visit.go('jobs/3', 'Job 3')
+        visit.settle()
+        expect(page.locator('h1 ~ .tag')).to_have_text(['⚠held for review'])
+        words = [check['text'] for check in REPORT['checks'] if check['verdict'] == 'failed']
+        for text in words:
+            expect(page.locator('.banner')).to_contain_text(text)
+        table = page.locator('section').filter(has=page.get_by_role('heading', name='Checks of the sCT')).get_by_role('row')
+        expect(page.locator('.list')).to_contain_text('waits for review')
+        expect(table).to_have_count(5)
+        expect(table.nth(1)).to_contain_text('failedOutline against the source23.1 mmat most 15')
+        expect(table.nth(2)).to_contain_text('failedTissue: bonenot measured2 to 30')
+        expect(table.nth(4)).to_contain_text('–no limitIntensity of the source: percentile 500.31none')
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        for width, height, dark in SCREENS:
+            seen = self.visit(width=width, height=height, dark=dark)
+            for place, heading in (('', 'Overview'), ('jobs', 'Jobs'), ('jobs/3', 'Job 3'), ('jobs/1', 'Job 1')):
+                shown = seen.go(place, heading)
+                seen.settle()
+                shown.screenshot(path=SHOTS / f'{width}-{"dark" if dark else "light"}-review-{place.replace("/", "-") or "overview"}.png', full_page=True)
+                with self.subTest(f'{width} {dark} {place}'):
+                    self.assertEqual(shown.evaluate(browser.CONTRAST), [])
+                    self.assertEqual(shown.evaluate(browser.STRUCTURE), [])
+
+        page.get_by_role('button', name='Reject').focus()
+        page.keyboard.press('Enter')
+        dialog = page.get_by_role('dialog')
+        expect(dialog).to_contain_text('It is sent nowhere')
+        page.screenshot(path=SHOTS / '1280-light-review-dialog.png')
+        page.keyboard.press('Enter')  # without a word nothing is done
+        expect(dialog).to_be_visible()
+        page.get_by_label('Reason').fill('a hole in the skull')
+        page.keyboard.press('Enter')
+        expect(page.locator('h1 ~ .tag')).to_have_text(['⊘cancelled', '✕rejected'])
+        expect(page.locator('.timeline')).to_contain_text('rejected: by operate: a hole in the skull')
+        expect(page.get_by_role('button', name='Retry')).to_have_count(0)
+        page.get_by_role('button', name='Accept after all').click()
+        expect(dialog).to_contain_text('It is sent to archive')
+        page.get_by_label('Reason').fill('it was the marker')
+        page.get_by_role('button', name='Accept it').click()
+        expect(page.locator('h1 ~ .tag')).to_have_text(['➜delivering', '✓accepted'])
+        self.assertIn(hospital.api.get('/api/v1/jobs/3').json['deliveries'][0]['state'], ('queued', 'sending'))
+
+        page = visit.go('jobs/1', 'Job 1')
+        page.get_by_role('button', name='Accept').click()
+        expect(dialog).to_contain_text('It is marked as accepted')
+        page.get_by_label('Reason').fill('the outline follows a coil')
+        page.get_by_role('button', name='Accept it').click()
+        expect(page.locator('h1 ~ .tag')).to_have_text(['✓done', '✓accepted'])
+        self.assertEqual(visit.loads, 1)
+
+    def test_who_only_looks_has_no_verdict(self):
+        page = self.visit('view').go('jobs/1', 'Job 1')
+        expect(page.locator('h1 ~ .tag').first).to_be_visible()
+        expect(page.get_by_role('button', name='Accept')).to_have_count(0)
 
 
 class Looks(Case):
