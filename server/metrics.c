@@ -13,14 +13,16 @@
 #include "db/jobs.h"
 #include "dicom/receiver.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/exposition.h"
 #include "server/receive_messages.h"
 #include "server/timings.h"
 
 enum {
-    MODELS_MAX = 64,  /* more are "other" */
-    ENDED_MAX = 1024, /* ends that are remembered, so that none is counted twice */
-    ENDS_MAX = 8,     /* of associations */
+    MODELS_MAX = 64,    /* more are "other" */
+    ENDED_MAX = 1024,   /* ends that are remembered, so that none is counted twice */
+    CHECKED_MAX = 1024, /* the same of results */
+    ENDS_MAX = 8,       /* of associations */
     OUTCOMES = RECEIVE_FAILED + 1,
     CLASSES = 6, /* of HTTP statuses */
 };
@@ -30,6 +32,8 @@ struct model_count {
     int64_t ended[DB_JOB_STATES];
     int64_t slices;
     double seconds; /* of the engine */
+    int64_t passed, review;
+    int64_t failed[QUALITY_CHECKS];
 };
 
 struct ended {
@@ -53,6 +57,8 @@ struct metrics {
     int64_t http[CLASSES];
     struct ended ended[ENDED_MAX];
     size_t next_ended;
+    int64_t checked[CHECKED_MAX]; /* ids of jobs */
+    size_t next_checked;
 };
 
 int metrics_new(struct metrics **ret_metrics, struct sctd_error *err)
@@ -169,6 +175,37 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
     }
 }
 
+static bool is_checked(struct metrics *m, int64_t job_id)
+{
+    for (size_t i = 0; i < CHECKED_MAX; i++) {
+        if (m->checked[i] == job_id) {
+            return true;
+        }
+    }
+    m->checked[m->next_checked] = job_id;
+    m->next_checked = (m->next_checked + 1) % CHECKED_MAX;
+    return false;
+}
+
+void metrics_job_checked(struct metrics *metrics, const struct db_job *job,
+                         const struct quality_report *report)
+{
+    bool failed[QUALITY_CHECKS] = {false};
+    if (!report->is_checked || is_checked(metrics, job->id)) {
+        return;
+    }
+    struct model_count *model = find_model(metrics, job->model);
+    model->passed += report->needs_review ? 0 : 1;
+    model->review += report->needs_review ? 1 : 0;
+    for (size_t i = 0; i < report->n; i++) { /* of every tissue and percentile: one check */
+        failed[report->finding[i].check] =
+            failed[report->finding[i].check] || report->finding[i].verdict == QUALITY_FAILED;
+    }
+    for (int i = 0; i < QUALITY_CHECKS; i++) {
+        model->failed[i] += failed[i] ? 1 : 0;
+    }
+}
+
 /* Writing */
 
 static void write_receiving(const struct metrics *m, struct exposition *e)
@@ -225,6 +262,29 @@ static void write_models(const struct metrics *m, struct exposition *e)
     exposition_value(e, m->last_slices_per_s);
 }
 
+static void write_checks(const struct metrics *m, struct exposition *e)
+{
+    exposition_family(e, "sctd_results_checked_total", "counter",
+                      "Results that were checked, by model and verdict.");
+    for (size_t i = 0; i < m->n_models; i++) {
+        const struct exposition_label model = {"model", m->model[i].model};
+        const struct exposition_label passed = {"verdict", "passed"};
+        const struct exposition_label review = {"verdict", "review"};
+        exposition_sample(e, model, passed, (double)m->model[i].passed);
+        exposition_sample(e, model, review, (double)m->model[i].review);
+    }
+    exposition_family(e, "sctd_checks_failed_total", "counter",
+                      "Results of which a check failed, by model and check.");
+    for (size_t i = 0; i < m->n_models; i++) {
+        for (int k = 0; k < QUALITY_CHECKS; k++) {
+            const struct exposition_label model = {"model", m->model[i].model};
+            const struct exposition_label check = {"check",
+                                                   quality_check_name((enum quality_check)k)};
+            exposition_sample(e, model, check, (double)m->model[i].failed[k]);
+        }
+    }
+}
+
 static void write_stages(const struct metrics *m, struct exposition *e)
 {
     static const char *const names[METRICS_STAGES] = {
@@ -249,6 +309,7 @@ void metrics_write(const struct metrics *metrics, struct exposition *e)
     static const char *const classes[CLASSES] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
     write_receiving(metrics, e);
     write_models(metrics, e);
+    write_checks(metrics, e);
     write_stages(metrics, e);
     exposition_family(e, "sctd_http_requests_total", "counter",
                       "Requests over HTTP, by the class of their status.");

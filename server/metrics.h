@@ -13,6 +13,7 @@
 
 #include "db/jobs.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/exposition.h"
 #include "server/receive_messages.h"
 #include "server/timings.h"
@@ -49,6 +50,9 @@ void metrics_model(struct metrics *metrics, const char *model);
 /* A job has ended; the same end is counted once, however often it is told. */
 void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
                        const struct timings *timings);
+/* A job's result was checked; it is counted once, however often it is told. */
+void metrics_job_checked(struct metrics *metrics, const struct db_job *job,
+                         const struct quality_report *report);
 void metrics_http(struct metrics *metrics, int status);
 
 /* Write the families that are kept here. */

@@ -55,6 +55,24 @@ static int write_oldest(struct exposition *e, const struct api *api, struct sctd
     return r;
 }
 
+static int write_reviews(struct exposition *e, const struct api *api, struct sctd_error *err)
+{
+    struct db_review_backlog backlog;
+    const int r = db_jobs_to_review(api->node.db, &backlog, err);
+    if (r == 0) {
+        gauge(e, "sctd_review_needed", "Jobs whose result needs review.", (double)backlog.needed);
+        gauge(e, "sctd_review_needed_oldest_seconds",
+              "For how long the oldest of them does; 0 without any.",
+              seconds_since(backlog.needed_since_ms));
+        gauge(e, "sctd_review_held", "Of these: those that are held until somebody accepts them.",
+              (double)backlog.held);
+        gauge(e, "sctd_review_held_oldest_seconds",
+              "For how long the oldest of those is held; 0 without any.",
+              seconds_since(backlog.held_since_ms));
+    }
+    return r;
+}
+
 static int write_jobs(struct exposition *e, const struct api *api, struct sctd_error *err)
 {
     int64_t counts[DB_JOB_STATES];
@@ -255,6 +273,7 @@ void api_metrics(struct request *request)
     name_models(api);
     metrics_write(api->node.metrics, &e);
     int r = write_jobs(&e, api, &err);
+    r = r < 0 ? r : write_reviews(&e, api, &err);
     r = r < 0 ? r : write_destinations(&e, api, &err);
     write_door(&e, api);
     write_workers(&e, api);

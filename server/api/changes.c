@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <uv.h>
 
@@ -16,6 +17,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/api/context.h"
 #include "server/http/stream.h"
 #include "server/metrics.h"
@@ -25,6 +27,7 @@ enum {
     GATHER_MS = 200, /* a series of 400 instances is a few events, not 400 */
     BEAT_MS = 15000,
     GATHERED_MAX = 512,
+    JUST_MS = 60000, /* what changed longer ago was counted when it did */
 };
 
 struct gathered {
@@ -44,7 +47,6 @@ struct changes {
 /* A job that has just ended goes into the metrics. */
 static void count_end(struct api *api, const struct db_job *job)
 {
-    enum { JUST_MS = 60000 };
     struct timings timings;
     struct sctd_error err = {.code = SCTD_OK};
     sctd_auto(db_history_fini) struct db_history history = {.n = 0};
@@ -55,6 +57,21 @@ static void count_end(struct api *api, const struct db_job *job)
     }
 }
 
+/* What the checks of a result found, as it comes. */
+static void count_checks(struct api *api, const struct db_job *job)
+{
+    struct quality_report report;
+    struct sctd_error err = {.code = SCTD_OK};
+    char *text = NULL;
+    const bool is_new = job->review == DB_REVIEW_PASSED || job->review == DB_REVIEW_NEEDED;
+    if (is_new && sctd_wall_ms() - job->review_ms < JUST_MS &&
+        db_job_quality(api->node.db, job->id, &text, &err) == 0 &&
+        quality_report_read(&report, text, strlen(text), &err) == 0) {
+        metrics_job_checked(api->node.metrics, job, &report);
+    }
+    free(text);
+}
+
 static void tell_job(struct api *api, int64_t id)
 {
     char data[240];
@@ -62,6 +79,7 @@ static void tell_job(struct api *api, int64_t id)
     struct sctd_error err = {.code = SCTD_OK};
     if (db_job_get(api->node.db, id, &job, &err) == 0) {
         count_end(api, &job);
+        count_checks(api, &job);
         (void)snprintf(data, sizeof data,
                        "{\"id\":%" PRId64
                        ",\"state\":\"%s\",\"review\":\"%s\",\"stage\":\"%s\",\"series_id\":%" PRId64

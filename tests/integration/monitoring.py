@@ -26,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kit.daemon import Daemon, free_port, make_model, make_series
 from kit.delivering import Pacs
 from kit.http import TOKENS, Client, section
+from kit.reviewing import need_review
 
 SCTD = sys.argv.pop(1)
 FOLDER = venv.ROOT / 'deploy' / 'monitoring'
@@ -205,6 +206,13 @@ class Watched(unittest.TestCase):
             self.assertEqual(self.value('sctd_job_stage_seconds_count', stage=stage), 1, stage)
             self.assertAlmostEqual(self.value('sctd_job_stage_seconds_sum', stage=stage), timings[f'{stage}_s'])
 
+    def test_nothing_needs_review_where_no_model_has_limits(self):
+        for name in ('sctd_review_needed', 'sctd_review_needed_oldest_seconds', 'sctd_review_held', 'sctd_review_held_oldest_seconds'):
+            self.assertEqual(self.value(name), 0, name)
+        self.assertEqual(self.values('sctd_results_checked_total'), {'small@1/passed': 0, 'small@1/review': 0})
+        checks = self.values('sctd_checks_failed_total')
+        self.assertEqual((len(checks), set(checks.values()), 'outline/small@1' in checks), (8, {0}, True))
+
     def test_histograms_are_cumulative_and_end_in_their_count(self):
         histograms = [name for name, kind in self.kinds.items() if kind == 'histogram']
         self.assertEqual(sorted(histograms), ['sctd_job_stage_seconds', 'sctd_job_turnaround_seconds'])
@@ -374,6 +382,41 @@ class Watched(unittest.TestCase):
         self.assertEqual(self.plugin('-q', 'many')[0], 3)
         self.assertEqual(self.plugin('-u', f'http://127.0.0.1:{free_port()}')[0], 2)
         self.assertEqual(self.plugin('-u', f'http://127.0.0.1:{self.prometheus.port}')[0], 3)
+
+
+class Held(unittest.TestCase):
+    def test_what_is_held_is_counted_and_told(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / 'state' / 'models').mkdir(parents=True)
+            make_model(SCTD, root / 'state' / 'models')
+            rule = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small@1', 'destinations': ['away']}
+            daemon = Daemon(SCTD, root, rules=[rule], destinations=[
+                {'name': 'away', 'ae_title': 'AWAY', 'host': '127.0.0.1', 'port': free_port()}], http=section()).start()
+            self.addCleanup(daemon.stop, signal.SIGKILL)
+            viewer, operator = Client(daemon), Client(daemon, 'operate')
+            for seed in (1, 2):
+                store(daemon, make_series(SCTD, root / f's{seed}', seed=seed))
+            viewer.wait('/api/v1/jobs', lambda page: len(page['items']) == 2, state='delivering')
+            need_review(daemon, 1)
+            need_review(daemon, 2, hold=False)
+            for job in (1, 2, 1):  # a change of a job is what makes the daemon look at its checks
+                self.assertEqual(operator.post(f'/api/v1/jobs/{job}/prioritise', {'priority': 3}).status, 200)
+                time.sleep(0.5)
+            samples, _ = parse(viewer.get('/metrics').body.decode())
+            self.assertEqual((samples['sctd_review_needed'][()], samples['sctd_review_held'][()]), (2, 1))
+            self.assertTrue(0 < samples['sctd_review_held_oldest_seconds'][()] <= samples['sctd_review_needed_oldest_seconds'][()] < 60)
+            self.assertEqual(samples['sctd_results_checked_total'][(('model', 'small@1'), ('verdict', 'review'))], 2)
+            failed = {dict(k)['check'] for k, v in samples['sctd_checks_failed_total'].items() if v == 2}
+            self.assertEqual((failed, sum(samples['sctd_checks_failed_total'].values())), ({'outline', 'tissue'}, 4))
+            token = root / 'token'
+            token.write_text(TOKENS['view'])
+            for words, is_told in ((['-r', '1'], True), (['-r', '0'], False), ([], False)):
+                result = subprocess.run([PLUGIN, '-u', f'http://127.0.0.1:{daemon.settings["http"]["port"]}', '-t', token, *words],
+                                        capture_output=True, text=True, check=False)
+                self.assertEqual((result.returncode, '1 results are held for review' in result.stdout), (1, is_told), result.stdout)  # "away" is not reached
+                self.assertIn("'review_needed'=2 'review_held'=1", result.stdout)
+            self.assertEqual(daemon.stop(), 0)
 
 
 class NotReady(unittest.TestCase):

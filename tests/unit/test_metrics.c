@@ -11,6 +11,7 @@
 #include "dicom/receiver.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/engine.h"
 #include "server/exposition.h"
 #include "server/metrics.h"
 #include "server/receive_messages.h"
@@ -65,6 +66,32 @@ static void a_model_is_there_before_its_first_job(struct metrics *m)
     assert(has(m, "sctd_jobs_ended_total{model=\"b@1\",outcome=\"poison\"} 0\n"));
 }
 
+static void a_failed_check_is_counted_once_for_each_result(struct metrics *m)
+{
+    const struct db_job job = make_job(1, "a@1", DB_JOB_DONE);
+    const struct db_job next = make_job(2, "a@1", DB_JOB_DONE);
+    struct quality_report report = {.is_checked = true, .needs_review = true, .n = 4};
+    report.finding[0] = (struct quality_finding){.check = QUALITY_HOLES, .verdict = QUALITY_PASSED};
+    report.finding[1] =
+        (struct quality_finding){.check = QUALITY_TISSUE, .verdict = QUALITY_FAILED};
+    report.finding[2] =
+        (struct quality_finding){.check = QUALITY_TISSUE, .verdict = QUALITY_FAILED};
+    report.finding[3] =
+        (struct quality_finding){.check = QUALITY_INTENSITY, .verdict = QUALITY_MEASURED};
+    metrics_job_checked(m, &job, &report);
+    metrics_job_checked(m, &job, &report);
+    assert(has(m, "sctd_results_checked_total{model=\"a@1\",verdict=\"review\"} 1\n"));
+    assert(has(m, "sctd_checks_failed_total{model=\"a@1\",check=\"tissue\"} 1\n"));
+    assert(has(m, "sctd_checks_failed_total{model=\"a@1\",check=\"holes\"} 0\n"));
+    assert(has(m, "sctd_checks_failed_total{model=\"a@1\",check=\"intensity\"} 0\n"));
+    report = (struct quality_report){.is_checked = true};
+    metrics_job_checked(m, &next, &report);
+    assert(has(m, "sctd_results_checked_total{model=\"a@1\",verdict=\"passed\"} 1\n"));
+    report.is_checked = false; /* its model has no limits */
+    metrics_job_checked(m, &next, &report);
+    assert(has(m, "sctd_results_checked_total{model=\"a@1\",verdict=\"passed\"} 1\n"));
+}
+
 static void models_without_end_are_one(struct metrics *m)
 {
     const struct timings t = {0, 0, 0, 1, 0, 0, 0, 1};
@@ -110,6 +137,7 @@ int main(void)
     assert(metrics_new(&m, &err) == 0);
     an_end_is_counted_once_and_a_second_end_again(m);
     a_model_is_there_before_its_first_job(m);
+    a_failed_check_is_counted_once_for_each_result(m);
     models_without_end_are_one(m);
     peers_are_counted(m);
     metrics_free(m);
