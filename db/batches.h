@@ -198,7 +198,8 @@ SCTD_NODISCARD int db_batches_count_ahead(struct db *db, int64_t *ret_n, struct 
 SCTD_NODISCARD int db_batches_claim_series(struct db *db, const char *series_uid,
                                            struct sctd_error *err);
 
-/* A job that made, or will make, of a series what this model and these parameters make: 0 or DB_NONE. */
+/* A job that made, or will make, of a series what this model and these parameters make: 0 or DB_NONE.  A cancelled one
+ * is one whose result was rejected. */
 struct db_made {
     int64_t job_id;
     int state; /* enum db_job_state */

@@ -151,8 +151,8 @@ int db_batches_find_made(struct db *db, int64_t series_id, const char *model_sha
     int r = sql_prepare(
         &s, db->sql,
         "SELECT id, state, created_ms, output_series_uid FROM job WHERE series_id = ?1 AND "
-        "model_sha256 = ?2 AND parameters = ?3 AND superseded_by IS NULL AND state "
-        "< 7 AND revision = (SELECT revision FROM series WHERE id = ?1) ORDER BY id "
+        "model_sha256 = ?2 AND parameters = ?3 AND superseded_by IS NULL AND (state "
+        "< 7 OR review = 4) AND revision = (SELECT revision FROM series WHERE id = ?1) ORDER BY id "
         "DESC LIMIT 1",
         err);
     if (r < 0) {

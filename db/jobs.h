@@ -63,7 +63,8 @@ struct db_job_spec {
     size_t n_destinations;
     bool commitment;           /* delivered means: its storage is committed */
     const bool *no_commitment; /* [n_destinations] not at these; NULL: at all */
-    bool hold; /* a result that needs review is sent nowhere before it is accepted */
+    bool
+        hold; /* a result that needs review is sent nowhere before it is accepted; on, if its like was rejected */
 };
 
 struct db_completion {
@@ -111,7 +112,7 @@ struct db_job {
     int64_t lease_until_ms;                   /* lease clock: RUNNING */
     int64_t review_ms;                        /* wall clock: of `review`; 0: never */
     enum db_review review;
-    bool hold;                 /* as in the spec */
+    bool hold;                 /* as in the spec, or since its like was rejected */
     enum db_evidence evidence; /* that closed the revision */
     char owner[DB_NAME_SIZE];  /* RUNNING */
     char stage[DB_NAME_SIZE];  /* what the worker said last */
@@ -241,7 +242,7 @@ SCTD_NODISCARD int db_job_review(struct db *db, const struct db_now *now, int64_
                                  bool accept, const char *reason, struct sctd_error *err);
 
 /*
- * Send the result of a DONE job to further destinations, those of `spec` (of which only these, commitment and
+ * Send the result of a DONE job to further destinations, those of `spec` (of which only these, commitment, hold and
  * priority count); `again`: also to those that have it.
  * Returns 0 (it is DELIVERING), DB_NONE (there is no such job, or all of them have it), or DB_REFUSED (it is not DONE,
  * its files are removed, or its result was rejected or is to be held for a review).

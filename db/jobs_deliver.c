@@ -108,7 +108,8 @@ static int deliver(struct db *db, const struct db_now *now, const struct wish *w
     r = r != 0 ? r
                : core_number(db, "SELECT outputs - kept FROM job WHERE id = ?1", wish->job_id,
                              &missing, err);
-    if (r != 0 || job.state != DB_JOB_DONE || missing > 0 || db_job_is_barred(&job)) {
+    if (r != 0 || job.state != DB_JOB_DONE || missing > 0 || db_job_is_barred(&job) ||
+        (job.review == DB_REVIEW_NEEDED && wish->spec->hold)) {
         return r != 0 ? r : DB_REFUSED;
     }
     r = add_all(db, now, wish, job.outputs, &n, err);

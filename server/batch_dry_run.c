@@ -58,8 +58,10 @@ static void tell_made(struct batch_dry_row *row, const struct db_made *made,
     (void)snprintf(row->what, sizeof row->what, "%s: job %" PRId64 " %s",
                    force && has_failed ? "try again" : "skip", made->job_id,
                    made->state == DB_JOB_DONE ? "has made the same before"
-                   : has_failed               ? "has failed with the same"
-                                              : "makes the same now");
+                   : made->state == DB_JOB_CANCELLED
+                       ? "has made the same before, and its result was rejected"
+                   : has_failed ? "has failed with the same"
+                                : "makes the same now");
 }
 
 /* *ret_made: a job makes the same.  Without a series here nothing is known of jobs. */

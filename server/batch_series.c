@@ -133,6 +133,12 @@ static int take_made(const struct batch_series *s, const struct db_now *now, str
             r = r < 0 ? r : say_made_before(s, item, refused, err);
             return r < 0 ? r : move_to(s, now, item, DB_ITEM_SKIPPED, err);
         }
+    } else if (!item->has_made && made->state == DB_JOB_CANCELLED) {
+        say(item,
+            "job %" PRId64
+            " has made the same before, and its result was rejected: --force makes it again",
+            made->job_id);
+        return move_to(s, now, item, DB_ITEM_SKIPPED, err);
     } else if (!item->has_made && (made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON)) {
         say(item, "job %" PRId64 " has failed with the same before: --force tries it again",
             made->job_id);

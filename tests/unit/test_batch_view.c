@@ -40,9 +40,21 @@ static void a_paused_batch_says_so_until_it_ends(void)
     assert(batch_view_total(&b) == 3 && batch_view_ended(&b) == 1);
 }
 
+static void what_is_held_says_so_and_is_left_out_of_the_estimate(void)
+{
+    struct db_item item = {.state = DB_ITEM_CONVERTING, .is_held = true};
+    struct db_batch b = {.state = DB_BATCH_RUNNING, .moves = 1, .per_hour = 60, .held = 3};
+    assert(strcmp(batch_view_reason(&item), "held for review") == 0);
+    item.is_held = false;
+    assert(strcmp(batch_view_reason(&item), "") == 0);
+    b.items[DB_ITEM_CONVERTING] = 4;
+    assert(batch_view_left_ms(&b) == INT64_C(60000));
+}
+
 int main(void)
 {
     the_estimate_follows_the_pace_and_the_limits();
     a_paused_batch_says_so_until_it_ends();
+    what_is_held_says_so_and_is_left_out_of_the_estimate();
     return 0;
 }

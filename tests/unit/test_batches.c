@@ -173,6 +173,37 @@ static void an_item_ends_with_its_job_and_the_batch_with_its_last_item(void)
     kit_remove();
 }
 
+static void what_is_held_has_not_ended(void)
+{
+    struct db *db = kit_open();
+    const int64_t id = make_running(db, 1, 1);
+    struct db_job_spec spec = kit_spec(1, 1, false);
+    spec.hold = true;
+    const int64_t held = kit_job_of(db, 1, &spec);
+    const struct db_item_filter filter = {.batch_id = id, .state = -1, .limit = 10};
+    struct db_item_page page = {0};
+    int32_t n = 0;
+    (void)order(db, id, held, true);
+    const struct db_job job = kit_claim(db);
+    HOLDS(kit_checked(db, &job, DB_REVIEW_NEEDED, "{}") == 0);
+    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == 0 && n == 0);
+    const struct db_batch batch = get(db, id);
+    HOLDS(batch.state == DB_BATCH_RUNNING && batch.held == 1);
+    HOLDS(db_item_list(db, &filter, &page, &kit_err) == 0 && page.n == 1);
+    HOLDS(page.item[0].is_held && page.item[0].review == DB_REVIEW_NEEDED);
+    db_item_page_fini(&page);
+    HOLDS(db_job_review(db, &kit_now, held, false, "a hole", &kit_err) == 0);
+    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == DB_NONE && n == 2);
+    HOLDS(get(db, id).state == DB_BATCH_DONE && get(db, id).held == 0);
+    HOLDS(db_item_list(db, &filter, &page, &kit_err) == 0 && page.n == 1);
+    HOLDS(!page.item[0].is_held && page.item[0].review == DB_REVIEW_REJECTED);
+    HOLDS(page.item[0].state == DB_ITEM_CANCELLED);
+    HOLDS(strcmp(page.item[0].reason, "rejected: a hole") == 0);
+    db_item_page_fini(&page);
+    db_close(db);
+    kit_remove();
+}
+
 static void cancelling_ends_what_waits_and_its_own_jobs(void)
 {
     struct db *db = kit_open();
@@ -253,6 +284,7 @@ int main(void)
     series_are_found_once_and_claimed_in_order();
     what_was_fetched_when_the_daemon_died_waits_again();
     an_item_ends_with_its_job_and_the_batch_with_its_last_item();
+    what_is_held_has_not_ended();
     cancelling_ends_what_waits_and_its_own_jobs();
     pausing_and_resuming_are_refused_where_they_change_nothing();
     the_same_work_is_found_by_model_and_parameters();

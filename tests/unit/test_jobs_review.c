@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/core.h"
+#include "db/batches.h"
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/instances.h"
@@ -67,6 +67,12 @@ static bool is_held(struct db *db, int64_t id)
     return db_job_is_held(&job) && job.ended_ms == 0 &&
            kit_number(db, "SELECT count(*) FROM delivery WHERE state <> 0") == 0 &&
            is_claimed_by_nobody(db);
+}
+
+static bool is_held_now(struct db *db, int64_t id)
+{
+    const struct db_job job = kit_get(db, id);
+    return db_job_is_held(&job) && is_claimed_by_nobody(db);
 }
 
 static int say(struct db *db, int64_t id, bool accept)
@@ -203,6 +209,28 @@ static void what_is_removed_or_made_by_another_cannot_be_accepted_any_more(void)
     kit_remove();
 }
 
+static void the_same_again_after_a_rejection_is_held(void)
+{
+    struct db *db = kit_open();
+    const struct db_job_spec same = kit_spec(1, 1, false); /* which is to be only marked */
+    struct db_made made = {0};
+    int64_t again = 0;
+    const int64_t id = reviewed(db, 1, DB_REVIEW_NEEDED, false, 1);
+    const struct db_job first = kit_get(db, id);
+    HOLDS(say(db, id, false) == 0);
+    HOLDS(db_batches_find_made(db, first.series_id, first.model_sha256, first.parameters, &made,
+                               &kit_err) == 0);
+    HOLDS(made.job_id == id && made.state == DB_JOB_CANCELLED);
+    HOLDS(db_job_create(db, &kit_now, first.series_id, &same, &again, &kit_err) == 0);
+    const struct db_job job = kit_claim(db);
+    HOLDS(job.id == again && job.hold);
+    HOLDS(kit_checked(db, &job, DB_REVIEW_NEEDED, report) == 0 && is_held_now(db, again));
+    HOLDS(say(db, again, true) == 0);
+    send(db, "pacs1");
+    db_close(db);
+    kit_remove();
+}
+
 static void what_was_delivered_is_only_marked(void)
 {
     struct db *db = kit_open();
@@ -275,13 +303,18 @@ static void what_fails_after_it_was_only_marked_may_be_retried_until_it_is_rejec
 static void what_is_kept_here_is_marked_and_sent_on_only_when_accepted(void)
 {
     struct db *db = kit_open();
-    const struct db_job_spec wish = kit_spec(1, 2, false);
+    struct db_job_spec wish = kit_spec(1, 2, false);
     const int64_t id = reviewed(db, 1, DB_REVIEW_NEEDED, true, 0);
+    const int64_t marked = reviewed(db, 2, DB_REVIEW_NEEDED, false, 0);
     HOLDS(kit_get(db, id).state == DB_JOB_DONE && kit_get(db, id).review == DB_REVIEW_NEEDED);
     HOLDS(strstr(kit_get(db, id).reason, "to be kept here, needs review") != NULL);
     HOLDS(db_job_deliver(db, &kit_now, id, &wish, false, &kit_err) == DB_REFUSED);
     HOLDS(say(db, id, true) == 0 && kit_get(db, id).state == DB_JOB_DONE);
     HOLDS(db_job_deliver(db, &kit_now, id, &wish, false, &kit_err) == 0);
+    wish.hold = true; /* as it is configured by now */
+    HOLDS(db_job_deliver(db, &kit_now, marked, &wish, false, &kit_err) == DB_REFUSED);
+    wish.hold = false;
+    HOLDS(db_job_deliver(db, &kit_now, marked, &wish, false, &kit_err) == 0);
     db_close(db);
     kit_remove();
 }
@@ -402,6 +435,7 @@ int main(void)
     what_is_accepted_is_sent();
     what_is_rejected_is_cancelled_and_may_still_be_accepted();
     what_is_removed_or_made_by_another_cannot_be_accepted_any_more();
+    the_same_again_after_a_rejection_is_held();
     what_was_delivered_is_only_marked();
     a_rejection_stops_what_is_on_its_way();
     what_fails_after_it_was_only_marked_may_be_retried_until_it_is_rejected();

@@ -56,6 +56,21 @@ static void each_stage_of_the_last_attempt_is_told(void)
     assert(near(t.commit_s, 9) && near(t.total_s, 29));
 }
 
+static void what_was_held_is_delivered_from_its_acceptance_on(void)
+{
+    struct db_job job = {.state = DB_JOB_DONE, .created_ms = 1000, .ended_ms = 3616000};
+    struct timings t;
+    history.n = 0;
+    add(2000, "", "queued", "running", "claimed");
+    add(10000, "", "running", "running", "write");
+    add(11000, "", "running", "delivering", "written, held for review");
+    add(3611000, "", "delivering", "delivering", "accepted: by somebody");
+    add(3611000, "pacs", "waiting", "queued", "the result was accepted");
+    add(3616000, "pacs", "sending", "done", "");
+    timings_of(&job, &history, &t);
+    assert(near(t.write_s, 1) && near(t.deliver_s, 5));
+}
+
 static void what_has_not_happened_is_not_told(void)
 {
     struct db_job job = {.state = DB_JOB_QUEUED, .created_ms = 1000};
@@ -86,6 +101,7 @@ static void a_clock_that_steps_back_makes_nothing_negative(void)
 int main(void)
 {
     each_stage_of_the_last_attempt_is_told();
+    what_was_held_is_delivered_from_its_acceptance_on();
     what_has_not_happened_is_not_told();
     a_clock_that_steps_back_makes_nothing_negative();
     return 0;
