@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sctd job: what the daemon does and did, and a hand on it. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "db/db.h"
@@ -16,12 +18,13 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/base/parse.h"
+#include "engine/engine.h"
 #include "server/cmd.h"
 #include "server/cmd_options.h"
 #include "server/cmd_store.h"
 #include "server/config.h"
 
-enum { JSON_MAX = 16 << 20, LIMIT = 50 };
+enum { JSON_MAX = 16 << 20, LIMIT = 50, NAME_SIZE = 64, LIMITS_SIZE = 64 };
 
 struct job_args {
     const char *config, *state, *review;
@@ -34,6 +37,8 @@ struct job_view {
     struct db_job job;
     struct db_delivery_page deliveries;
     struct db_history history;
+    bool is_checked;
+    struct quality_report report;
 };
 
 static void job_view_fini(struct job_view *view)
@@ -217,6 +222,13 @@ static int print_job_json(const struct job_view *view, struct sctd_error *err)
         write_delivery(&w, &view->deliveries.delivery[i]);
     }
     json_write_array_end(&w);
+    if (view->is_checked) {
+        json_write_object_begin(&w, "quality");
+        quality_report_write_members(&view->report, &w);
+        json_write_object_end(&w);
+    } else {
+        json_write_null(&w, "quality");
+    }
     json_write_array_begin(&w, "history");
     for (size_t i = 0; i < view->history.n; i++) {
         write_transition(&w, &view->history.transition[i]);
@@ -224,6 +236,70 @@ static int print_job_json(const struct job_view *view, struct sctd_error *err)
     json_write_array_end(&w);
     json_write_object_end(&w);
     return cmd_print_json(&w);
+}
+
+static void print_limits(char text[LIMITS_SIZE], const struct quality_finding *f)
+{
+    if (isfinite(f->low) && isfinite(f->high)) {
+        (void)snprintf(text, LIMITS_SIZE, "%g to %g", f->low, f->high);
+    } else if (isfinite(f->high)) {
+        (void)snprintf(text, LIMITS_SIZE, "at most %g", f->high);
+    } else if (isfinite(f->low)) {
+        (void)snprintf(text, LIMITS_SIZE, "at least %g", f->low);
+    } else {
+        (void)snprintf(text, LIMITS_SIZE, "-");
+    }
+}
+
+static void print_finding(const struct quality_finding *f)
+{
+    char name[NAME_SIZE];
+    char value[LIMITS_SIZE];
+    char limits[LIMITS_SIZE];
+    (void)snprintf(name, sizeof name, "%s%s%s", quality_check_name(f->check),
+                   f->what[0] == '\0' ? "" : " ", f->what);
+    if (isfinite(f->value)) {
+        const bool is_ratio = strcmp(f->unit, "1") == 0;
+        (void)snprintf(value, sizeof value, "%.4g%s%s", f->value, is_ratio ? "" : " ",
+                       is_ratio ? "" : f->unit);
+    } else {
+        (void)snprintf(value, sizeof value, "-");
+    }
+    print_limits(limits, f);
+    (void)fprintf(stdout, "    %-28s %-12s %-16s %-9s %s\n", name, value, limits,
+                  quality_verdict_name(f->verdict), f->text);
+}
+
+static void print_findings(const struct quality_report *report, bool failed)
+{
+    for (size_t i = 0; i < report->n; i++) {
+        if ((report->finding[i].verdict == QUALITY_FAILED) == failed) {
+            print_finding(&report->finding[i]);
+        }
+    }
+}
+
+static void print_report(const struct quality_report *report)
+{
+    (void)fprintf(stdout, "    %-28s %-12s %-16s %-9s %s\n", "check", "value", "limits", "verdict",
+                  "in words");
+    print_findings(report, true);
+    print_findings(report, false);
+}
+
+static void print_review(const struct job_view *view)
+{
+    char since[CMD_TIME_SIZE];
+    cmd_store_print_time(since, view->job.review_ms);
+    (void)fprintf(stdout, "  review    %s", db_review_name(view->job.review));
+    if (view->job.review_ms != 0) {
+        (void)fprintf(stdout, " since %s%s", since,
+                      db_job_is_held(&view->job) ? ": held, it is sent when it is accepted" : "");
+    }
+    (void)fprintf(stdout, "\n");
+    if (view->is_checked) {
+        print_report(&view->report);
+    }
 }
 
 static void print_job(const struct job_view *view)
@@ -238,6 +314,7 @@ static void print_job(const struct job_view *view)
                   job->id, db_job_state_name(job->state), job->attempt, job->series_id,
                   job->revision, db_evidence_name(job->evidence), job->source_ae, job->series_uid,
                   job->rule, job->model, job->model_sha256, job->output_series_uid);
+    print_review(view);
     for (size_t i = 0; i < view->deliveries.n; i++) {
         const struct db_delivery *d = &view->deliveries.delivery[i];
         (void)fprintf(stdout, "  to        %s: %s, %d of %d stored, %d committed%s%s\n",
@@ -252,6 +329,18 @@ static void print_job(const struct job_view *view)
                       t->destination[0] == '\0' ? "" : ": ", t->to, t->reason,
                       t->detail[0] == '\0' ? "" : "; ", t->detail);
     }
+}
+
+static int read_report(struct db *db, int64_t id, struct job_view *view, struct sctd_error *err)
+{
+    char *text = NULL;
+    int r = db_job_quality(db, id, &text, err);
+    if (r == 0) {
+        r = quality_report_read(&view->report, text, strlen(text), err);
+        view->is_checked = r == 0;
+    }
+    free(text);
+    return r < 0 ? r : 0;
 }
 
 static int show(void *arg, char **operands, struct sctd_error *err)
@@ -271,6 +360,7 @@ static int show(void *arg, char **operands, struct sctd_error *err)
     const struct db_delivery_filter filter = {.job_id = id, .state = -1, .limit = DB_PAGE_MAX};
     r = r < 0 ? r : db_delivery_list(db, &filter, &view.deliveries, err);
     r = r < 0 ? r : db_job_history(db, id, DB_PAGE_MAX, &view.history, err);
+    r = r < 0 ? r : read_report(db, id, &view, err);
     if (r == 0 && args->json) {
         return print_job_json(&view, err);
     }
@@ -284,13 +374,15 @@ static int job_show(int argc, char **argv)
 {
     struct job_args args = {.config = CONFIG_DEFAULT_PATH};
     const struct option table[] = {CMD_CONFIG_OPTION(args.config), CMD_JSON_OPTION(args.json)};
-    const struct options options = {.command = "sctd job show",
-                                    .operands = "ID",
-                                    .summary = "Show one job with its deliveries and its history.",
-                                    .option = table,
-                                    .n = sizeof table / sizeof table[0],
-                                    .min_operands = 1,
-                                    .max_operands = 1};
+    const struct options options = {
+        .command = "sctd job show",
+        .operands = "ID",
+        .summary =
+            "Show one job with what the checks of its result found, its deliveries and its history.",
+        .option = table,
+        .n = sizeof table / sizeof table[0],
+        .min_operands = 1,
+        .max_operands = 1};
     return cmd_run(&options, argc, argv, show, &args);
 }
 
@@ -347,7 +439,7 @@ int cmd_job(int argc, char **argv)
 {
     static const struct cmd table[] = {
         {"list", job_list, "the jobs, the newest first"},
-        {"show", job_show, "one job, its deliveries and its history"},
+        {"show", job_show, "one job, its checks, its deliveries and its history"},
         {"cancel", job_cancel, "make nothing of it"},
         {"retry", job_retry, "try a failed, parked or cancelled one again"},
         {"prioritise", job_prioritise, "move it in the queues"},

@@ -19,9 +19,10 @@ struct timings {
     double assemble_s; /* files to a volume */
     double convert_s;  /* orientation and network */
     double write_s;
-    double deliver_s; /* from written to the last instance stored at the last destination */
-    double commit_s;  /* from there to the end */
-    double total_s;   /* from its creation to its end */
+    double
+        deliver_s; /* from written, or accepted if it was held, to the last instance stored at the last destination */
+    double commit_s; /* from there to the end */
+    double total_s;  /* from its creation to its end */
 };
 
 void timings_of(const struct db_job *job, const struct db_history *history,

@@ -12,6 +12,7 @@ venv.enter()
 
 from kit.daemon import Daemon, make_model, make_series
 from kit.http import TOKENS, Client, section
+from kit.reviewing import need_review
 
 SCTD = sys.argv.pop(1)
 
@@ -30,6 +31,8 @@ class Schema(unittest.TestCase):
             subprocess.run(['storescu', '-aec', 'SCTD', '127.0.0.1', str(daemon.port), *map(str, files)], check=True, capture_output=True)
             client = Client(daemon)
             client.wait('/api/v1/jobs', lambda page: page['items'], state='delivering')
+            need_review(daemon, 1)
+            self.assertEqual(client.get('/api/v1/jobs/1/quality').status, 200)
             done = subprocess.run([
                 sys.executable, '-m', 'schemathesis.cli', 'run', f'http://127.0.0.1:{client.port}/api/v1/openapi.json', '--checks', 'all',
                 '--header', f'Authorization: Bearer {TOKENS["admin"]}', '--exclude-path', '/api/v1/events', '--max-examples', '25',

@@ -14,6 +14,7 @@ import time
 import unittest
 
 from kit import daemon as kit
+from kit.reviewing import REPORT, need_review
 
 SCTD = None
 RULE = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small', 'destinations': ['pacs']}
@@ -83,6 +84,34 @@ class Operated(unittest.TestCase):
         view = self.facts('job', 'show', 1)
         self.assertEqual((view['state'], view['priority']), ('delivering', 0))
         self.assertIn('no such thing', self.sctd('job', 'cancel', 99, status=1))
+
+    def test_a_result_that_needs_review_is_looked_at_and_accepted_or_rejected(self):
+        self.send()
+        self.sctd('series', 'complete', 1)
+        self.wait_for_state(1, 'delivering')
+        self.assertEqual((self.facts('job', 'show', 1)['review'], self.facts('job', 'show', 1)['quality']), ('unchecked', None))
+        self.assertIn('unchecked', self.sctd('job', 'show', 1))
+        self.assertIn('only a result that needs review', self.sctd('job', 'accept', 1, status=1))
+        need_review(self.daemon, 1)
+        self.assertEqual([(j['id'], j['held']) for j in self.facts('job', 'list', '--review', 'needed')['jobs']], [(1, True)])
+        self.assertEqual(self.facts('job', 'list', '--review', 'passed')['jobs'], [])
+        self.assertIn('there are unchecked, passed', self.sctd('job', 'list', '--review', 'perhaps', status=2))
+        self.assertEqual(self.facts('job', 'show', 1)['quality'], REPORT)
+        lines = [line.split() for line in self.sctd('job', 'show', 1).splitlines()]
+        at = lines.index('check value limits verdict in words'.split())
+        self.assertEqual([line[0] for line in lines[at + 1:at + 5]], ['outline', 'tissue', 'air-outside', 'intensity'])
+        self.assertEqual(lines[at + 1][1:7], ['23.1', 'mm', 'at', 'most', '15', 'failed'])
+        self.assertEqual(lines[at + 2][1:7], ['bone', '-', '2', 'to', '30', 'failed'])
+        self.assertEqual(lines[at - 1][:2] + lines[at - 1][5:6], ['review', 'needed', 'held,'])
+        self.assertIn('accept it instead', self.sctd('job', 'retry', 1, status=1))
+        self.assertIn('--reason is missing', self.sctd('job', 'reject', 1, status=2))
+        self.sctd('job', 'reject', 1, '--reason', 'a hole in the skull')
+        view = self.facts('job', 'show', 1)
+        self.assertEqual((view['state'], view['review'], view['reason']), ('cancelled', 'rejected', 'rejected: by operator: a hole in the skull'))
+        self.sctd('job', 'accept', 1, '--reason', 'it was the marker')
+        view = self.facts('job', 'show', 1)
+        self.assertEqual((view['state'], view['review'], view['deliveries'][0]['state']), ('delivering', 'accepted', view['deliveries'][0]['state']))
+        self.assertIn(view['deliveries'][0]['state'], ('queued', 'sending'))
 
     def test_a_series_is_discarded_and_opened_again(self):
         self.send()

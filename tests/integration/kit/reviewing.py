@@ -4,15 +4,16 @@ import contextlib
 import json
 import sqlite3
 
+NONE = {'what': '', 'low': None, 'high': None, 'hu_low': None, 'hu_high': None, 'z_mm': None}
 REPORT = {'verdict': 'review', 'checks': [
-    {'check': 'air-outside', 'what': '', 'verdict': 'passed', 'value': 0.4, 'unit': '%', 'low': None, 'high': 2, 'z_mm': None,
-     'text': 'outside the body 0.4 % is no air (at most 2)'},
-    {'check': 'outline', 'what': '', 'verdict': 'failed', 'value': 23.1, 'unit': 'mm', 'low': None, 'high': 15, 'z_mm': -37.5,
-     'text': 'the outline of the sCT is up to 23.1 mm off that of the source (at most 15), worst at z -37.5 mm'},
-    {'check': 'tissue', 'what': 'bone', 'verdict': 'failed', 'value': None, 'unit': 'HU', 'low': 200, 'high': 900, 'z_mm': None,
-     'text': 'bone could not be measured: there is none'},
-    {'check': 'intensity', 'what': '50', 'verdict': 'measured', 'value': 0.31, 'unit': '1', 'low': None, 'high': None, 'z_mm': None,
-     'text': 'percentile 50 of the source is 0.31'}]}
+    NONE | {'check': 'air-outside', 'verdict': 'passed', 'value': 0.4, 'unit': '%', 'high': 2,
+            'text': '0.4 % of what lies more than 10 mm outside the body is no air (most at z 12.5 mm)', 'z_mm': 12.5},
+    NONE | {'check': 'outline', 'verdict': 'failed', 'value': 23.1, 'unit': 'mm', 'high': 15, 'z_mm': -37.5,
+            'text': "the sCT's outline is up to 23.1 mm from the source's (95 %, worst at z -37.5 mm); at most 15 mm is expected"},
+    NONE | {'check': 'tissue', 'what': 'bone', 'verdict': 'failed', 'value': None, 'unit': '%', 'low': 2, 'high': 30, 'hu_low': 150,
+            'hu_high': 3071, 'text': 'not measured: the source shows no body; 2 to 30 % is expected'},
+    NONE | {'check': 'intensity', 'what': '50', 'verdict': 'measured', 'value': 0.31, 'unit': '1',
+            'text': "percentile 50 of the body's intensity is at 0.31 of the clip range"}]}
 
 
 def need_review(daemon, job, hold=True):
