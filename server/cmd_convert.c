@@ -43,7 +43,7 @@ struct convert_run {
     struct dicom_scan *scan;
     struct convert_engine engine;
     struct convert_row *rows;
-    size_t n, without;
+    size_t n, without, reviews;
     double scan_s, load_s;
 };
 
@@ -165,6 +165,7 @@ static int convert(struct convert_run *run, struct sctd_error *err)
         .preview = run->args->preview,
     };
     run->without = convert_batch_run(run->rows, &batch, &progress);
+    run->reviews = convert_batch_count_reviews(run->rows, run->n);
     return 0;
 }
 
@@ -184,6 +185,7 @@ static int print_json(const struct convert_run *run, struct sctd_error *err)
     json_write_double(&w, "load_seconds", run->load_s);
     json_write_int(&w, "files_skipped", (int64_t)dicom_scan_get_skipped(run->scan));
     json_write_int(&w, "series_without_sct", (int64_t)run->without);
+    json_write_int(&w, "series_that_need_review", (int64_t)run->reviews);
     convert_batch_write(run->rows, run->n, &w);
     json_write_object_end(&w);
     return cmd_print_json(&w);
@@ -309,7 +311,7 @@ static int parse(struct convert_args *args, int argc, char **argv, struct sctd_e
         .summary =
             "Turn the MR or CT series found in files into synthetic CT series beside them.\n"
             "Each series is converted or refused on its own; the exit status is 0 if all have "
-            "their sCT.",
+            "their sCT\nand none needs review.",
         .option = table,
         .n = n,
     };
@@ -339,5 +341,5 @@ int cmd_convert(int argc, char **argv)
     if (r < 0) {
         return cmd_fail(command, &err);
     }
-    return run.without == 0 ? CMD_OK : CMD_FAILED;
+    return run.without == 0 && run.reviews == 0 ? CMD_OK : CMD_FAILED;
 }

@@ -25,6 +25,11 @@ enum { CONFIG_AE_TITLE_MAX = 16, CONFIG_NAME_MAX = 64 };
 
 enum config_grid { CONFIG_GRID_SOURCE, CONFIG_GRID_AXIAL };
 
+enum config_review {
+    CONFIG_REVIEW_HOLD,    /* it is sent when somebody has accepted it */
+    CONFIG_REVIEW_DELIVER, /* it is sent, marked */
+};
+
 /* Who may send.  Without any peer everybody may. */
 struct config_peer {
     char *ae_title;    /* fnmatch(3) pattern of the calling AE title; NULL: any */
@@ -72,7 +77,8 @@ struct config_rule {
     int32_t series_number_offset; /* 0: 1000 */
     int32_t rescale_intercept;    /* 0 or -1024 */
     enum config_grid grid;
-    int32_t priority; /* -100 ... 100; higher goes first */
+    enum config_review review; /* what becomes of a result whose checks failed */
+    int32_t priority;          /* -100 ... 100; higher goes first */
 };
 
 struct config_completion {

@@ -59,6 +59,9 @@ static const cyaml_schema_field_t match_fields[] = {
 static const cyaml_strval_t grids[] = {{"source", CONFIG_GRID_SOURCE},
                                        {"axial", CONFIG_GRID_AXIAL}};
 
+static const cyaml_strval_t reviews[] = {{"hold", CONFIG_REVIEW_HOLD},
+                                         {"deliver", CONFIG_REVIEW_DELIVER}};
+
 static const cyaml_schema_field_t rule_fields[] = {
     TEXT("name", config_rule, name, CYAML_FLAG_DEFAULT),
     CYAML_FIELD_MAPPING("match", OPTIONAL, struct config_rule, match, match_fields),
@@ -71,6 +74,8 @@ static const cyaml_schema_field_t rule_fields[] = {
     CYAML_FIELD_INT("rescale_intercept", OPTIONAL, struct config_rule, rescale_intercept),
     CYAML_FIELD_ENUM("grid", OPTIONAL | CYAML_FLAG_STRICT, struct config_rule, grid, grids,
                      CYAML_ARRAY_LEN(grids)),
+    CYAML_FIELD_ENUM("review", OPTIONAL | CYAML_FLAG_STRICT, struct config_rule, review, reviews,
+                     CYAML_ARRAY_LEN(reviews)),
     CYAML_FIELD_INT("priority", OPTIONAL, struct config_rule, priority),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t rule_entry = {

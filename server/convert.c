@@ -22,12 +22,13 @@
 #include "engine/base/volume.h"
 #include "engine/base/work.h"
 #include "engine/engine.h"
+#include "server/convert_quality.h"
 #include "server/preview.h"
 
 /* Raised whenever the same source and parameters would give other objects. */
 enum { RULE = 1 };
 
-enum { PARAMETERS_MAX = 16384 };
+enum { PARAMETERS_MAX = 16384, QUALITY_TEXT_MAX = 641 };
 
 /* One conversion on its way. */
 struct conversion {
@@ -36,7 +37,9 @@ struct conversion {
     struct dicom_series *series;
     struct volume *volume; /* source, then axial slices, then HU, then the sCT */
     struct orient_plan plan;
+    double clip[2]; /* of the source */
     struct preview *preview;
+    struct quality *quality; /* NULL: the model has no limits */
     char (*instance_uid)[DICOM_UID_SIZE];
     int32_t n_instances;
     int32_t *nearest;
@@ -48,13 +51,15 @@ static void conversion_fini(struct conversion *c)
     free(c->nearest);
     free(c->instance_uid);
     preview_free(c->preview);
+    quality_free(c->quality);
     volume_free(c->volume);
     dicom_series_free(c->series);
 }
 
 const char *convert_stage_name(enum convert_stage stage)
 {
-    static const char *const names[CONVERT_STAGES] = {"assemble", "orient", "network", "write"};
+    static const char *const names[CONVERT_STAGES] = {"assemble", "orient", "network", "check",
+                                                      "write"};
     return names[stage];
 }
 
@@ -80,6 +85,21 @@ static int describe_recipe(struct sctd_buf *buf, const struct manifest *m, struc
         r->dino_high, r->hu_low, r->hu_high);
 }
 
+/* What the objects say of their checks depends on the limits. */
+static int describe_limits(struct sctd_buf *buf, const struct quality_limits *limits,
+                           struct sctd_error *err)
+{
+    int r = sctd_buf_printf(buf, err, "quality ");
+    if (r == 0) {
+        struct json_writer w = json_writer_make(buf, false, err);
+        json_write_object_begin(&w, NULL);
+        quality_limits_write_members(limits, &w);
+        json_write_object_end(&w);
+        r = json_writer_finish(&w);
+    }
+    return r == 0 ? sctd_buf_printf(buf, err, "\n") : r;
+}
+
 int convert_describe(struct sctd_buf *buf, const struct convert_network *network,
                      const struct convert_options *options, struct sctd_error *err)
 {
@@ -90,6 +110,9 @@ int convert_describe(struct sctd_buf *buf, const struct convert_network *network
                             network->arithmetic);
     if (r == 0) {
         r = describe_recipe(buf, network->manifest, err);
+    }
+    if (r == 0 && network->manifest->quality.is_set) {
+        r = describe_limits(buf, &network->manifest->quality, err);
     }
     if (r == 0) {
         r = sctd_buf_printf(buf, err, "object %s intercept %d number %d description %s%s\n",
@@ -174,6 +197,34 @@ static int make_uids(struct conversion *c, struct sctd_error *err)
                              err);
 }
 
+static bool is_checked(const struct conversion *c)
+{
+    return c->job->network->manifest->quality.is_set;
+}
+
+/* What the checks said when the result was made. */
+static int recall_report(struct conversion *c, struct sctd_error *err)
+{
+    int32_t n = 0;
+    bool exists = false;
+    int r = convert_quality_read(&c->result.quality, c->result.folder, err);
+    if (r < 0 || !c->result.quality.needs_review) {
+        return r;
+    }
+    r = convert_quality_page_folder(c->result.page_folder, c->job->output, c->result.series_uid,
+                                    err);
+    if (r == 0) {
+        r = sctd_dir_count(&n, &exists, c->result.page_folder, err);
+    }
+    if (r == 0 && n != 1) {
+        r = sctd_error(err, SCTD_EINVAL,
+                       "%.160s needs review and its quality page is gone: remove the folder, then "
+                       "convert again",
+                       c->result.folder);
+    }
+    return r;
+}
+
 /* A folder is put there only when it is whole, so that one with all the files is the result. */
 static int find_place(struct conversion *c, struct sctd_error *err)
 {
@@ -186,8 +237,9 @@ static int find_place(struct conversion *c, struct sctd_error *err)
     if (r < 0) {
         return r;
     }
-    if (n == c->n_instances) {
-        return CONVERT_THERE;
+    if (n == c->n_instances + (is_checked(c) ? 1 : 0)) {
+        r = is_checked(c) ? recall_report(c, err) : 0;
+        return r < 0 ? r : CONVERT_THERE;
     }
     if (n > 0) {
         return sctd_error(err, SCTD_EINVAL,
@@ -220,7 +272,30 @@ static float find_outside(const struct conversion *c)
 
 static int prepare(struct conversion *c, struct sctd_error *err)
 {
-    return c->job->network->prepare(c->job->network->arg, c->volume, err);
+    return c->job->network->prepare(c->job->network->arg, c->volume, c->clip, err);
+}
+
+static int look_at_source(struct conversion *c, struct sctd_error *err)
+{
+    if (!is_checked(c)) {
+        return 0;
+    }
+    int r = quality_new(&c->quality, c->job->network->manifest, err);
+    return r < 0 ? r : quality_take_source(c->quality, c->volume, c->clip, err);
+}
+
+static int look_at_slices(struct conversion *c, struct sctd_error *err)
+{
+    return c->quality == NULL ? 0 : quality_take_slices(c->quality, c->volume, err);
+}
+
+static int judge(struct conversion *c, struct sctd_error *err)
+{
+    if (c->quality == NULL) {
+        return 0;
+    }
+    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
+    return quality_judge(&c->result.quality, c->quality, c->volume, err);
 }
 
 static int orient_there(struct conversion *c, struct sctd_error *err)
@@ -228,7 +303,7 @@ static int orient_there(struct conversion *c, struct sctd_error *err)
     const int64_t slices = c->plan.source.dim[2];
     report(c, CONVERT_ORIENT, 0, slices);
     int r = 0;
-    if (c->job->preview != NULL) {
+    if (c->job->preview != NULL || c->quality != NULL) {
         r = preview_new(&c->preview, &c->plan.source, err);
         if (r == 0) {
             r = preview_take_source(c->preview, c->volume, err);
@@ -285,8 +360,10 @@ static int find_nearest(struct conversion *c, struct sctd_error *err)
     return 0;
 }
 
-static int write_instances(struct conversion *c, const char *folder, struct sctd_error *err)
+/* The files of the sCT, the report of its checks, and the page of what needs review. */
+static int write_files(struct conversion *c, const char *folder, struct sctd_error *err)
 {
+    const struct quality_report *report = &c->result.quality;
     const struct manifest *m = c->job->network->manifest;
     const struct sct_model model = {
         .name = m->name,
@@ -295,6 +372,9 @@ static int write_instances(struct conversion *c, const char *folder, struct sctd
         .research_only = m->research_only,
         .software = "sctd " SCTD_VERSION,
     };
+    char text[QUALITY_TEXT_MAX];
+    convert_quality_describe(report, text, sizeof text);
+    const struct sct_quality quality = {.needs_review = report->needs_review, .text = text};
     const struct sct_request request = {
         .hu = c->volume,
         .source = dicom_series_get_sources(c->series),
@@ -303,9 +383,21 @@ static int write_instances(struct conversion *c, const char *folder, struct sctd
         .series_uid = c->result.series_uid,
         .instance_uid = (const char(*)[DICOM_UID_SIZE])c->instance_uid,
         .model = &model,
+        .quality = report->is_checked ? &quality : NULL,
         .options = &c->job->options->sct,
     };
-    return sct_write_series(&request, folder, report_written, c, err);
+    int r = sct_write_series(&request, folder, report_written, c, err);
+    if (r == 0 && report->is_checked) {
+        r = convert_quality_write(report, folder, err);
+    }
+    const struct convert_page page = {
+        .report = report,
+        .preview = c->preview,
+        .sct = &request,
+        .n_instances = (size_t)c->n_instances,
+    };
+    return r == 0 && report->needs_review ? convert_quality_write_page(&page, c->job->output, err)
+                                          : r;
 }
 
 static void print_size(char *text, size_t size, const char *name, const struct volume_grid *g)
@@ -335,11 +427,15 @@ static int write_result(struct conversion *c, struct sctd_error *err)
     struct sctd_work work = {.fd = -1};
     report(c, CONVERT_WRITE, 0, c->n_instances);
     int r = find_nearest(c, err);
-    if (r == 0 && c->preview != NULL) {
+    if (r == 0 && c->job->preview != NULL) {
         r = write_preview(c, err);
     }
     if (r == 0) {
         r = sctd_dir_make(c->job->output, err);
+    }
+    if (r == 0 && c->result.quality.needs_review) {
+        r = convert_quality_page_folder(c->result.page_folder, c->job->output, c->result.series_uid,
+                                        err);
     }
     if (r == 0) {
         r = sctd_work_make(&work, c->job->output, ".convert", err);
@@ -347,7 +443,7 @@ static int write_result(struct conversion *c, struct sctd_error *err)
     if (r < 0) {
         return r;
     }
-    r = write_instances(c, work.path, err);
+    r = write_files(c, work.path, err);
     if (r == 0) {
         r = sctd_work_install(&work, c->result.folder, err);
     }
@@ -364,10 +460,12 @@ static int run_steps(struct conversion *c, struct sctd_error *err)
         int (*run)(struct conversion *c, struct sctd_error *err);
         enum convert_stage stage;
     } steps[] = {
-        {assemble, CONVERT_ASSEMBLE},   {make_uids, CONVERT_ASSEMBLE},
-        {find_place, CONVERT_WRITE},    {prepare, CONVERT_NETWORK},
-        {orient_there, CONVERT_ORIENT}, {run_network, CONVERT_NETWORK},
-        {orient_back, CONVERT_ORIENT},  {write_result, CONVERT_WRITE},
+        {assemble, CONVERT_ASSEMBLE},    {make_uids, CONVERT_ASSEMBLE},
+        {find_place, CONVERT_WRITE},     {prepare, CONVERT_NETWORK},
+        {look_at_source, CONVERT_CHECK}, {orient_there, CONVERT_ORIENT},
+        {look_at_slices, CONVERT_CHECK}, {run_network, CONVERT_NETWORK},
+        {judge, CONVERT_CHECK},          {orient_back, CONVERT_ORIENT},
+        {write_result, CONVERT_WRITE},
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < sizeof steps / sizeof steps[0]; i++) {

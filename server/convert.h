@@ -7,6 +7,9 @@
  * named by its Series Instance UID, which is derived from the work itself: the same work finds its result there,
  * and other work never meets it.  The folder appears whole or not at all.
  *
+ * Where the model's manifest has limits, the sCT is checked: the report stands in the folder, and what needs review says so
+ * in its objects and has a page for people in a folder of its own, which is there first (convert_quality.h).
+ *
  * Memory: at most four times the source's voxels in f32 besides the network (orient.h says when more
  * than two), and the preview.
  *
@@ -35,8 +38,10 @@ extern "C" {
 struct convert_network {
     const struct manifest *manifest; /* which model it says it is, and what its source must be */
     const char *arithmetic; /* what decides the values besides the weights: "cpu bf16 amx" */
-    /* See the source as it was acquired, before `run` gets slices that may have been resampled. */
-    int (*prepare)(void *arg, const struct volume *source, struct sctd_error *err);
+    /* See the source as it was acquired, before `run` gets slices that may have been resampled.
+     * ret_clip: the limits that it will be clipped to. */
+    int (*prepare)(void *arg, const struct volume *source, double ret_clip[2],
+                   struct sctd_error *err);
     /* Replace the voxels by HU, slice by slice. */
     int (*run)(void *arg, struct volume *slices, const struct engine_volume_options *progress,
                struct sctd_error *err);
@@ -61,6 +66,7 @@ enum convert_stage {
     CONVERT_ASSEMBLE, /* read, check, decode */
     CONVERT_ORIENT,   /* into axial slices, and back */
     CONVERT_NETWORK,
+    CONVERT_CHECK, /* against the limits of the model, where it has some */
     CONVERT_WRITE, /* and preview */
     CONVERT_STAGES,
 };
@@ -94,8 +100,10 @@ struct convert_result {
     char series_uid[DICOM_UID_SIZE];
     char folder[SCTD_PATH_MAX];
     int32_t instances;
-    double tilt_degrees; /* of the source */
-    bool resampled;      /* the network saw resampled slices */
+    double tilt_degrees;             /* of the source */
+    bool resampled;                  /* the network saw resampled slices */
+    struct quality_report quality;   /* of an sCT that is there */
+    char page_folder[SCTD_PATH_MAX]; /* with its quality page; "": it needs no review */
     double stage_s[CONVERT_STAGES];
 };
 

@@ -12,6 +12,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/engine.h"
 #include "server/convert.h"
 #include "server/progress.h"
 
@@ -120,6 +121,20 @@ static const char *find_reason(const struct convert_row *row)
     }
 }
 
+static bool needs_review(const struct convert_row *row)
+{
+    return row->outcome != CONVERT_OUTCOME_FAILED && row->result.quality.needs_review;
+}
+
+size_t convert_batch_count_reviews(const struct convert_row *rows, size_t n)
+{
+    size_t reviews = 0;
+    for (size_t i = 0; i < n; i++) {
+        reviews += needs_review(&rows[i]) ? 1 : 0;
+    }
+    return reviews;
+}
+
 size_t convert_batch_run(struct convert_row *rows, const struct convert_batch *batch,
                          struct progress *progress)
 {
@@ -142,9 +157,10 @@ size_t convert_batch_run(struct convert_row *rows, const struct convert_batch *b
         row->seconds = sctd_now_s() - start_s;
         const char *reason = find_reason(row);
         without += reason != NULL ? 1 : 0;
-        progress_say(progress, "%s: %s in %.1f s%s%s", job,
+        progress_say(progress, "%s: %s in %.1f s%s%s%s", job,
                      convert_batch_outcome_name(row->outcome), row->seconds,
-                     reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+                     needs_review(row) ? ", needs review" : "", reason == NULL ? "" : ": ",
+                     reason == NULL ? "" : reason);
     }
     return without;
 }
@@ -176,8 +192,24 @@ static void print_row(const struct convert_row *row, size_t number, FILE *out)
     const char *code = find_code(row);
     (void)fprintf(out, "%6zu  %-8s  %9d  %8.1f  %-22s  %s\n", number, make_plain(modality),
                   row->facts.instances, row->seconds,
-                  *code == '\0' ? convert_batch_outcome_name(row->outcome) : code,
+                  needs_review(row) ? "needs-review"
+                  : *code == '\0'   ? convert_batch_outcome_name(row->outcome)
+                                    : code,
                   make_plain(description));
+}
+
+/* What failed, and where it is shown. */
+static void print_review(const struct convert_row *row, size_t number, FILE *out)
+{
+    const struct quality_report *report = &row->result.quality;
+    for (size_t i = 0; i < report->n; i++) {
+        if (report->finding[i].verdict == QUALITY_FAILED) {
+            (void)fprintf(out, "%zu: needs review: %s\n", number, report->finding[i].text);
+        }
+    }
+    if (report->needs_review) {
+        (void)fprintf(out, "%zu: quality page %s\n", number, row->result.page_folder);
+    }
 }
 
 static void print_note(const struct convert_row *row, size_t number, FILE *out)
@@ -191,6 +223,7 @@ static void print_note(const struct convert_row *row, size_t number, FILE *out)
     (void)fprintf(out, "%zu: %s -> %s (%d instance%s%s)\n", number, uid, row->result.folder,
                   row->result.instances, row->result.instances == 1 ? "" : "s",
                   row->outcome == CONVERT_OUTCOME_THERE ? ", converted before" : "");
+    print_review(row, number, out);
     if (row->preview[0] != '\0') {
         (void)fprintf(out, "%zu: preview %s\n", number, row->preview);
     }
@@ -216,6 +249,14 @@ static void write_result(const struct convert_row *row, struct json_writer *w)
     json_write_string(w, "folder", result->folder);
     if (row->preview[0] != '\0') {
         json_write_string(w, "preview", row->preview);
+    }
+    if (result->quality.is_checked) {
+        json_write_object_begin(w, "quality");
+        quality_report_write_members(&result->quality, w);
+        json_write_object_end(w);
+    }
+    if (result->quality.needs_review) {
+        json_write_string(w, "quality_page_folder", result->page_folder);
     }
     json_write_double(w, "tilt_degrees", result->tilt_degrees);
     json_write_bool(w, "resampled", result->resampled);

@@ -54,6 +54,9 @@ struct convert_row {
 size_t convert_batch_run(struct convert_row *rows, const struct convert_batch *batch,
                          struct progress *progress);
 
+/* How many of the sCTs need review. */
+size_t convert_batch_count_reviews(const struct convert_row *rows, size_t n);
+
 /* "converted", "there", "refused", "failed". */
 const char *convert_batch_outcome_name(enum convert_outcome outcome);
 

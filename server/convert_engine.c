@@ -11,12 +11,18 @@
 #include "server/convert.h"
 
 /* The clip limits are the source's: resampling would count its own border among the voxels. */
-static int find_clip(void *arg, const struct volume *source, struct sctd_error *err)
+static int find_clip(void *arg, const struct volume *source, double ret_clip[2],
+                     struct sctd_error *err)
 {
     struct convert_engine *e = arg;
     const int32_t *dim = source->grid.dim;
-    return engine_find_clip(e->engine, e->clip, source->voxel,
-                            (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2], err);
+    int r = engine_find_clip(e->engine, e->clip, source->voxel,
+                             (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2], err);
+    if (r == 0) {
+        ret_clip[0] = e->clip[0];
+        ret_clip[1] = e->clip[1];
+    }
+    return r;
 }
 
 static int run(void *arg, struct volume *slices, const struct engine_volume_options *progress,

@@ -57,6 +57,12 @@ static size_t count_frames(const struct db_member_list *members)
     return n;
 }
 
+/* What needs review has a page for people besides its slices. */
+static size_t count_pages(const struct policy_decision *decision)
+{
+    return decision->model->manifest.quality.is_set ? 1 : 0;
+}
+
 static int list_sources(struct making *m, struct sctd_error *err)
 {
     const struct db_member_list *members = m->order->members;
@@ -81,7 +87,8 @@ static int list_sources(struct making *m, struct sctd_error *err)
 static int decide_uids(struct making *m, struct sctd_error *err)
 {
     const bool axial = m->decision->rule->grid == CONFIG_GRID_AXIAL;
-    size_t n = axial ? AXIAL_FACTOR * m->n + AXIAL_EXTRA : m->n;
+    const size_t pages = count_pages(m->decision);
+    size_t n = (axial ? AXIAL_FACTOR * m->n + AXIAL_EXTRA : m->n) + pages;
     n = n < DB_OUTPUTS_MAX ? n : DB_OUTPUTS_MAX;
     m->uid = calloc(n, sizeof *m->uid);
     m->uids = (const char **)calloc(n, sizeof *m->uids);
@@ -99,7 +106,12 @@ static int decide_uids(struct making *m, struct sctd_error *err)
         .model_sha256 = m->decision->model->manifest.weights_sha256,
         .parameters = sctd_buf_get_text(&m->parameters),
     };
-    return dicom_uid_for_sct(m->series_uid, m->uid, n, &work, err);
+    int r = dicom_uid_for_sct(m->series_uid, m->uid, n - pages, &work, err);
+    if (r == 0 && pages > 0) {
+        char page_series_uid[DICOM_UID_SIZE];
+        r = dicom_uid_for_page(page_series_uid, m->uid[n - 1], m->series_uid, err);
+    }
+    return r;
 }
 
 static int decide_parameters(struct making *m, const struct policy *policy, struct sctd_error *err)
@@ -145,6 +157,7 @@ static int complete(struct order_result *result, struct db *db, const struct db_
         .n_destinations = rule->destinations_count,
         .commitment = true,
         .no_commitment = m->no_commitment,
+        .hold = rule->review == CONFIG_REVIEW_HOLD,
     };
     const struct db_completion completion = {
         .series_id = m->order->series->id,
@@ -174,10 +187,11 @@ static int look_for_obstacles(struct policy_decision *decision, struct db *db,
         decision->verdict = POLICY_IGNORE;
         (void)snprintf(decision->reason, sizeof decision->reason,
                        "an sCT of ours is never a source");
-    } else if (n == 0 || n > DB_OUTPUTS_MAX) {
+    } else if (n == 0 || n + count_pages(decision) > DB_OUTPUTS_MAX) {
         decision->verdict = POLICY_IGNORE;
         (void)snprintf(decision->reason, sizeof decision->reason,
-                       "a series of %zu frames: 1 to %d are possible", n, DB_OUTPUTS_MAX);
+                       "a series of %zu frames: 1 to %zu are possible", n,
+                       DB_OUTPUTS_MAX - count_pages(decision));
     }
     return 0;
 }

@@ -16,6 +16,7 @@
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "server/config.h"
+#include "server/convert_quality.h"
 
 enum { BATCH = 512, BATCHES_MAX = 8, PRESSURE_PERCENT = 5 };
 #define DAY_MS INT64_C(86400000)
@@ -59,6 +60,15 @@ static int remove_file(const char *root, const char *file, struct sctd_error *er
     return r;
 }
 
+/* The report of an sCT's checks, which the store does not name, goes with the last of its instances. */
+static int remove_report(const char *folder, struct sctd_error *err)
+{
+    int32_t n = 0;
+    bool exists = false;
+    int r = sctd_dir_count(&n, &exists, folder, err);
+    return r == 0 && n == 1 ? remove_file(folder, CONVERT_QUALITY_FILE, err) : r;
+}
+
 /* The folder of a series goes with its last file. */
 static int leave_folder(const char *root, const char *file, struct sctd_error *err)
 {
@@ -68,6 +78,10 @@ static int leave_folder(const char *root, const char *file, struct sctd_error *e
         return r;
     }
     *strrchr(path, '/') = '\0';
+    r = remove_report(path, err);
+    if (r < 0) {
+        return r;
+    }
     if (strchr(file, '/') != NULL && rmdir(path) == 0) {
         *strrchr(path, '/') = '\0';
     }

@@ -16,6 +16,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "server/convert_quality.h"
 #include "server/spool.h"
 
 enum { PAGE = 1000, FIRST_CAPACITY = 64 };
@@ -166,6 +167,19 @@ static int remove_folder(const char *path, struct sctd_error *err)
     return rmdir(path) == 0 ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
 }
 
+/* The page is found by the sCT's name, so it goes first. */
+static int remove_result(const char *results, const char *series_uid, struct sctd_error *err)
+{
+    char page[SCTD_PATH_MAX];
+    char sct[SCTD_PATH_MAX];
+    int r = convert_quality_page_folder(page, results, series_uid, err);
+    r = r < 0 ? r : sctd_path_join(sct, results, series_uid, err);
+    if (r == 0 && access(page, F_OK) == 0) {
+        r = remove_folder(page, err);
+    }
+    return r < 0 ? r : remove_folder(sct, err);
+}
+
 int sweep_results(struct db *db, const char *results, int64_t *ret_n, struct sctd_error *err)
 {
     sctd_auto(close_dir) DIR *dir = opendir(results);
@@ -177,14 +191,12 @@ int sweep_results(struct db *db, const char *results, int64_t *ret_n, struct sct
     int r = 0;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): one stream, one thread
     while (r >= 0 && (entry = readdir(dir)) != NULL) {
-        char path[SCTD_PATH_MAX];
         if (!dicom_uid_is_valid(entry->d_name)) {
             continue; /* on its way: engine/base/work.h */
         }
         r = db_result_is_left(db, entry->d_name, err);
         if (r == 0) {
-            r = sctd_path_join(path, results, entry->d_name, err);
-            r = r < 0 ? r : remove_folder(path, err);
+            r = remove_result(results, entry->d_name, err);
             n += r == 0 ? 1 : 0;
         }
     }

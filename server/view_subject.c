@@ -13,6 +13,7 @@
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "db/outputs.h"
+#include "dicom/quality_page.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
 #include "server/worker_list.h"
@@ -51,12 +52,23 @@ static int add_source(struct viewers_subject *subject, struct db *db, int64_t se
     return r;
 }
 
+/* A quality page, the last of the files where there is one, is a picture and no slice. */
+static void leave_page(struct db_file_set *files)
+{
+    if (strcmp(files->file[files->n - 1].sop_class_uid, QUALITY_PAGE_CLASS) == 0) {
+        files->n--;
+    }
+}
+
 static int add_results(struct viewers_subject *subject, struct db *db, int64_t job_id,
                        struct sctd_error *err)
 {
     sctd_auto(db_file_set_fini) struct db_file_set files = {.n = 0};
     struct worker_list *list = &subject->list;
     int r = db_job_files(db, job_id, &files, err);
+    if (r == 0 && files.n > 0) {
+        leave_page(&files);
+    }
     if (r == 0 && files.n > 0) {
         r = copy_names(&list->result, &list->n_results, files.file[0].file, sizeof *files.file,
                        files.n, err);

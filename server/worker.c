@@ -17,7 +17,9 @@
 #include "dicom/scan.h"
 #include "dicom/series.h"
 #include "dicom/source.h"
+#include "dicom/uid.h"
 #include "engine/base/attr.h"
+#include "engine/base/buf.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -53,6 +55,7 @@ struct work {
     struct dicom_selector selector[PARAMETERS_SELECT_MAX];
     struct convert_options options;
     struct convert_result result;
+    char page_series_uid[DICOM_UID_SIZE]; /* "": the model has no limits */
     double load_ms;
     int64_t said_ms; /* when the parent last heard of it */
     enum convert_stage said;
@@ -137,6 +140,22 @@ static int load(struct work *work, struct sctd_error *err)
 }
 
 /* The source */
+
+/* The page's UIDs are derived from those of the sCT, and were decided with them. */
+static int check_page(struct work *work, struct sctd_error *err)
+{
+    char instance_uid[DICOM_UID_SIZE];
+    const struct worker_list *list = &work->list;
+    if (!work->worker->engine.network.manifest->quality.is_set) {
+        return 0;
+    }
+    int r = dicom_uid_for_page(work->page_series_uid, instance_uid, work->job->series_uid, err);
+    if (r == 0 && (list->n_uids < 2 || strcmp(list->uid[list->n_uids - 1], instance_uid) != 0)) {
+        r = sctd_error(err, SCTD_EDATA,
+                       "the job was made when the model had no limits: reprocess the series");
+    }
+    return r;
+}
 
 /* What the job is, from the texts that say so. */
 static int read_job(struct work *work, int list_fd, struct sctd_error *err)
@@ -224,12 +243,17 @@ static int say_output(const struct work *work, const struct dicom_scanned *writt
     return say(work->worker, &message, err);
 }
 
+/* A series that was written, with the UID and the number of instances it must have. */
+struct written {
+    const char *folder, *series_uid;
+    int32_t instances;
+};
+
 /* What is on the disk is read back before anybody is told that it is there. */
-static int say_outputs(const struct work *work, struct sctd_error *err)
+static int say_series(const struct work *work, const struct written *series, struct sctd_error *err)
 {
     sctd_auto(dicom_scan_freep) struct dicom_scan *written = NULL;
-    const char *const folder = work->result.folder;
-    int r = dicom_scan_paths(&written, &folder, 1, err);
+    int r = dicom_scan_paths(&written, &series->folder, 1, err);
     if (r < 0) {
         return r;
     }
@@ -237,10 +261,10 @@ static int say_outputs(const struct work *work, struct sctd_error *err)
     if (dicom_scan_get_series_count(written) == 1) {
         dicom_scan_get_series(written, 0, &facts);
     }
-    if (facts.instances != work->result.instances ||
-        strcmp(facts.series_instance_uid, work->job->series_uid) != 0) {
+    if (facts.instances != series->instances ||
+        strcmp(facts.series_instance_uid, series->series_uid) != 0) {
         return sctd_error(err, SCTD_EIO, "%.120s holds %d of %d instances: remove it, then retry",
-                          folder, facts.instances, work->result.instances);
+                          series->folder, facts.instances, series->instances);
     }
     for (size_t i = 0; r == 0 && i < (size_t)facts.instances; i++) {
         r = say_output(work, dicom_scan_get_instance(written, 0, i), err);
@@ -248,15 +272,46 @@ static int say_outputs(const struct work *work, struct sctd_error *err)
     return r;
 }
 
+static int say_outputs(const struct work *work, struct sctd_error *err)
+{
+    const struct convert_result *result = &work->result;
+    const struct written sct = {result->folder, work->job->series_uid, result->instances};
+    int r = say_series(work, &sct, err);
+    if (r == 0 && result->quality.needs_review) {
+        const struct written page = {result->page_folder, work->page_series_uid, 1};
+        r = say_series(work, &page, err);
+    }
+    return r;
+}
+
+static int say_quality(const struct work *work, struct sctd_error *err)
+{
+    const struct quality_report *report = &work->result.quality;
+    struct worker_message message = {.type = WORKER_QUALITY};
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(QUALITY_JSON_MAX);
+    if (!report->is_checked) {
+        return 0;
+    }
+    int r = quality_report_write(&text, report, err);
+    if (r < 0) {
+        return r;
+    }
+    message.quality.needs_review = report->needs_review;
+    (void)snprintf(message.quality.report, sizeof message.quality.report, "%s",
+                   sctd_buf_get_text(&text));
+    return say(work->worker, &message, err);
+}
+
 /* Jobs */
 
 static int convert(struct work *work, struct sctd_error *err)
 {
     const struct worker_job *job = work->job;
+    const bool is_checked = work->worker->engine.network.manifest->quality.is_set;
     const struct convert_uids uids = {
         .series_uid = job->series_uid,
         .instance_uid = (const char(*)[DICOM_UID_SIZE])work->list.uid,
-        .n = (int32_t)work->list.n_uids,
+        .n = (int32_t)work->list.n_uids - (is_checked ? 1 : 0), /* the last is the page's */
     };
     const struct convert_job convert_job = {
         .scan = work->scan,
@@ -303,6 +358,9 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
         r = parameters_check(&work->parameters, work->worker->engine.network.manifest, err);
     }
     if (r == 0) {
+        r = check_page(work, err);
+    }
+    if (r == 0) {
         r = scan(work, err);
     }
     if (r == 0) {
@@ -313,6 +371,9 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
     }
     if (r == CONVERT_THERE || r == 0) {
         r = say_outputs(work, err);
+    }
+    if (r == 0) {
+        r = say_quality(work, err);
     }
     return r;
 }

@@ -39,10 +39,15 @@ static const struct record_field output_fields[] = {
     FIELD(I64, output.size),     FIELD(BYTES, output.sha256),
 };
 
+static const struct record_field quality_fields[] = {
+    FIELD(BOOL, quality.needs_review),
+    FIELD(TEXT, quality.report),
+};
+
 static const struct record_field end_fields[] = {
     FIELD(I32, end.outcome),        FIELD(TEXT, end.reason),        FIELD(DOUBLE, end.stage_ms[0]),
     FIELD(DOUBLE, end.stage_ms[1]), FIELD(DOUBLE, end.stage_ms[2]), FIELD(DOUBLE, end.stage_ms[3]),
-    FIELD(DOUBLE, end.load_ms),     FIELD(I32, end.instances),
+    FIELD(DOUBLE, end.stage_ms[4]), FIELD(DOUBLE, end.load_ms),     FIELD(I32, end.instances),
 };
 
 static const struct message_type types[] = {
@@ -50,6 +55,7 @@ static const struct message_type types[] = {
     [WORKER_JOB] = {"job", {job_fields, COUNT(job_fields)}},
     [WORKER_STAGE] = {"stage", {stage_fields, COUNT(stage_fields)}},
     [WORKER_OUTPUT] = {"output", {output_fields, COUNT(output_fields)}},
+    [WORKER_QUALITY] = {"quality", {quality_fields, COUNT(quality_fields)}},
     [WORKER_END] = {"end", {end_fields, COUNT(end_fields)}},
 };
 
@@ -66,6 +72,16 @@ bool worker_messages_is_file(const char *text)
     const char *name = text + folder + 1;
     return folder > 0 && text[0] != '.' && text[folder] == '/' && name[0] != '.' &&
            name[0] != '\0' && name[strspn(name, word)] == '\0' && strlen(text) < WORKER_FILE_SIZE;
+}
+
+/* The report is read as a report, so that what goes on into the store is one and says what the message says. */
+static int check_quality(const struct worker_quality *quality, struct sctd_error *err)
+{
+    struct quality_report report;
+    const int r = quality_report_read(&report, quality->report, strlen(quality->report), err);
+    return r == 0 && report.needs_review != quality->needs_review
+               ? sctd_error(err, SCTD_EDATA, "a report that contradicts its message")
+               : r;
 }
 
 int worker_messages_read(struct worker_message *ret_message, const struct json *json,
@@ -86,6 +102,9 @@ int worker_messages_read(struct worker_message *ret_message, const struct json *
         (!worker_messages_is_file(message.output.file) || message.output.size < 0)) {
         return sctd_error(err, SCTD_EDATA, "an output that is no file of ours");
     }
-    *ret_message = message;
-    return 0;
+    r = message.type == WORKER_QUALITY ? check_quality(&message.quality, err) : 0;
+    if (r == 0) {
+        *ret_message = message;
+    }
+    return r;
 }

@@ -5,6 +5,7 @@
  *     parent: job      what to make of what; with the lists of UIDs and files as a file (worker_list.h)
  *     worker: stage    how far it is; at least one in every workers.silence_s, or it is taken for hung
  *     worker: output   one instance that it has written, in the order in which they are to be sent
+ *     worker: quality  what the checks of the result say, where its model has limits; once, before the end
  *     worker: end      what became of the job; then it waits for the next one
  *
  * Thread safety: pure functions.
@@ -20,6 +21,7 @@
 #include "engine/base/file.h"
 #include "engine/base/json.h"
 #include "engine/base/sha256.h"
+#include "engine/quality.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -66,12 +68,24 @@ enum worker_outcome {
 struct worker_end {
     int32_t outcome; /* enum worker_outcome */
     char reason[WORKER_REASON_SIZE];
-    double stage_ms[4]; /* as enum convert_stage */
+    double stage_ms[5]; /* as enum convert_stage */
     double load_ms;
     int32_t instances;
 };
 
-enum worker_type { WORKER_READY, WORKER_JOB, WORKER_STAGE, WORKER_OUTPUT, WORKER_END };
+struct worker_quality {
+    bool needs_review;
+    char report[QUALITY_JSON_MAX + 1]; /* of quality_report_write */
+};
+
+enum worker_type {
+    WORKER_READY,
+    WORKER_JOB,
+    WORKER_STAGE,
+    WORKER_OUTPUT,
+    WORKER_QUALITY,
+    WORKER_END
+};
 
 struct worker_message {
     enum worker_type type;
@@ -79,6 +93,7 @@ struct worker_message {
         struct worker_job job;
         struct worker_stage stage;
         struct worker_output output;
+        struct worker_quality quality;
         struct worker_end end;
     };
 };
@@ -89,7 +104,8 @@ SCTD_NODISCARD int worker_messages_send(int fd, const struct worker_message *mes
 /* Whether it is the name of a result below the results' folder: a folder and a file in it. */
 bool worker_messages_is_file(const char *text);
 
-/* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit, a file that is none of ours). */
+/* Errors: SCTD_EDATA (no such type, a field that is missing or does not fit, a file that is none of ours, a report that
+ * is none). */
 SCTD_NODISCARD int worker_messages_read(struct worker_message *ret_message, const struct json *json,
                                         struct sctd_error *err);
 

@@ -55,6 +55,8 @@ struct slot {
     int64_t heartbeat_ms, deadline_ms;
     struct worker_output *output; /* [n_outputs] */
     size_t n_outputs, capacity;
+    struct worker_quality *quality; /* NULL: it said nothing of it */
+    char failed[DB_REASON_SIZE];    /* which checks, of those */
 };
 
 struct workers {
@@ -95,7 +97,9 @@ static void bear(struct workers *all, const struct sctd_error *err)
 static void forget_job(struct slot *slot)
 {
     free(slot->output);
+    free(slot->quality);
     slot->output = NULL;
+    slot->quality = NULL;
     slot->n_outputs = slot->capacity = 0;
     if (slot->list_fd >= 0) {
         (void)close(slot->list_fd);
@@ -123,6 +127,27 @@ static int list_outputs(const struct slot *slot, struct db_output **ret_outputs,
     return 0;
 }
 
+/* What its checks say, and which of them failed. */
+static int add_review(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
+{
+    const struct worker_quality *quality = slot->quality;
+    struct quality_report report;
+    if (quality == NULL) {
+        return 0;
+    }
+    result->quality = quality->report;
+    result->review = quality->needs_review ? DB_REVIEW_NEEDED : DB_REVIEW_PASSED;
+    if (!quality->needs_review) {
+        return 0;
+    }
+    int r = quality_report_read(&report, quality->report, strlen(quality->report), err);
+    if (r == 0) {
+        quality_report_summarise(&report, slot->failed, sizeof slot->failed);
+        result->reason = slot->failed;
+    }
+    return r;
+}
+
 static int try_finish(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
 {
     const struct db_now at = moment_now();
@@ -133,6 +158,7 @@ static int try_finish(struct slot *slot, struct db_work_result *result, struct s
         r = list_outputs(slot, &outputs, err);
         result->output = outputs;
         result->n_outputs = slot->n_outputs;
+        r = r < 0 ? r : add_review(slot, result, err);
     }
     if (r == 0) {
         r = db_job_finish(slot->all->options.db, &at, db_job_token(&slot->job), result, &retry,
@@ -227,6 +253,19 @@ static bool on_output(struct slot *slot, const struct worker_output *output)
     return true;
 }
 
+static bool on_quality(struct slot *slot, const struct worker_quality *quality)
+{
+    if (slot->quality != NULL) {
+        return false;
+    }
+    slot->quality = malloc(sizeof *slot->quality);
+    if (slot->quality == NULL) {
+        return false; /* its worker is killed and the job taken again: nothing goes out unchecked */
+    }
+    *slot->quality = *quality;
+    return true;
+}
+
 /* No job is to blame, and none would do better: they wait, and no try is counted. */
 static void wait_for_room(struct workers *all)
 {
@@ -247,9 +286,10 @@ static void on_end(struct slot *slot, const struct worker_end *end)
                                          [WORKER_FULL] = DB_WORK_RELEASED};
     char detail[DB_DETAIL_SIZE];
     (void)snprintf(detail, sizeof detail,
-                   "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, write %.0f ms",
+                   "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, check %.0f "
+                   "ms, write %.0f ms",
                    end->load_ms, end->stage_ms[0], end->stage_ms[1], end->stage_ms[2],
-                   end->stage_ms[3]);
+                   end->stage_ms[3], end->stage_ms[4]);
     slot->is_leaving = end->outcome == WORKER_BROKEN;
     child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
     if (!slot->is_leaving) {
@@ -304,6 +344,10 @@ static bool on_message(void *arg, const struct json *json)
     if (message.type == WORKER_OUTPUT) {
         arm(slot);
         return on_output(slot, &message.output);
+    }
+    if (message.type == WORKER_QUALITY) {
+        arm(slot);
+        return on_quality(slot, &message.quality);
     }
     if (message.type == WORKER_END) {
         on_end(slot, &message.end);

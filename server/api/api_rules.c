@@ -75,6 +75,7 @@ static void write_rules(struct json_writer *w, const char *key, const struct con
         write_texts(w, "destinations", rule->destinations, rule->destinations_count);
         json_write_int(w, "priority", rule->priority);
         json_write_string(w, "grid", rule->grid == CONFIG_GRID_AXIAL ? "axial" : "source");
+        json_write_string(w, "review", rule->review == CONFIG_REVIEW_HOLD ? "hold" : "deliver");
         write_match(w, &rule->match);
         json_write_object_end(w);
     }

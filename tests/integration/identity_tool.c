@@ -34,10 +34,12 @@ static struct manifest manifest = {
     .recipe = {.clip = RECIPE_CLIP_FIXED, .hu_low = -1024.0, .hu_high = 2000.0},
 };
 
-static int see(void *arg, const struct volume *source, struct sctd_error *err)
+static int see(void *arg, const struct volume *source, double ret_clip[2], struct sctd_error *err)
 {
     const struct identity_args *args = arg;
     (void)source;
+    ret_clip[0] = -1024.0;
+    ret_clip[1] = 2000.0;
     return strcmp(args->mode, "refuse") == 0 ? sctd_error(err, SCTD_EDATA, "no contrast") : 0;
 }
 

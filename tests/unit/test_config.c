@@ -47,6 +47,7 @@ static void check_whole(const struct config *c)
     const struct config_rule *head = &c->rules[1];
     HOLD(strcmp(head->model, "head@1") == 0 && head->grid == CONFIG_GRID_AXIAL);
     HOLD(head->rescale_intercept == -1024 && head->priority == 5);
+    HOLD(head->review == CONFIG_REVIEW_DELIVER && c->rules[0].review == CONFIG_REVIEW_HOLD);
     HOLD(head->series_number_offset == 1000 && head->match.min_slices == 20);
     HOLD(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
     HOLD(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
@@ -78,6 +79,7 @@ static void everything_is_read(void)
              "    select: [echo=1]\n"
              "    destinations: [pacs, tps]\n"
              "    grid: axial\n"
+             "    review: deliver\n"
              "    rescale_intercept: -1024\n"
              "    priority: 5\n"
              "log_format: json\n");
@@ -98,6 +100,7 @@ static void mistakes_are_named_with_their_place(void)
         {"listen: {associations: 5000}\n", "listen.associations is 5000: it must be 1 to 1024"},
         {"rules:\n  - match: {modality: MR}\n", "line 2: Missing required mapping field: name"},
         {"rules:\n  - {name: a, model: m, grid: oblique}\n", "line 2: Invalid ENUM value: oblique"},
+        {"rules:\n  - {name: a, model: m, review: held}\n", "line 2: Invalid ENUM value: held"},
         {"rules:\n  - {name: a}\n", "rule \"a\": give either a model or ignore: true"},
         {"rules: [{name: a, model: m, ignore: true}]\n", "give either a model or ignore"},
         {"rules: [{name: a, ignore: true}, {name: a, ignore: true}]\n", "\"a\" is there twice"},

@@ -56,7 +56,9 @@ static void slices_become_what_the_engine_makes_of_the_volume(const char *dir)
     const int64_t dims[3] = {SLICES, ROWS, COLUMNS};
     struct engine_volume_result result = {.hu = expected};
     assert(engine_run_volume(e.engine, source->voxel, dims, NULL, &result, &err) == 0);
-    assert(e.network.prepare(e.network.arg, source, &err) == 0);
+    double clip[2] = {0.0, 0.0};
+    assert(e.network.prepare(e.network.arg, source, clip, &err) == 0);
+    assert(clip[0] == e.clip[0] && clip[1] == e.clip[1] && clip[0] < clip[1]);
     assert(e.network.run(e.network.arg, slices, &none, &err) == 0);
     assert(same_bytes(slices->voxel, expected, sizeof expected));
 
@@ -75,10 +77,11 @@ static void source_without_contrast_is_refused(const char *dir)
     struct sctd_error err = {0};
     const struct engine_options options = {.backend = "ref", .height = 16, .width = 32};
     struct convert_engine e;
+    double clip[2];
     sctd_auto(volume_freep) struct volume *source = NULL;
     assert(volume_new(&source, &grid, &err) == 0);
     assert(convert_engine_open(&e, dir, &options, &err) == 0);
-    assert(e.network.prepare(e.network.arg, source, &err) == SCTD_EDATA);
+    assert(e.network.prepare(e.network.arg, source, clip, &err) == SCTD_EDATA);
     convert_engine_close(&e);
 }
 

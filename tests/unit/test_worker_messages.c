@@ -64,6 +64,12 @@ static void a_job_comes_back_as_it_was(void)
     assert(strcmp(again.job.model_sha256, "ab") == 0);
 }
 
+/* One check, which failed where the verdict is "review". */
+#define REPORT(verdict)                                                                            \
+    "{\"verdict\":\"" verdict                                                                      \
+    "\",\"checks\":[{\"check\":\"outline\",\"what\":\"\",\"verdict\":\"failed\",\"value\":23.5,"   \
+    "\"unit\":\"mm\",\"low\":null,\"high\":15,\"hu_low\":null,\"hu_high\":null,\"z_mm\":null,\"text\":\"far\"}]}"
+
 static void what_a_worker_says_comes_back_as_it_was(void)
 {
     static struct worker_message again;
@@ -84,6 +90,10 @@ static void what_a_worker_says_comes_back_as_it_was(void)
     assert(again.output.size == INT64_C(1) << 40 && again.output.sha256[2] == 7);
     assert(strcmp(again.output.file, "2.25.1/0001.dcm") == 0);
     assert(strcmp(again.output.sop_uid, "2.25.3") == 0);
+    const struct worker_message quality = {
+        .type = WORKER_QUALITY, .quality = {.needs_review = true, .report = REPORT("review")}};
+    assert(pass(&quality, &again) == 0 && again.type == WORKER_QUALITY);
+    assert(again.quality.needs_review && strcmp(again.quality.report, REPORT("review")) == 0);
     for (int32_t outcome = 0; outcome < WORKER_OUTCOMES; outcome++) {
         const struct worker_message end = {
             .type = WORKER_END,
@@ -103,6 +113,10 @@ static void what_makes_no_sense_is_refused(void)
     m = (struct worker_message){.type = WORKER_OUTPUT, .output = {.file = "a/b", .size = -1}};
     assert(pass(&m, &again) == SCTD_EDATA);
     m = (struct worker_message){.type = WORKER_OUTPUT, .output = {.file = "../spool/x"}};
+    assert(pass(&m, &again) == SCTD_EDATA);
+    m = (struct worker_message){.type = WORKER_QUALITY, .quality = {.report = "fine"}};
+    assert(pass(&m, &again) == SCTD_EDATA);
+    m.quality = (struct worker_quality){.needs_review = false, .report = REPORT("review")};
     assert(pass(&m, &again) == SCTD_EDATA);
     static const char *const texts[] = {"{}", "{\"type\":\"x\"}", "{\"type\":\"job\"}",
                                         "{\"type\":\"stage\",\"stage.stage\":\"a\"}",
