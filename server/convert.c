@@ -19,6 +19,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/volume.h"
 #include "engine/base/work.h"
 #include "engine/engine.h"

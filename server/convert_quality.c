@@ -38,9 +38,7 @@ int convert_quality_read(struct quality_report *ret_report, const char *folder,
     char path[SCTD_PATH_MAX];
     struct sctd_map map;
     int r = sctd_path_join(path, folder, CONVERT_QUALITY_FILE, err);
-    if (r == 0) {
-        r = sctd_map_open(&map, path, err);
-    }
+    r = r < 0 ? r : sctd_map_open(&map, path, err);
     if (r < 0) {
         return r;
     }
@@ -78,26 +76,30 @@ struct lines {
     size_t n;
 };
 
-/* As many lines as the text needs, broken between words. */
+/* How much of the text fits into `room` letters, up to the end of a word if one is not too long. */
+static size_t find_break(const char *text, size_t room)
+{
+    size_t size = strlen(text);
+    if (size > room) {
+        size = room;
+        while (size > room / 2 && text[size] != ' ') {
+            size--;
+        }
+    }
+    return size;
+}
+
+/* As many lines as the text needs. */
 static void add_text(struct lines *lines, const char *text)
 {
-    const size_t width = LINE_SIZE - 1;
-    bool is_first = true;
+    const char *indent = "";
     while (*text != '\0' && lines->n < LINES_MAX) {
-        const char *indent = is_first ? "" : "    ";
-        const size_t room = width - strlen(indent);
-        size_t size = strlen(text);
-        if (size > room) {
-            size = room;
-            while (size > room / 2 && text[size] != ' ') {
-                size--;
-            }
-        }
+        const size_t size = find_break(text, LINE_SIZE - 1 - strlen(indent));
         lines->line[lines->n] = lines->text[lines->n];
         (void)snprintf(lines->text[lines->n++], LINE_SIZE, "%s%.*s", indent, (int)size, text);
         text += size;
         text += strspn(text, " ");
-        is_first = false;
+        indent = "    ";
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/quality.h"
 #include "server/message.h"
 #include "server/record.h"
 

@@ -40,6 +40,14 @@ static struct volume *made(void)
     return v;
 }
 
+static void prepare(struct convert_engine *e, const struct volume *source)
+{
+    struct sctd_error err = {0};
+    double clip[2] = {0.0, 0.0};
+    assert(e->network.prepare(e->network.arg, source, clip, &err) == 0);
+    assert(clip[0] < clip[1] && same_bytes(clip, e->clip, sizeof clip));
+}
+
 static void slices_become_what_the_engine_makes_of_the_volume(const char *dir)
 {
     struct sctd_error err = {0};
@@ -56,9 +64,7 @@ static void slices_become_what_the_engine_makes_of_the_volume(const char *dir)
     const int64_t dims[3] = {SLICES, ROWS, COLUMNS};
     struct engine_volume_result result = {.hu = expected};
     assert(engine_run_volume(e.engine, source->voxel, dims, NULL, &result, &err) == 0);
-    double clip[2] = {0.0, 0.0};
-    assert(e.network.prepare(e.network.arg, source, clip, &err) == 0);
-    assert(clip[0] == e.clip[0] && clip[1] == e.clip[1] && clip[0] < clip[1]);
+    prepare(&e, source);
     assert(e.network.run(e.network.arg, slices, &none, &err) == 0);
     assert(same_bytes(slices->voxel, expected, sizeof expected));
 
