@@ -12,8 +12,10 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
+#include "db/jobs.h"
 #include "dicom/sender.h"
 #include "engine/base/attr.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/engine.h"
@@ -90,6 +92,22 @@ static int look_at_backlog(struct doctor *d, const struct config *config, struct
     return r;
 }
 
+/* What nobody looks at goes nowhere. */
+static int look_at_reviews(struct doctor *d, struct db *db, struct sctd_error *err)
+{
+    enum { MINUTE_MS = 60000 };
+    struct db_review_backlog backlog;
+    const int r = db_jobs_to_review(db, &backlog, err);
+    if (r == 0 && backlog.held > 0) {
+        find(d, DOCTOR_WARNING, "reviews",
+             "%lld results are held for review, the oldest for %lld min: sctd job list --review "
+             "needed, then sctd job accept or reject",
+             (long long)backlog.held,
+             (long long)((sctd_wall_ms() - backlog.held_since_ms) / MINUTE_MS));
+    }
+    return r;
+}
+
 static void look_at_store(struct doctor *d, const struct config *config)
 {
     char path[SCTD_PATH_MAX];
@@ -103,6 +121,7 @@ static void look_at_store(struct doctor *d, const struct config *config)
     r = r < 0 ? r : db_open_reader(&db, path, &err);
     r = r < 0 ? r : db_verify(db, DB_CHECK_FULL, &err);
     r = r < 0 ? r : look_at_backlog(d, config, db, &err);
+    r = r < 0 ? r : look_at_reviews(d, db, &err);
     find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "job store", "%.240s", r < 0 ? err.text : path);
 }
 

@@ -103,6 +103,8 @@ class Operated(unittest.TestCase):
         self.assertEqual(lines[at + 1][1:7], ['23.1', 'mm', 'at', 'most', '15', 'failed'])
         self.assertEqual(lines[at + 2][1:7], ['bone', '-', '2', 'to', '30', 'failed'])
         self.assertEqual(lines[at - 1][:2] + lines[at - 1][5:6], ['review', 'needed', 'held,'])
+        found = [f for f in self.facts_of_doctor(1) if f['subject'] == 'reviews']
+        self.assertEqual([(f['outcome'], '1 results are held for review' in f['text']) for f in found], [('warning', True)])
         self.assertIn('accept it instead', self.sctd('job', 'retry', 1, status=1))
         self.assertIn('--reason is missing', self.sctd('job', 'reject', 1, status=2))
         self.sctd('job', 'reject', 1, '--reason', 'a hole in the skull')
@@ -112,6 +114,7 @@ class Operated(unittest.TestCase):
         view = self.facts('job', 'show', 1)
         self.assertEqual((view['state'], view['review'], view['deliveries'][0]['state']), ('delivering', 'accepted', view['deliveries'][0]['state']))
         self.assertIn(view['deliveries'][0]['state'], ('queued', 'sending'))
+        self.assertEqual([f for f in self.facts_of_doctor(1) if f['subject'] == 'reviews'], [])
 
     def test_a_series_is_discarded_and_opened_again(self):
         self.send()
