@@ -146,6 +146,7 @@ int batch_terms_deliver(const struct batch_terms *terms, const struct config_rul
         .n_destinations = rule->destinations_count,
         .commitment = true,
         .no_commitment = no_commitment,
+        .hold = rule->review == CONFIG_REVIEW_HOLD,
     };
     return db_job_deliver(db, now, job_id, &spec, terms->request->force, err);
 }

@@ -203,6 +203,24 @@ class Held(Case):
         self.assertEqual({p['plane']: p['slices'] for p in answer.json['planes']}['axial'], len(self.paths))
 
 
+    def test_it_is_told_over_http_and_counted(self):
+        self.start(STRICT)
+        client = Client(self.daemon, 'view')
+        page = client.get('/api/v1/jobs', review='needed').json['items']
+        self.assertEqual([(j['id'], j['held']) for j in page], [(1, True)])
+        self.assertIn('brass', page[0]['reason'])
+        report = client.get('/api/v1/jobs/1/quality').json
+        self.assertEqual(report, self.job()['quality'])
+        self.assertEqual([(c['check'], c['what']) for c in report['checks'] if c['verdict'] == 'failed'], [('tissue', 'brass')])
+        end = time.monotonic() + 10
+        while (wanted := 'sctd_checks_failed_total{model="demo@1",check="tissue"} 1\n') not in (text := client.get('/metrics').body.decode()):
+            self.assertLess(time.monotonic(), end, wanted)
+            time.sleep(0.1)
+        self.assertIn('sctd_results_checked_total{model="demo@1",verdict="review"} 1\n', text)
+        self.assertIn('sctd_checks_failed_total{model="demo@1",check="outline"} 0\n', text)
+        self.assertIn('sctd_review_held 1\n', text)
+
+
 class Delivered(Case):
     def test_it_goes_out_marked_where_the_rule_says_so(self):
         self.start(STRICT, review='deliver')
