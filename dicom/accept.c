@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 const char *const *dicom_accept_classes(size_t *ret_n)
 {
@@ -14,6 +15,11 @@ const char *const *dicom_accept_classes(size_t *ret_n)
     };
     *ret_n = sizeof classes / sizeof classes[0];
     return classes;
+}
+
+bool dicom_accept_modality(const char *modality)
+{
+    return *modality == '\0' || strcmp(modality, "MR") == 0 || strcmp(modality, "CT") == 0;
 }
 
 const char *const *dicom_accept_syntaxes(bool all, size_t *ret_n)

@@ -18,6 +18,9 @@ extern "C" {
 /* SOP classes of images; *ret_n: how many. */
 const char *const *dicom_accept_classes(size_t *ret_n);
 
+/* Whether a series with this Modality may hold such images; "": nobody says. */
+bool dicom_accept_modality(const char *modality);
+
 /* Transfer syntaxes, the preferred one first; without `all` only little endian without compression. */
 const char *const *dicom_accept_syntaxes(bool all, size_t *ret_n);
 

@@ -13,6 +13,7 @@
 #include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "dicom/accept.h"
 #include "dicom/query.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -207,6 +208,10 @@ int batch_series_begin(const struct batch_series *s, const struct db_now *now, s
     if (r <= 0) {
         say(item, "an sCT of ours is never a source");
         return r < 0 ? r : move_to(s, now, item, DB_ITEM_SKIPPED, err);
+    }
+    if (!dicom_accept_modality(item->modality)) { /* a quality page of ours among them */
+        say(item, "modality %.16s: only MR and CT are sources", item->modality);
+        return move_to(s, now, item, DB_ITEM_SKIPPED, err);
     }
     r = db_series_find(s->db, item->series_uid, &series, err);
     if (r == 0) {

@@ -11,6 +11,7 @@
 #include "db/db.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "dicom/accept.h"
 #include "dicom/found.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
@@ -76,6 +77,13 @@ void batch_terms_decide(struct batch_terms *terms, const struct db_series *serie
     struct policy_decision d;
     policy_decide(terms->policy, series, frames, &d);
     if (d.is_ours) {
+        *ret_order_terms = (struct order_terms){d, POLICY_PRIORITY_BATCH};
+        return;
+    }
+    if (!dicom_accept_modality(series->modality)) {
+        d = (struct policy_decision){.verdict = POLICY_IGNORE};
+        (void)snprintf(d.reason, sizeof d.reason, "modality %.16s: only MR and CT are sources",
+                       series->modality);
         *ret_order_terms = (struct order_terms){d, POLICY_PRIORITY_BATCH};
         return;
     }

@@ -246,6 +246,28 @@ class Delivered(Case):
         self.assertEqual(list(results.iterdir()), [])
 
 
+class ComesBack(Case):
+    def test_neither_an_sct_nor_its_page_is_ever_a_source(self):
+        self.start(STRICT, review='deliver', match={})
+        self.assert_all_came()
+        ae = AE(ae_title='PACS')
+        for sop_class in (SecondaryCaptureImageStorage, CTImageStorage):
+            ae.add_requested_context(sop_class, '1.2.840.10008.1.2.1')
+        association = ae.associate('127.0.0.1', self.daemon.port, ae_title='SCTD')
+        self.assertEqual([c.abstract_syntax for c in association.accepted_contexts], [CTImageStorage])
+        association.release()
+        for folder in (self.work / 'state/results').iterdir():
+            done = subprocess.run([SCTD, 'convert', '--model', 'demo', '--models-dir', self.work / 'state/models', '--input',
+                                   folder, '--output', self.work / 'out', '--json'],
+                                  capture_output=True, text=True, check=False)
+            facts, = json.loads(done.stdout)['series']
+            self.assertEqual((done.returncode, facts['outcome'], facts['code']), (1, 'refused', 'own-object'))
+        table = json.loads(self.sctd('reprocess', '--folder', self.work / 'state/results', '--model', 'demo', '--dry-run',
+                                     '--json'))
+        self.assertEqual([(s['modality'], s['what']) for s in table['series']], # the store knows the sCT's series
+                         [('OT', 'skip: an sCT of ours is never a source')])
+
+
 class Converted(Case):
     def test_files_alone_are_checked_too(self):
         self.start(LOOSE)

@@ -54,10 +54,21 @@ static void the_classes_are_uids(void)
     }
 }
 
+static void only_their_modalities_are_sources(void)
+{
+    static const char *const others[] = {"OT", "PT", "RTSTRUCT", "MRX", "mr", "M", " "};
+    assert(dicom_accept_modality("MR") && dicom_accept_modality("CT"));
+    assert(dicom_accept_modality("")); /* nobody says */
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert(!dicom_accept_modality(others[i]));
+    }
+}
+
 int main(void)
 {
     only_little_endian_without_compression_is_taken_by_default();
     every_syntax_taken_is_one_that_can_be_read();
     the_classes_are_uids();
+    only_their_modalities_are_sources();
     return 0;
 }

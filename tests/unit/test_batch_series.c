@@ -16,6 +16,7 @@
 #include "server/batch_terms.h"
 #include "server/config.h"
 #include "server/fetch_messages.h"
+#include "server/order.h"
 #include "server/policy.h"
 
 #include "tests/support/db_kit.h"
@@ -241,6 +242,27 @@ static void five_failures_end_it(void)
     kit_remove();
 }
 
+/* As a quality page of ours in a PACS that does not tell who made it. */
+static void what_is_neither_mr_nor_ct_is_not_even_fetched(void)
+{
+    db = kit_open();
+    struct db_item item = begin(BATCH_PACS, "1.2.9", 1);
+    struct db_series guessed = {.modality = "OT"};
+    struct order_terms decided;
+    rules[0].match.modality = NULL; /* a rule for everything */
+    (void)snprintf(item.modality, sizeof item.modality, "OT");
+    HOLDS(begin_it(&item) == BATCH_NEXT_NOTHING && item.state == DB_ITEM_SKIPPED);
+    HOLDS(strcmp(item.reason, "modality OT: only MR and CT are sources") == 0);
+    batch_terms_decide(&terms, &guessed, 1, &decided);
+    HOLDS(decided.decision.verdict == POLICY_IGNORE);
+    HOLDS(strcmp(decided.decision.reason, item.reason) == 0);
+    (void)snprintf(guessed.modality, sizeof guessed.modality, "MR");
+    batch_terms_decide(&terms, &guessed, 1, &decided);
+    HOLDS(decided.decision.verdict == POLICY_CONVERT);
+    db_close(db);
+    kit_remove();
+}
+
 static void what_no_rule_wants_is_skipped_with_the_reason(void)
 {
     db = kit_open();
@@ -284,6 +306,7 @@ int main(void)
     more_images_at_the_pacs_than_here_are_fetched();
     who_cannot_be_reached_costs_no_attempt_and_who_refuses_ends_it();
     five_failures_end_it();
+    what_is_neither_mr_nor_ct_is_not_even_fetched();
     what_no_rule_wants_is_skipped_with_the_reason();
     a_cancelled_item_stays_so();
     return 0;
