@@ -14,7 +14,8 @@ from kit import venv
 venv.enter()
 # pylint: disable=wrong-import-position
 import pydicom  # noqa: E402
-from pydicom.uid import CTImageStorage, ImplicitVRLittleEndian, MRImageStorage  # noqa: E402
+from pydicom.uid import (CTImageStorage, ImplicitVRLittleEndian, MRImageStorage,  # noqa: E402
+                         SecondaryCaptureImageStorage)
 
 from kit.daemon import free_port  # noqa: E402
 from kit.delivering import SLICES, Case  # noqa: E402
@@ -101,6 +102,16 @@ class Refuses(Case):
         tool = self.tool(self.destination(pacs.port))
         tool.job('a', self.series())
         self.assertIn(CTImageStorage, tool.wait_for('delivery')['reason'])
+
+    def test_a_page_that_the_peer_does_not_take_does_not_keep_the_slices(self):
+        pacs, series = self.pacs(), self.series()
+        page = self.series(tag=3, n=1)
+        page[0].SOPClassUID = SecondaryCaptureImageStorage
+        tool = self.tool(self.destination(pacs.port))
+        tool.job('a', series + page)
+        self.assertIn(SecondaryCaptureImageStorage, tool.wait_for('delivery', result='refused')['reason'])
+        self.assertEqual(tool.show()[:2], ('failed', SLICES))
+        self.assert_sent(pacs, series)
 
     def test_a_rejected_association_is_tried_again(self):
         pacs, series = self.pacs(title='OTHER'), self.series()

@@ -2,13 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Synthetic CT series as others see them: dicom3tools, DCMTK and pydicom read what write_sct_tool wrote from
 sources that pydicom made.  usage: sct_writer.py /path/to/sctd [unittest options]"""
-import json
-import os
 import pathlib
-import re
-import subprocess
 import sys
-import tempfile
 import unittest
 import warnings
 
@@ -19,10 +14,9 @@ venv.enter()
 import numpy as np  # noqa: E402
 import pydicom  # noqa: E402
 
-from kit import sources  # noqa: E402
+from kit import sources, writing  # noqa: E402
+from kit.writing import MODEL, PATIENT, PLANE, Written, run  # noqa: E402
 
-TOOL = None
-MODEL = {'name': 'pelvis', 'version': '2', 'sha256': '5f' * 32, 'research_only': True, 'software': 'sctd 0.1.0'}
 # What dciodvfy warns of in objects of ours, each looked at: why it is right to write it so.
 EXPECTED_WARNINGS = [
     # our own code for the derivation, and a fourth value that is ours to define (PS3.3 C.8.2.1.1.1)
@@ -36,75 +30,23 @@ EXPECTED_WARNINGS = [
 ]
 
 
-PLANE = [0x00200032, 0x00200037, 0x00280030]
-PATIENT = [0x00100010, 0x00100020, 0x00100030, 0x00100040, 0x00101010, 0x00101030, 0x0020000d, 0x00080020, 0x00080030,
-           0x00200010, 0x00080050, 0x00080090, 0x00081030, 0x00200052, 0x00201040, 0x00185100]
-
-
-def run(*words):
-    return subprocess.run([*map(str, words)], capture_output=True, text=True, errors='replace', check=False)
-
-
-class Written:
-    """One run of the writer."""
-
-    def __init__(self, folder, series, hu=None, **request):
-        grid = request.pop('grid', series.grid)
-        dim = grid.dim
-        if hu is None:
-            hu = np.random.default_rng(1).uniform(-1100, 3100, (dim[2], dim[1], dim[0]))
-        self.hu = np.asarray(hu, '<f4')
-        self.series_uid = sources.uid('sct series', str(folder))
-        self.instance_uids = [sources.uid('sct', str(folder), k) for k in range(dim[2])]
-        request = {'sources': series.slices, 'dim': dim, 'step': grid.step.tolist(), 'origin': grid.origin.tolist(),
-                   'axis': grid.axis.ravel().tolist(), 'series_uid': self.series_uid,
-                   'instance_uids': self.instance_uids, 'model': MODEL, 'date_time': '20250203040506.123456', **request}
-        folder.mkdir(parents=True)
-        (folder / 'request.json').write_text(json.dumps(request))
-        self.hu.tofile(folder / 'voxels.f32')
-        self.folder = folder / 'sct'
-        self.folder.mkdir()
-        self.done = run(TOOL, folder / 'request.json', folder / 'voxels.f32', self.folder)
-        self.paths = sorted(self.folder.iterdir())
-
-
-class Writer(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory()
-        cls.work = pathlib.Path(cls.temporary.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.temporary.cleanup()
-
+class Writer(writing.Case):
     def write(self, series, **request):
         written = Written(self.work / self.id() / 'out', series, **request)
         self.assertEqual(written.done.returncode, 0, written.done.stderr)
         return written
 
-    def source(self, **made):
-        return sources.make_single(self.work / self.id() / 'in', **made)
-
     def validate(self, series, written):
         """No validator has anything against the sCT, alone or beside its source."""
         for path in written.paths:
-            text = run('dciodvfy', path).stderr
-            wrong = [line for line in text.splitlines()
-                     if line.startswith('Error') or (line.startswith('Warning') and
-                                                     not any(re.search(w, line) for w in EXPECTED_WARNINGS))]
-            self.assertEqual(wrong, [], path)
-            dump = run('dcmdump', '-q', path)
-            self.assertEqual((dump.returncode, dump.stderr), (0, ''))
+            self.check_valid(path, EXPECTED_WARNINGS)
         both = run('dcentvfy', *series.paths(), *written.paths)
         self.assertEqual(both.stderr, '')
 
     def check_inherited(self, series, written, tags):
         """These attributes have the bytes of the slice's own source."""
         for source, path in zip(series.slices, written.paths):
-            before, after = sources.read_raw(source['path']), sources.read_raw(path)
-            for tag in tags:
-                self.assertEqual(after[tag].value, before[tag].value, f'{tag:08x} of {path}')
+            self.check_same_bytes(source['path'], path, tags)
 
     def check_voxels(self, written, intercept=0):
         """Rounded to nearest, ties to even, clamped to 16 bits."""
@@ -152,9 +94,7 @@ class Writer(unittest.TestCase):
                 self.assertEqual(written.done.returncode, 0, written.done.stderr)
                 self.assertEqual([p.name for p in written.paths], ['0001.dcm'])
                 self.validate(series, written)
-                before, after = sources.read_raw(series.slices[0]['path']), sources.read_raw(written.paths[0])
-                for tag in PATIENT:
-                    self.assertEqual(after[tag].value, before[tag].value, f'{tag:08x}')
+                self.check_same_bytes(series.slices[0]['path'], written.paths[0], PATIENT)
                 self.check_enhanced(series, written, intercept)
 
     def check_enhanced(self, series, written, intercept):
@@ -182,22 +122,10 @@ class Writer(unittest.TestCase):
             self.assertEqual([line for line in text.splitlines() if line.startswith('Error')], [], path)
 
     def test_character_sets_are_kept_byte_for_byte(self):
-        names = {'ISO_IR 100': 'Müller^Jürgen', 'ISO_IR 192': '山田^太郎', 'GB18030': '王^小东',
-                 'ISO_IR 144': 'Люкceмбypг^Анна'}
-        raw = {charset: name.encode({'ISO_IR 100': 'latin1', 'ISO_IR 192': 'utf8', 'GB18030': 'gb18030',
-                                     'ISO_IR 144': 'iso8859_5'}[charset]) for charset, name in names.items()}
-        # PS3.5 H.3.1
-        raw['\\ISO 2022 IR 87'] = b'Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$BB@O:\x1b(B'
-        for charset, name in raw.items():
+        for charset, name in writing.NAMES.items():
             with self.subTest(charset):
                 folder = self.work / self.id() / charset.strip('\\').replace(' ', '_')
-                name += b' ' * (len(name) % 2)
-
-                def change(dataset, _):
-                    sources.set_raw(dataset, 0x00080005, 'CS', charset.encode() + b' ' * (len(charset) % 2))
-                    sources.set_raw(dataset, 0x00100010, 'PN', name)
-
-                series = sources.make_single(folder / 'in', change=change)
+                series = sources.make_single(folder / 'in', change=writing.name_patient(charset, name))
                 written = Written(folder / 'out', series, series_description='sCT Kopf')
                 self.assertEqual(written.done.returncode, 0, written.done.stderr)
                 self.check_inherited(series, written, [0x00080005] + PATIENT)
@@ -444,5 +372,5 @@ class Writer(unittest.TestCase):
 
 
 if __name__ == '__main__':
-    TOOL = pathlib.Path(sys.argv.pop(1)).resolve().parents[1] / 'tests' / 'integration' / 'write_sct_tool'
+    sys.argv.pop(1)
     unittest.main(verbosity=1)
