@@ -78,6 +78,7 @@ export async function model(holder, { id }) {
   m.research_only && h('div', { class: 'banner warn' }, h('h2', {}, 'For research only'), h('p', {}, 'What it makes is marked as such.')),
   h('div', { class: 'grid' },
     h('section', { class: 'card third' }, h('h2', {}, 'Facts'), facts([['Description', m.description], ['For', m.modality], ['Network size', `${m.width} × ${m.height}`], ['Weights', bytes(m.weights_bytes)],
+      ['Checks', m.manifest && (m.manifest.quality ? 'its sCTs are judged by the limits in the manifest' : 'none: it has no limits, nothing needs review')],
       ['SHA-256', h('code', {}, m.weights_sha256)]])),
     h('section', { class: 'card two-thirds' }, h('h2', {}, 'Model card'), m.card ? card(m.card) : h('p', { class: 'quiet' }, 'It has none (MODEL_CARD.md beside its files).')),
     m.manifest && h('section', { class: 'card' }, h('details', {}, h('summary', {}, 'Manifest'), h('pre', { class: 'small' }, JSON.stringify(m.manifest, null, 2))))));
@@ -109,9 +110,10 @@ export async function rules(holder) {
   } }, h('div', { class: 'row filters' }, SUBJECT.map(([name, text]) => h('label', {}, text, h('input', { name, type: name === 'slices' ? 'number' : 'text', min: '0', max: '65536' }))), h('button', { class: 'main' }, 'Test')));
   holder.append(h('h1', {}, 'Rules'), h('div', { class: 'grid' },
     h('section', { class: 'card' }, h('p', { class: 'quiet' }, 'The first whose conditions all hold decides. They stand in sctd.yaml; SIGHUP reads it again.'),
-      table(['Rule', 'If', 'Then', 'To', 'Priority (higher first)'], items.map((r) => [r.name,
+      table(['Rule', 'If', 'Then', 'To', 'What fails a check', 'Priority (higher first)'], items.map((r) => [r.name,
         Object.keys(r.match).length === 0 ? 'always' : h('ul', { class: 'list small' }, Object.entries(r.match).map(([k, v]) => h('div', {}, h('code', {}, `${k}: ${Array.isArray(v) ? v.join('\\') : v}`)))),
-        r.ignore ? 'ignore' : r.model, r.destinations.join(', ') || 'kept here', String(r.priority)]), 'There are none: nothing is ever made of a series.')),
+        r.ignore ? 'ignore' : r.model, r.destinations.join(', ') || 'kept here',
+        r.ignore ? '–' : r.destinations.length === 0 ? 'is marked' : r.review === 'hold' ? 'is held for review' : 'is sent, and marked', String(r.priority)]), 'There are none: nothing is ever made of a series.')),
     h('section', { class: 'card' }, h('h2', {}, 'Which rule would a series meet?'), form, answer)));
   return {};
 }
