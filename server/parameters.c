@@ -54,6 +54,7 @@ int parameters_make(struct parameters *ret_parameters, const struct config_rule 
         .axial = rule->grid == CONFIG_GRID_AXIAL,
         .series_number_offset = rule->series_number_offset,
         .rescale_intercept = rule->rescale_intercept,
+        .is_checked = manifest->quality.is_set,
     };
     if (rule->select_count > PARAMETERS_SELECT_MAX) {
         return sctd_error(err, SCTD_EINVAL, "rule %.64s: at most %d conditions in select",
@@ -91,6 +92,9 @@ int parameters_write(struct sctd_buf *text, const struct parameters *parameters,
     json_write_string(&w, "series_description", parameters->series_description);
     json_write_int(&w, "series_number_offset", parameters->series_number_offset);
     json_write_int(&w, "rescale_intercept", parameters->rescale_intercept);
+    if (parameters->is_checked) {
+        json_write_bool(&w, "checked", true);
+    }
     json_write_string(&w, "work_sha256", parameters->work_sha256);
     json_write_object_end(&w);
     return json_writer_finish(&w);
@@ -143,6 +147,9 @@ static int read_fields(struct parameters *p, const struct json *json, struct sct
                           "series_description", err);
     r = r < 0 ? r : read_i32(&p->series_number_offset, json, "series_number_offset", err);
     r = r < 0 ? r : read_i32(&p->rescale_intercept, json, "rescale_intercept", err);
+    if (r == 0 && json_find(json, json_get_root(json), "checked") != NULL) {
+        r = json_get_bool(&p->is_checked, json, json_get_root(json), "checked", err);
+    }
     r = r < 0 ? r : read_text(p->work_sha256, sizeof p->work_sha256, json, "work_sha256", err);
     if (r == 0) {
         p->axial = strcmp(grid, "axial") == 0;

@@ -37,6 +37,7 @@ struct parameters {
     size_t n_select;
     char series_description[65]; /* "": the default */
     int32_t series_number_offset, rescale_intercept;
+    bool is_checked; /* the model has limits: a result comes with what its checks found */
     char work_sha256[SHA256_HEX_SIZE]; /* of what the model's manifest and this program add to it */
 };
 

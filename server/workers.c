@@ -25,6 +25,7 @@
 #include "server/child.h"
 #include "server/log.h"
 #include "server/moment.h"
+#include "server/parameters.h"
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
 
@@ -57,6 +58,7 @@ struct slot {
     size_t n_outputs, capacity;
     struct worker_quality *quality; /* NULL: it said nothing of it */
     char failed[DB_REASON_SIZE];    /* which checks, of those */
+    bool is_checked;                /* without it nothing it made counts */
 };
 
 struct workers {
@@ -298,7 +300,11 @@ static void on_end(struct slot *slot, const struct worker_end *end)
     if (end->outcome == WORKER_FULL) {
         wait_for_room(slot->all);
     }
-    finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
+    if (end->outcome == WORKER_DONE && slot->is_checked && slot->quality == NULL) {
+        finish(slot, DB_WORK_FAILED, "the worker did not say what the checks found", detail);
+    } else {
+        finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
+    }
 }
 
 static void hand_over(struct slot *slot)
@@ -461,7 +467,13 @@ static int fill_message(struct slot *slot, struct sctd_error *err)
     (void)snprintf(m->parameters, sizeof m->parameters, "%s", job->parameters);
     (void)snprintf(m->source_series_uid, sizeof m->source_series_uid, "%s", job->series_uid);
     (void)snprintf(m->series_uid, sizeof m->series_uid, "%s", job->output_series_uid);
-    return model_resolve(m->model_dir, o->models_dir, job->model, err);
+    struct parameters parameters;
+    int r = parameters_read(&parameters, job->parameters, err);
+    if (r == 0) {
+        slot->is_checked = parameters.is_checked;
+        r = model_resolve(m->model_dir, o->models_dir, job->model, err);
+    }
+    return r;
 }
 
 static int fill_list(struct slot *slot, struct sctd_error *err)

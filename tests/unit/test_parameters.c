@@ -67,8 +67,25 @@ static void what_a_rule_asks_for_comes_back_from_its_text(void)
     assert(strcmp(q.precision, "fp32") == 0 && strcmp(q.series_description, description) == 0);
     assert(q.series_number_offset == INT32_MAX && q.rescale_intercept == -1024);
     assert(strcmp(q.work_sha256, p.work_sha256) == 0);
+    assert(!q.is_checked && strstr(text, "checked") == NULL);
     write(again, sizeof again, &q);
     assert(strcmp(text, again) == 0);
+}
+
+static void what_is_checked_says_so(void)
+{
+    char text[PARAMETERS_TEXT_MAX + 1];
+    const struct config_rule rule = {.select_count = 0};
+    struct manifest limited = manifest;
+    struct parameters p;
+    struct parameters q;
+    quality_limits_default(&limited.quality);
+    assert(parameters_make(&p, &rule, "fp32", &limited, &err) == 0);
+    write(text, sizeof text, &p);
+    assert(parameters_read(&q, text, &err) == 0 && q.is_checked);
+    assert(parameters_check(&q, &limited, &err) == 0);
+    limited.quality.outline_mm += 1; /* what the objects say of their checks is another thing */
+    assert(parameters_check(&q, &limited, &err) == SCTD_EDATA);
 }
 
 static void options_are_what_the_parameters_say(void)
@@ -183,6 +200,7 @@ static void a_damaged_text_is_refused(void)
 int main(void)
 {
     what_a_rule_asks_for_comes_back_from_its_text();
+    what_is_checked_says_so();
     options_are_what_the_parameters_say();
     what_changes_the_result_changes_the_hash();
     what_is_too_long_is_refused();
