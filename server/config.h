@@ -73,12 +73,12 @@ struct config_rule {
     uint32_t select_count;
     char **destinations; /* names */
     uint32_t destinations_count;
+    enum config_review review;    /* what becomes of a result whose checks failed */
     char *series_description;     /* NULL: "sCT " and the source's */
     int32_t series_number_offset; /* 0: 1000 */
     int32_t rescale_intercept;    /* 0 or -1024 */
     enum config_grid grid;
-    enum config_review review; /* what becomes of a result whose checks failed */
-    int32_t priority;          /* -100 ... 100; higher goes first */
+    int32_t priority; /* -100 ... 100; higher goes first */
 };
 
 struct config_completion {

@@ -153,6 +153,10 @@ static void look_at_model(struct doctor *d, const struct config *config,
          "%s; weights %.12s..., runs on %s (%s; %.60s), loaded in %.0f ms", outputs,
          model->manifest.weights_sha256, engine_get_backend(engine), stats.arithmetic,
          engine_get_choice(engine), stats.load_ms);
+    if (!model->manifest.quality.is_set) {
+        find(d, DOCTOR_WARNING, subject,
+             "has no limits: none of its sCTs is checked; import it with --quality");
+    }
 }
 
 static bool is_first_use(const struct policy *policy, uint32_t rule)

@@ -132,12 +132,13 @@ class Operated(unittest.TestCase):
 
     def test_the_doctor_names_what_is_wrong(self):
         findings = self.facts_of_doctor(1)
-        self.assertEqual([f['outcome'] for f in findings], ['ok', 'ok', 'ok', 'warning', 'failed'])
+        self.assertEqual([f['outcome'] for f in findings], ['ok', 'ok', 'ok', 'warning', 'warning', 'failed'])
         self.assertIn('sctd model selftest --write', findings[3]['text'])
+        self.assertIn('none of its sCTs is checked', findings[4]['text'])
         subprocess.run([SCTD, 'model', 'selftest', '--write', 'small', '--models-dir', self.daemon.state / 'models'], check=True,
                        stdout=subprocess.DEVNULL)
         findings = self.facts_of_doctor(1)
-        self.assertEqual([f['outcome'] for f in findings], ['ok', 'ok', 'ok', 'ok', 'failed'])
+        self.assertEqual([f['outcome'] for f in findings], ['ok', 'ok', 'ok', 'ok', 'warning', 'failed'])
         self.assertIn('destination pacs', findings[-1]['subject'])
         weights = next((self.work / 'state' / 'models').rglob('weights.safetensors'))
         data = bytearray(weights.read_bytes())
