@@ -35,6 +35,7 @@
 #include "engine/model/model.h"          // IWYU pragma: export
 #include "engine/model/quality_limits.h" // IWYU pragma: export
 #include "engine/quality.h"              // IWYU pragma: export
+#include "engine/quality_cohort.h"       // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {

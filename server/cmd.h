@@ -34,6 +34,7 @@ int cmd_convert(int argc, char **argv);
 int cmd_evaluate(int argc, char **argv);
 int cmd_infer(int argc, char **argv);
 int cmd_model(int argc, char **argv);
+int cmd_model_limits(int argc, char **argv);
 int cmd_phantom(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_fetch(int argc, char **argv);

@@ -540,6 +540,7 @@ int cmd_model(int argc, char **argv)
         {"show", run_show, "show what a model is"},
         {"verify", run_verify, "check a model's files against each other"},
         {"selftest", run_selftest, "compare what a model computes here with what was stored"},
+        {"limits", cmd_model_limits, "find the limits that sCTs found good keep"},
         {"activate", run_activate, "choose the version that a name without one means"},
         {NULL, NULL, NULL},
     };

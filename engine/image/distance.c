@@ -95,10 +95,32 @@ static void transform_axis(struct distance *d, double *squared, const int32_t di
     }
 }
 
+/* Along i, where nothing but 0 and infinity stands yet: from the nearest 0 on either side. */
+static void transform_rows(double *squared, const int32_t dim[3], double step)
+{
+    const size_t rows = (size_t)dim[1] * (size_t)dim[2];
+    for (size_t row = 0; row < rows; row++) {
+        double *line = squared + row * (size_t)dim[0];
+        double away = (double)INFINITY;
+        for (int32_t q = 0; q < dim[0]; q++) {
+            away = isinf(line[q]) ? away + 1.0 : 0.0;
+            line[q] = away * step * (away * step);
+        }
+        away = (double)INFINITY;
+        for (int32_t q = dim[0] - 1; q >= 0; q--) {
+            away = line[q] > 0.0 ? away + 1.0 : 0.0;
+            line[q] = fmin(line[q], away * step * (away * step));
+        }
+    }
+}
+
 void distance_square(struct distance *d, double *squared, const int32_t dim[3],
                      const double step[3])
 {
-    for (int a = 0; a < 3; a++) {
-        transform_axis(d, squared, dim, a, step[a]);
+    transform_rows(squared, dim, step[0]);
+    for (int a = 1; a < 3; a++) {
+        if (dim[a] > 1) {
+            transform_axis(d, squared, dim, a, step[a]);
+        }
     }
 }

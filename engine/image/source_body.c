@@ -14,59 +14,99 @@
 
 enum { BINS = 4096 };
 
-/* How far the logarithm spreads what is dark: 1/50 of the range is where it begins to bend. */
+/* The logarithm begins to bend at 1/50 of the range. */
 static const double dark = 50.0;
 
-/* A slice after the other, smoothed. */
+/* A slice after the other: bins of its voxels, then of the medians around them. */
 struct smoothing {
-    double *down; /* [columns + 2]: sums of three rows, the first and the last twice */
-    double *x;    /* [rows, columns]: 0 ... 1 */
-    double low, per_range;
+    uint16_t *bin; /* [rows, columns] */
+    uint16_t *low, *mid,
+        *high; /* [columns + 2]: of three rows, sorted; the first and the last column twice */
 };
 
 static void smoothing_fini(struct smoothing *s)
 {
-    free(s->down);
-    free(s->x);
+    free(s->bin);
+    free(s->low);
+    free(s->mid);
+    free(s->high);
 }
 
-static double clamp(double x)
+static int smoothing_init(struct smoothing *s, const int32_t dim[3], struct sctd_error *err)
 {
-    return x > 0.0 ? fmin(x, 1.0) : 0.0; /* NaN: 0 */
+    const size_t wide = (size_t)dim[0] + 2;
+    s->bin = calloc((size_t)dim[0] * (size_t)dim[1], sizeof *s->bin);
+    s->low = calloc(wide, sizeof *s->low);
+    s->mid = calloc(wide, sizeof *s->mid);
+    s->high = calloc(wide, sizeof *s->high);
+    if (s->bin == NULL || s->low == NULL || s->mid == NULL || s->high == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "the body of a source");
+    }
+    return 0;
 }
 
-static void smooth_row(struct smoothing *s, const float *const row[3], int32_t columns, double *x)
+static uint16_t least(uint16_t a, uint16_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint16_t most(uint16_t a, uint16_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint16_t middle(uint16_t a, uint16_t b, uint16_t c)
+{
+    return most(least(a, b), least(most(a, b), c));
+}
+
+static void find_bins(uint16_t *bin, const float *value, size_t n, const double clip[2])
+{
+    const double bins_per_unit = BINS / (clip[1] - clip[0]);
+    for (size_t i = 0; i < n; i++) {
+        const double at = ((double)value[i] - clip[0]) * bins_per_unit;
+        const double within = at > 0.0 ? at : 0.0; /* NaN: 0 */
+        bin[i] = within < BINS ? (uint16_t)within : BINS - 1;
+    }
+}
+
+/* The median of nine is that of the columns' largest minimum, their medians' median and their least maximum. */
+static void smooth_row(const struct smoothing *s, const uint16_t *const row[3], int32_t columns,
+                       uint16_t *ret_median)
 {
     for (int32_t i = 0; i < columns; i++) {
-        s->down[i + 1] = (double)row[0][i] + (double)row[1][i] + (double)row[2][i];
+        const uint16_t a = row[0][i];
+        const uint16_t b = row[1][i];
+        const uint16_t c = row[2][i];
+        s->low[i + 1] = least(least(a, b), c);
+        s->mid[i + 1] = middle(a, b, c);
+        s->high[i + 1] = most(most(a, b), c);
     }
-    s->down[0] = s->down[1];
-    s->down[columns + 1] = s->down[columns];
+    for (int side = 0; side < 2; side++) {
+        const int32_t to = side == 0 ? 0 : columns + 1;
+        const int32_t from = side == 0 ? 1 : columns;
+        s->low[to] = s->low[from];
+        s->mid[to] = s->mid[from];
+        s->high[to] = s->high[from];
+    }
     for (int32_t i = 0; i < columns; i++) {
-        const double mean = (s->down[i] + s->down[i + 1] + s->down[i + 2]) / 9.0;
-        x[i] = clamp((mean - s->low) * s->per_range);
+        const uint16_t low = most(most(s->low[i], s->low[i + 1]), s->low[i + 2]);
+        const uint16_t mid = middle(s->mid[i], s->mid[i + 1], s->mid[i + 2]);
+        const uint16_t high = least(least(s->high[i], s->high[i + 1]), s->high[i + 2]);
+        ret_median[i] = middle(low, mid, high);
     }
 }
 
-static void smooth_slice(struct smoothing *s, const struct volume *source, int32_t k)
+static void smooth_slice(const struct smoothing *s, const int32_t dim[3], uint16_t *ret_median)
 {
-    const int32_t columns = source->grid.dim[0];
-    const int32_t rows = source->grid.dim[1];
-    const float *slice = source->voxel + (size_t)k * (size_t)rows * (size_t)columns;
-    for (int32_t j = 0; j < rows; j++) {
-        const int32_t above = j > 0 ? j - 1 : 0;
-        const int32_t below = j + 1 < rows ? j + 1 : j;
-        const float *const row[3] = {slice + (size_t)above * (size_t)columns,
-                                     slice + (size_t)j * (size_t)columns,
-                                     slice + (size_t)below * (size_t)columns};
-        smooth_row(s, row, columns, s->x + (size_t)j * (size_t)columns);
+    const size_t columns = (size_t)dim[0];
+    for (int32_t j = 0; j < dim[1]; j++) {
+        const size_t above = (size_t)(j > 0 ? j - 1 : 0);
+        const size_t below = (size_t)(j + 1 < dim[1] ? j + 1 : j);
+        const uint16_t *const row[3] = {s->bin + above * columns, s->bin + (size_t)j * columns,
+                                        s->bin + below * columns};
+        smooth_row(s, row, dim[0], ret_median + (size_t)j * columns);
     }
-}
-
-static int find_bin(double x)
-{
-    const int bin = (int)(x * BINS);
-    return bin < BINS ? bin : BINS - 1;
 }
 
 /* The last bin of the background; BINS: there is one class only. */
@@ -97,38 +137,39 @@ static int find_border(const size_t count[BINS])
     return border;
 }
 
+static void count_bins(size_t count[BINS], const uint16_t *bin, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        count[bin[i]]++;
+    }
+}
+
 /* flags: SOURCE_BODY_TISSUE where there is. */
 static int mark_mr(uint8_t *flags, const struct volume *source, const double clip[2],
                    struct sctd_error *err)
 {
     const int32_t *dim = source->grid.dim;
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
-    sctd_auto(smoothing_fini) struct smoothing s = {
-        .down = calloc((size_t)dim[0] + 2, sizeof(double)),
-        .x = calloc(plane, sizeof(double)),
-        .low = clip[0],
-        .per_range = 1.0 / (clip[1] - clip[0]),
-    };
+    const size_t n = plane * (size_t)dim[2];
+    sctd_auto(smoothing_fini) struct smoothing s = {.bin = NULL};
+    uint16_t *median = malloc((n + 1) * sizeof *median);
     size_t *count = calloc(BINS, sizeof *count);
-    if (s.down == NULL || s.x == NULL || count == NULL) {
-        free(count);
-        return sctd_error(err, SCTD_ENOMEM, "the body of a source");
+    int r = median == NULL || count == NULL ? sctd_error(err, SCTD_ENOMEM, "the body of a source")
+                                            : smoothing_init(&s, dim, err);
+    for (size_t at = 0; r == 0 && at < n; at += plane) {
+        find_bins(s.bin, source->voxel + at, plane, clip);
+        smooth_slice(&s, dim, median + at);
+        count_bins(count, median + at, plane);
     }
-    for (int32_t k = 0; k < dim[2]; k++) {
-        smooth_slice(&s, source, k);
-        for (size_t i = 0; i < plane; i++) {
-            count[find_bin(s.x[i])]++;
+    if (r == 0) {
+        const int border = find_border(count);
+        for (size_t at = 0; at < n; at++) {
+            flags[at] = median[at] > border ? SOURCE_BODY_TISSUE : 0;
         }
     }
-    const double least = (double)(find_border(count) + 1) / BINS;
-    for (int32_t k = 0; k < dim[2]; k++) {
-        smooth_slice(&s, source, k);
-        for (size_t i = 0; i < plane; i++) {
-            flags[(size_t)k * plane + i] = s.x[i] >= least ? SOURCE_BODY_TISSUE : 0;
-        }
-    }
+    free(median);
     free(count);
-    return 0;
+    return r;
 }
 
 static void mark_ct(uint8_t *flags, const struct volume *source, size_t n)

@@ -6,11 +6,12 @@
  * CT: as body_mask.h says, what has at least OUTLINE_BODY_HU.
  *
  * MR: intensities have no scale and coils leave parts of the patient dark, so that the border between background and
- * tissue is found in the image.  Each voxel becomes the mean of the 3 x 3 around it in its slice (along i and j, the
- * edge repeated), scaled so that the clip limits are 0 and 1, and clamped.  Of these values x the border is the one of
- * Otsu (1979) between the classes of log(1 + 50 x), over 4096 equal bins of x: the logarithm keeps dim tissue apart from the
- * background where bright fat would draw the border up.  Tissue is what is at or above the upper edge of the last bin of the
- * background; the largest piece of it, with what it encloses in each plane across `axis`, is the body.
+ * tissue is found in the image.  Each voxel gets one of 4096 bins of equal width between the clip limits, the first and the
+ * last also for what is beyond them, and then the median of the bins of the 3 x 3 voxels around it in its slice (along i
+ * and j, the edge repeated).  The border is the one of Otsu (1979) between the classes of log(1 + 50 x), where x is the
+ * middle of a bin and 0 to 1 the range of all: the logarithm keeps dim tissue apart from the background where bright fat
+ * would draw the border up.  Tissue is what lies above the last bin of the background; the largest piece of it, with what it
+ * encloses in each plane across `axis`, is the body.
  *
  * Thread safety: pure functions.
  */
