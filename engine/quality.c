@@ -307,18 +307,24 @@ static void count_body(struct counts *c, const struct judgement *j, int32_t k, d
 }
 
 /* margins: as body_margin.h says. */
+static void count_voxel(struct counts *c, const struct judgement *j, const uint8_t *margins,
+                        int32_t k, size_t at)
+{
+    if ((j->quality->flags[at] & SOURCE_BODY_INSIDE) != 0) {
+        count_body(c, j, k, (double)j->hu->voxel[at]);
+    } else if ((margins[at] & BODY_MARGIN_BEYOND) != 0) {
+        c->beyond++;
+        c->not_air[k] += j->hu->voxel[at] >= OUTLINE_BODY_HU ? 1 : 0;
+    }
+}
+
 static void count(struct counts *c, const struct judgement *j, const uint8_t *margins)
 {
     const struct volume_grid *grid = &j->hu->grid;
     const size_t plane = (size_t)grid->dim[0] * (size_t)grid->dim[1];
     for (int32_t k = 0; k < grid->dim[2]; k++) {
         for (size_t at = (size_t)k * plane; at < (size_t)(k + 1) * plane; at++) {
-            if ((j->quality->flags[at] & SOURCE_BODY_INSIDE) != 0) {
-                count_body(c, j, k, (double)j->hu->voxel[at]);
-            } else if ((margins[at] & BODY_MARGIN_BEYOND) != 0) {
-                c->beyond++;
-                c->not_air[k] += j->hu->voxel[at] >= OUTLINE_BODY_HU ? 1 : 0;
-            }
+            count_voxel(c, j, margins, k, at);
         }
     }
 }

@@ -36,6 +36,11 @@ static double *find_scalar(struct quality_limits *limits, enum quality_check che
     return NULL;
 }
 
+struct quality_cohort quality_cohort_make(double margin_percent, bool loose)
+{
+    return (struct quality_cohort){.loose = loose, .margin_percent = margin_percent};
+}
+
 static bool is_equal(double a, double b)
 {
     return isnan(a) ? isnan(b) : !(a < b) && !(a > b);

@@ -37,11 +37,7 @@ struct quality_cohort {
 };
 
 /* An empty cohort.  margin_percent: 0 or more. */
-static inline struct quality_cohort quality_cohort_make(double margin_percent, bool loose)
-{
-    const struct quality_cohort cohort = {.loose = loose, .margin_percent = margin_percent};
-    return cohort;
-}
+struct quality_cohort quality_cohort_make(double margin_percent, bool loose);
 
 /* Errors: SCTD_EDATA (something could not be measured, is beyond a default limit, or is not what the others measured);
  * the cohort stands. */

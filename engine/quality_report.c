@@ -9,7 +9,6 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
-#include "engine/model/quality_limits.h"
 #include "engine/model/section.h"
 #include "engine/quality.h"
 

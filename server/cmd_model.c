@@ -43,6 +43,21 @@ struct import_words {
     bool json;
 };
 
+static int parse_import_table(const struct option *table, size_t n, int argc, char **argv,
+                              struct sctd_error *err)
+{
+    const struct options options = {
+        .command = "sctd model import",
+        .summary =
+            "Make a model of a backbone, a generator and a recipe.  What the checkpoints' shapes\n"
+            "tell is read from them; every tensor that is missing, extra or unsound is named.",
+        .option = table,
+        .n = n,
+    };
+    char **operands = NULL;
+    return options_parse(&options, argc, argv, &operands, err);
+}
+
 static int parse_import(struct import_words *words, int argc, char **argv, struct sctd_error *err)
 {
     struct model_import_options *o = &words->options;
@@ -113,16 +128,7 @@ static int parse_import(struct import_words *words, int argc, char **argv, struc
         CMD_MODELS_DIR_OPTION(o->models_dir),
         CMD_JSON_OPTION(words->json),
     };
-    const struct options options = {
-        .command = "sctd model import",
-        .summary =
-            "Make a model of a backbone, a generator and a recipe.  What the checkpoints' shapes\n"
-            "tell is read from them; every tensor that is missing, extra or unsound is named.",
-        .option = table,
-        .n = sizeof table / sizeof table[0],
-    };
-    char **operands = NULL;
-    int r = options_parse(&options, argc, argv, &operands, err);
+    int r = parse_import_table(table, sizeof table / sizeof table[0], argc, argv, err);
     o->height = words->size.height;
     o->width = words->size.width;
     o->heads = (int32_t)words->heads;

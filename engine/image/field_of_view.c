@@ -41,23 +41,34 @@ static bool is_on(const struct planes *p, size_t at, const int32_t index[3], boo
     return is_outline;
 }
 
-static void count_plane(const struct planes *p, int axis, int32_t k, size_t *n, size_t *n_cut)
+struct counts {
+    size_t outline, cut;
+};
+
+static void count_voxel(struct counts *c, const struct planes *p, const int32_t index[3])
 {
+    bool is_cut = false;
+    const size_t at = (size_t)index[0] * p->stride[0] + (size_t)index[1] * p->stride[1] +
+                      (size_t)index[2] * p->stride[2];
+    if ((p->mask[at] & 1) != 0 && is_on(p, at, index, &is_cut)) {
+        c->outline++;
+        c->cut += is_cut ? 1 : 0;
+    }
+}
+
+static struct counts count_plane(const struct planes *p, int axis, int32_t k)
+{
+    struct counts c = {0};
     int32_t index[3] = {0};
     index[axis] = k;
     for (int32_t j = 0; j < p->dim[p->lateral[1]]; j++) {
         index[p->lateral[1]] = j;
         for (int32_t i = 0; i < p->dim[p->lateral[0]]; i++) {
             index[p->lateral[0]] = i;
-            bool is_cut = false;
-            const size_t at = (size_t)index[0] * p->stride[0] + (size_t)index[1] * p->stride[1] +
-                              (size_t)index[2] * p->stride[2];
-            if ((p->mask[at] & 1) != 0 && is_on(p, at, index, &is_cut)) {
-                (*n)++;
-                *n_cut += is_cut ? 1 : 0;
-            }
+            count_voxel(&c, p, index);
         }
     }
+    return c;
 }
 
 struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3], int axis)
@@ -69,16 +80,15 @@ struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3
         .lateral = {axis == 0 ? 1 : 0, axis == 2 ? 1 : 2},
     };
     struct field_of_view found = {.plane = 0};
-    size_t n = 0;
-    size_t n_cut = 0;
+    struct counts all = {0};
     size_t most = 0;
     for (int32_t k = 0; k < dim[axis]; k++) {
-        size_t here = 0;
-        count_plane(&p, axis, k, &n, &here);
-        n_cut += here;
-        found.plane = here > most ? k : found.plane;
-        most = here > most ? here : most;
+        const struct counts here = count_plane(&p, axis, k);
+        all.outline += here.outline;
+        all.cut += here.cut;
+        found.plane = here.cut > most ? k : found.plane;
+        most = here.cut > most ? here.cut : most;
     }
-    found.percent = n == 0 ? 0.0 : 100.0 * (double)n_cut / (double)n;
+    found.percent = all.outline == 0 ? 0.0 : 100.0 * (double)all.cut / (double)all.outline;
     return found;
 }

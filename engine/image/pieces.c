@@ -101,18 +101,12 @@ static void join_rows(struct pieces *p, size_t before, size_t row)
     }
 }
 
-static void mark_piece(struct pieces *p, uint8_t *mask, const int32_t dim[3], size_t piece)
+static void mark_row(struct pieces *p, uint8_t *mask, size_t row, size_t piece)
 {
-    const size_t rows = (size_t)dim[1] * (size_t)dim[2];
-    const size_t columns = (size_t)dim[0];
-    memset(mask, 0, rows * columns);
-    for (size_t row = 0; row < rows; row++) {
-        for (size_t i = p->row[row]; i < p->row[row + 1]; i++) {
-            if (find_first(p->run, i) == piece) {
-                const struct run *run = &p->run[i];
-                memset(mask + row * columns + (size_t)run->begin, 1,
-                       (size_t)(run->end - run->begin));
-            }
+    for (size_t i = p->row[row]; i < p->row[row + 1]; i++) {
+        const struct run *run = &p->run[i];
+        if (find_first(p->run, i) == piece) {
+            memset(mask + (size_t)run->begin, 1, (size_t)(run->end - run->begin));
         }
     }
 }
@@ -145,7 +139,10 @@ int pieces_keep_largest(uint8_t *mask, const int32_t dim[3], size_t *ret_n, stru
             largest = i;
         }
     }
-    mark_piece(&p, mask, dim, largest);
+    memset(mask, 0, rows * (size_t)dim[0]);
+    for (size_t row = 0; row < rows; row++) {
+        mark_row(&p, mask + row * (size_t)dim[0], row, largest);
+    }
     *ret_n = p.n == 0 ? 0 : p.run[largest].voxels;
     return 0;
 }

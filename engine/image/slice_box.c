@@ -18,19 +18,23 @@ static int32_t most(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
+static void widen_by_row(struct slice_box *box, const uint8_t *row, int32_t columns, int32_t j)
+{
+    for (int32_t i = 0; i < columns; i++) {
+        if ((row[i] & 1) != 0) {
+            box->low[0] = least(box->low[0], i);
+            box->high[0] = most(box->high[0], i);
+            box->low[1] = least(box->low[1], j);
+            box->high[1] = j;
+        }
+    }
+}
+
 bool slice_box_find(struct slice_box *ret_box, const uint8_t *slice, const int32_t dim[3])
 {
     struct slice_box box = {{dim[0], dim[1]}, {-1, -1}};
     for (int32_t j = 0; j < dim[1]; j++) {
-        const uint8_t *row = slice + (size_t)j * (size_t)dim[0];
-        for (int32_t i = 0; i < dim[0]; i++) {
-            if ((row[i] & 1) != 0) {
-                box.low[0] = least(box.low[0], i);
-                box.high[0] = most(box.high[0], i);
-                box.low[1] = least(box.low[1], j);
-                box.high[1] = j;
-            }
-        }
+        widen_by_row(&box, slice + (size_t)j * (size_t)dim[0], dim[0], j);
     }
     if (box.high[0] < 0) {
         return false;

@@ -152,7 +152,7 @@ static int mark_mr(uint8_t *flags, const struct volume *source, const double cli
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
     const size_t n = plane * (size_t)dim[2];
     sctd_auto(smoothing_fini) struct smoothing s = {.bin = NULL};
-    uint16_t *median = malloc((n + 1) * sizeof *median);
+    uint16_t *median = calloc(n, sizeof *median);
     size_t *count = calloc(BINS, sizeof *count);
     int r = median == NULL || count == NULL ? sctd_error(err, SCTD_ENOMEM, "the body of a source")
                                             : smoothing_init(&s, dim, err);

@@ -31,9 +31,9 @@ static const struct scalar {
 };
 enum { SCALARS = sizeof scalars / sizeof scalars[0] };
 
-static double *at(struct quality_limits *limits, const struct scalar *scalar)
+static void set(struct quality_limits *limits, const struct scalar *scalar, double value)
 {
-    return (double *)(void *)((char *)limits + scalar->offset);
+    memcpy((char *)limits + scalar->offset, &value, sizeof value);
 }
 
 static double value_of(const struct quality_limits *limits, const struct scalar *scalar)
@@ -47,7 +47,7 @@ void quality_limits_default(struct quality_limits *ret_limits)
 {
     struct quality_limits limits = {.is_set = true};
     for (size_t i = 0; i < SCALARS; i++) {
-        *at(&limits, &scalars[i]) = scalars[i].usual;
+        set(&limits, &scalars[i], scalars[i].usual);
     }
     *ret_limits = limits;
 }
@@ -147,7 +147,9 @@ int quality_limits_parse(struct quality_limits *ret_limits, const struct json *j
     }
     int r = SECTION_CHECK_KEYS(&s, known, err);
     for (size_t i = 0; r == 0 && i < SCALARS; i++) {
-        r = section_get_number(at(&limits, &scalars[i]), &s, scalars[i].key, err);
+        double value = 0.0;
+        r = section_get_number(&value, &s, scalars[i].key, err);
+        set(&limits, &scalars[i], value);
     }
     if (r == 0) {
         r = read_tissues(&limits, &s, err);

@@ -24,7 +24,8 @@ static bool is_near(const uint8_t *mask, int32_t k, int32_t at, bool is, double 
 {
     for (int32_t to = 0; to < PLANE; to++) {
         const double x = step[0] * (at % COLUMNS - to % COLUMNS);
-        const double y = step[1] * (at / COLUMNS - to / COLUMNS);
+        const int32_t rows = at / COLUMNS - to / COLUMNS;
+        const double y = step[1] * rows;
         if (((mask[k * PLANE + to] & 1) != 0) == is && x * x + y * y <= mm * mm) {
             return true;
         }
@@ -38,14 +39,12 @@ static void compare(const uint8_t *mask)
     uint8_t flags[VOXELS];
     memset(flags, 0xFF, sizeof flags);
     assert(body_margin_find(flags, mask, &grid, &margin, &err) == 0);
-    for (int32_t k = 0; k < SLICES; k++) {
-        for (int32_t at = 0; at < PLANE; at++) {
-            const bool is_beyond = !is_near(mask, k, at, true, margin.beyond_mm);
-            const bool is_deep = !is_near(mask, k, at, false, margin.deep_mm);
-            const int want =
-                (is_beyond ? BODY_MARGIN_BEYOND : 0) | (is_deep ? BODY_MARGIN_DEEP : 0);
-            assert(flags[k * PLANE + at] == want);
-        }
+    for (int32_t n = 0; n < VOXELS; n++) {
+        const int32_t k = n / PLANE;
+        const bool is_beyond = !is_near(mask, k, n % PLANE, true, margin.beyond_mm);
+        const bool is_deep = !is_near(mask, k, n % PLANE, false, margin.deep_mm);
+        const int want = (is_beyond ? BODY_MARGIN_BEYOND : 0) | (is_deep ? BODY_MARGIN_DEEP : 0);
+        assert(flags[n] == want);
     }
 }
 

@@ -14,6 +14,13 @@ enum { COLUMNS = 9, ROWS = 7, SLICES = 5, VOXELS = COLUMNS * ROWS * SLICES };
 static const int32_t dim[3] = {COLUMNS, ROWS, SLICES};
 static const double step[3] = {1.5, 0.7, 3.0};
 
+static void find_index(int32_t ret_index[3], size_t at)
+{
+    ret_index[0] = (int32_t)(at % COLUMNS);
+    ret_index[1] = (int32_t)(at / COLUMNS % ROWS);
+    ret_index[2] = (int32_t)(at / COLUMNS / ROWS);
+}
+
 static double search(const double *set, size_t at)
 {
     double least = (double)INFINITY;
@@ -21,9 +28,13 @@ static double search(const double *set, size_t at)
         if (set[to] > 0.0) {
             continue;
         }
-        const double x = step[0] * ((double)(at % COLUMNS) - (double)(to % COLUMNS));
-        const double y = step[1] * ((double)(at / COLUMNS % ROWS) - (double)(to / COLUMNS % ROWS));
-        const double z = step[2] * ((double)(at / COLUMNS / ROWS) - (double)(to / COLUMNS / ROWS));
+        int32_t a[3];
+        int32_t b[3];
+        find_index(a, at);
+        find_index(b, to);
+        const double x = step[0] * (a[0] - b[0]);
+        const double y = step[1] * (a[1] - b[1]);
+        const double z = step[2] * (a[2] - b[2]);
         least = fmin(least, x * x + y * y + z * z);
     }
     return least;

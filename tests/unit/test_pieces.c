@@ -16,29 +16,38 @@ static struct sctd_error err;
 static const int32_t dim[3] = {SIDE, SIDE, SIDE};
 
 /* By walking, one voxel after the other. */
+struct walk {
+    uint8_t *mask, from, to;
+    size_t waits[VOXELS];
+    size_t n;
+};
+
+static void reach(struct walk *w, size_t at)
+{
+    if (w->mask[at] == w->from) {
+        w->mask[at] = w->to;
+        w->waits[w->n++] = at;
+    }
+}
+
 static size_t flood(uint8_t *mask, size_t at, uint8_t from, uint8_t to)
 {
-    static size_t waits[VOXELS];
-    size_t n = 0;
-    size_t done = 0;
-    mask[at] = to;
-    waits[n++] = at;
-    while (done < n) {
-        const size_t here = waits[done++];
-        const size_t stride[3] = {1, SIDE, SIDE * SIDE};
+    static const size_t stride[3] = {1, SIDE, (size_t)SIDE * SIDE};
+    static struct walk w;
+    w.mask = mask;
+    w.from = from;
+    w.to = to;
+    w.n = 0;
+    reach(&w, at);
+    for (size_t done = 0; done < w.n; done++) {
+        const size_t here = w.waits[done];
         for (int a = 0; a < 3; a++) {
             const size_t index = here / stride[a] % SIDE;
-            if (index > 0 && mask[here - stride[a]] == from) {
-                mask[here - stride[a]] = to;
-                waits[n++] = here - stride[a];
-            }
-            if (index + 1 < SIDE && mask[here + stride[a]] == from) {
-                mask[here + stride[a]] = to;
-                waits[n++] = here + stride[a];
-            }
+            reach(&w, index > 0 ? here - stride[a] : here);
+            reach(&w, index + 1 < SIDE ? here + stride[a] : here);
         }
     }
-    return n;
+    return w.n;
 }
 
 static size_t keep_largest_by_walking(uint8_t *mask)

@@ -53,6 +53,15 @@ static bool is_near(double a, double b)
     return fabs(a - b) < 1e-9;
 }
 
+static void must_hold_ranges(const struct quality_limits *q)
+{
+    assert(q->n_tissues == 1 && strcmp(q->tissue[0].name, "bone") == 0);
+    assert(is_near(q->tissue[0].hu_low, 250.0) && is_near(q->tissue[0].hu_high, 2000.0));
+    assert(is_near(q->tissue[0].percent_low, 4.0) && is_near(q->tissue[0].percent_high, 9.6));
+    assert(q->n_intensity == 1 && is_near(q->intensity[0].percentile, 50.0));
+    assert(is_near(q->intensity[0].low, 0.32) && is_near(q->intensity[0].high, 0.6));
+}
+
 static void limits_cover_the_cohort_with_the_margin(void)
 {
     struct quality_cohort cohort = quality_cohort_make(20.0, false);
@@ -69,11 +78,7 @@ static void limits_cover_the_cohort_with_the_margin(void)
     assert(is_near(q.hole_ml, 0.13 + 0.2 * usual.hole_ml)); /* rounded up */
     assert(is_near(q.outline_mm, 4.01 + 0.2 * usual.outline_mm));
     assert(is_near(q.field_of_view_percent, 1.0 + 0.2 * usual.field_of_view_percent));
-    assert(q.n_tissues == 1 && strcmp(q.tissue[0].name, "bone") == 0);
-    assert(is_near(q.tissue[0].hu_low, 250.0) && is_near(q.tissue[0].hu_high, 2000.0));
-    assert(is_near(q.tissue[0].percent_low, 4.0) && is_near(q.tissue[0].percent_high, 9.6));
-    assert(q.n_intensity == 1 && is_near(q.intensity[0].percentile, 50.0));
-    assert(is_near(q.intensity[0].low, 0.32) && is_near(q.intensity[0].high, 0.6));
+    must_hold_ranges(&q);
     assert(quality_limits_check(&q, &err) == 0);
 }
 
@@ -104,32 +109,37 @@ static void default_limits_are_not_passed_unless_asked_for(void)
     assert(quality_cohort_find(&q, &loose, &err) == 0 && is_near(q.outline_mm, 18.85));
 }
 
-static void reports_that_do_not_belong_are_refused(void)
+static void must_refuse(const struct quality_report *other, const char *reason)
 {
     struct quality_cohort cohort = quality_cohort_make(25.0, false);
     const struct quality_report sound = make(3.0, 5.0, 0.5);
+    int r = quality_cohort_add(&cohort, &sound, &err);
+    assert(r == 0);
+    r = quality_cohort_add(&cohort, other, &err);
+    assert(r == SCTD_EDATA && strstr(err.text, reason) != NULL && cohort.n == 1);
+}
+
+static void reports_that_do_not_belong_are_refused(void)
+{
+    const struct quality_report sound = make(3.0, 5.0, 0.5);
     struct quality_report other = sound;
-    assert(quality_cohort_add(&cohort, &sound, &err) == 0);
     other.finding[3].value = (double)NAN;
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
-    assert(strstr(err.text, "outline has no value") != NULL);
+    must_refuse(&other, "outline has no value");
     other = sound;
     other.finding[5].hu_low = 200.0;
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
-    assert(strstr(err.text, "bone is not what the first") != NULL);
+    must_refuse(&other, "bone is not what the first");
     other = sound;
     (void)snprintf(other.finding[7].what, sizeof other.finding[7].what, "75");
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
+    must_refuse(&other, "intensity 75");
     other = sound;
     other.n--;
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
+    must_refuse(&other, "7 checks");
     other = sound;
     other.finding[4].check = QUALITY_HOLES;
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
+    must_refuse(&other, "holes");
     other = sound;
     other.finding[5].hu_high = (double)NAN;
-    assert(quality_cohort_add(&cohort, &other, &err) == SCTD_EDATA);
-    assert(cohort.n == 1);
+    must_refuse(&other, "no range of HU");
 }
 
 static void no_reports_give_no_limits(void)
