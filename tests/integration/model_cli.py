@@ -245,6 +245,46 @@ class Import(Case):
         self.assertEqual(source['sha256'], hashlib.sha256(self.backbone.read_bytes()).hexdigest())
         self.assertEqual(manifest['content_qualification'], 'RESEARCH')
 
+    LIMITS = {'air_outside_percent': 1.5, 'hole_ml': 2, 'slice_jump_hu': 40, 'outline_mm': 6.25,
+              'field_of_view_percent': 3, 'saturation_percent': 0.5,
+              'tissues': [{'name': 'bone', 'hu': [250, 2000], 'percent': [2, 9]}],
+              'intensity': [{'percentile': 50, 'range': [0.25, 0.75]}]}
+
+    def test_limits_are_the_default_ones_those_of_a_file_or_none(self):
+        facts = self.must_import(self.backbone, self.generator, version='1')
+        self.assertEqual(facts['quality']['outline_mm'], 15)
+        self.assertEqual((facts['quality']['tissues'], facts['quality']['intensity']), ([], []))
+        same = self.must_import(self.backbone, self.generator, '--quality', 'default', version='2')
+        self.assertEqual(same['quality'], facts['quality'])
+        path = self.dir / 'limits.json'
+        path.write_text(json.dumps(self.LIMITS))
+        facts = self.must_import(self.backbone, self.generator, '--quality', path, version='3')
+        self.assertEqual(facts['quality'], self.LIMITS)
+        facts = self.must_import(self.backbone, self.generator, '--quality', 'none', version='4')
+        self.assertNotIn('quality', facts)
+        self.assertNotIn('quality', (self.models / 'm@4' / 'manifest.json').read_text())
+        shown = {v: run('model', 'show', f'm@{v}', '--models-dir', self.models).stdout for v in '134'}
+        self.assertIn('15 mm outline', shown['1'])
+        for text in ('6.25 mm outline', 'bone (250 ... 2000 HU) 2 ... 9 %', 'percentile 50 of the source at 0.25 ... 0.75'):
+            self.assertIn(text, shown['3'])
+        self.assertIn('nothing is judged', shown['4'])
+        facts = json.loads(run('model', 'show', 'm@3', '--models-dir', self.models, '--json').stdout)
+        self.assertEqual(facts['quality'], self.LIMITS)
+
+    def test_limits_that_are_none_are_refused_by_name(self):
+        path = self.dir / 'limits.json'
+        for limits, reason in ((self.LIMITS | {'hole_ml': -1}, 'hole_ml'), (self.LIMITS | {'holes': 1}, 'holes'),
+                               ({k: v for k, v in self.LIMITS.items() if k != 'tissues'}, 'tissues')):
+            path.write_text(json.dumps(limits))
+            done = self.do_import(self.backbone, self.generator, '--quality', path)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(reason, done.stderr)
+            self.assertIn('limits.json', done.stderr)
+        done = self.do_import(self.backbone, self.generator, '--quality', 'strict')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('default, none or a JSON file', done.stderr)
+        self.assertEqual(self.leftovers(), [])
+
     def test_all_namings_give_the_same_weights(self):
         hashes = {self.must_import(self.backbone, self.generator, version='a')['weights']['sha256']}
         wrapped = self.write('wrapped.safetensors', {
@@ -516,6 +556,60 @@ class Goldens(Case):
             self.assertEqual(facts['network']['backbone'],
                              {'dim': 96, 'depth': 12, 'heads': 6, 'hidden': 384, 'ffn': 'swiglu', 'storage_tokens': 4,
                               'features': [2, 5, 8, 11]})
+
+
+class Limits(Case):
+    """sctd model limits"""
+    USUAL = (('air-outside', '', 0.1, '%'), ('holes', '', 0, 'ml'), ('slice-jump', '', 10, 'HU'), ('outline', '', 3, 'mm'),
+             ('saturation', '', 0, '%'), ('tissue', 'bone', 6, '%'), ('field-of-view', '', 0, '%'),
+             ('intensity', '50', 0.4, '1'))
+
+    def report(self, name, **values):
+        checks = [{'check': c, 'what': w, 'verdict': 'measured', 'value': values.get(c.replace('-', '_'), v), 'low': None,
+                   'high': None, 'unit': u, 'hu_low': 250 if c == 'tissue' else None,
+                   'hu_high': 2000 if c == 'tissue' else None, 'z_mm': None, 'text': ''} for c, w, v, u in self.USUAL]
+        path = self.dir / name
+        path.write_text(json.dumps({'verdict': 'measured', 'checks': checks}))
+        return path
+
+    def test_what_is_printed_is_what_import_reads(self):
+        files = [self.report('a.json'), self.report('b.json', outline=4, tissue=8, intensity=0.5)]
+        done = run('model', 'limits', *files)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        limits = json.loads(done.stdout)
+        self.assertEqual(limits, {
+            'air_outside_percent': 0.6, 'hole_ml': 2.5, 'slice_jump_hu': 28.75, 'outline_mm': 7.75,
+            'field_of_view_percent': 1.25, 'saturation_percent': 0.5,
+            'tissues': [{'name': 'bone', 'hu': [250, 2000], 'percent': [4.5, 10]}],
+            'intensity': [{'percentile': 50, 'range': [0.3, 0.625]}]})
+        (self.dir / 'limits.json').write_text(done.stdout)
+        facts = self.must_import(self.write('vit.safetensors', META), self.write('gen.safetensors', GENERATOR),
+                                 '--quality', self.dir / 'limits.json')
+        self.assertEqual(facts['quality'], limits)
+        tight = json.loads(run('model', 'limits', '--margin', '0', *files).stdout)
+        self.assertEqual((tight['outline_mm'], tight['tissues'][0]['percent']), (4, [5.5, 8.5]))
+
+    def test_report_beyond_the_default_limits_is_refused_by_name_unless_loose(self):
+        files = [self.report('good.json'), self.report('far.json', outline=17.5)]
+        done = run('model', 'limits', *files)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('far.json: outline is 17.5 mm', done.stderr)
+        self.assertEqual(json.loads(run('model', 'limits', '--loose', *files).stdout)['outline_mm'], 21.25)
+        done = run('model', 'limits', self.report('near.json', outline=14))
+        self.assertEqual(json.loads(done.stdout)['outline_mm'], 15)
+
+    def test_what_is_no_report_is_refused_by_name(self):
+        bad = self.dir / 'bad.json'
+        for text, reason in (('{', 'bad.json'), ('{}', 'verdict'), ('{"verdict": "passed", "checks": []}', 'air-outside'),
+                             (self.report('x.json', holes=None).read_text(), 'holes has no value')):
+            bad.write_text(text)
+            done = run('model', 'limits', self.report('good.json'), bad)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn('bad.json', done.stderr)
+            self.assertIn(reason, done.stderr)
+            self.assertEqual(done.stdout, '')
+        self.assertEqual(run('model', 'limits').returncode, 2)
+        self.assertEqual(run('model', 'limits', self.dir / 'none.json').returncode, 1)
 
 
 if __name__ == '__main__':
