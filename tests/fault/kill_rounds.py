@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL of the daemon or of one of its children at random moments, while eight senders stream series into it:
 nothing that was acknowledged is lost, and each series becomes one sCT series at the destination.
-usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--commitment] [--keep]
+usage: kill_rounds.py /path/to/sctd [--rounds N] [--seed S] [--commitment] [--reviewed] [--keep]
 
 Prints one line of JSON with what was counted; 200 rounds take about 15 minutes."""
 import argparse
@@ -30,13 +30,17 @@ from pydicom.dataset import Dataset  # noqa: E402
 from pydicom.uid import ExplicitVRLittleEndian  # noqa: E402
 from pynetdicom import AE, build_role, evt  # noqa: E402
 from pynetdicom.dsutils import encode  # noqa: E402
-from pynetdicom.sop_class import (CTImageStorage, MRImageStorage, StorageCommitmentPushModel,  # noqa: E402
-                                  StorageCommitmentPushModelInstance)
+from pynetdicom.sop_class import (CTImageStorage, MRImageStorage, SecondaryCaptureImageStorage,  # noqa: E402
+                                  StorageCommitmentPushModel, StorageCommitmentPushModelInstance)
 
 from kit import reactor  # noqa: E402,F401
 from kit import daemon, faults, receiving, sources  # noqa: E402
 
 SENDERS, SLICES, READY_S = 8, 12, 5.0
+# Limits that no result keeps.
+UNKEPT = {'air_outside_percent': 100, 'hole_ml': 10000, 'slice_jump_hu': 3000, 'outline_mm': 500,
+          'field_of_view_percent': 100, 'saturation_percent': 100, 'intensity': [],
+          'tissues': [{'name': 'brass', 'hu': [1900, 2000], 'percent': [99, 100]}]}
 TARGETS = ('serve', 'serve', 'receive', 'receive', 'worker', 'send')
 
 
@@ -52,7 +56,8 @@ class Pacs:
         self.changed = []  # UIDs that came with two contents
         self.repeats = 0
         ae = AE(ae_title='PACS')
-        ae.add_supported_context(CTImageStorage, ExplicitVRLittleEndian)
+        for sop_class in (CTImageStorage, SecondaryCaptureImageStorage):
+            ae.add_supported_context(sop_class, ExplicitVRLittleEndian)
         ae.add_supported_context(StorageCommitmentPushModel)
         ae.maximum_associations = 20
         handlers = [(evt.EVT_C_STORE, self.store), (evt.EVT_N_ACTION, self.commit)]
@@ -154,13 +159,15 @@ class Rounds:
         self.pacs = Pacs(port)
         self.problems, self.acked, self.sent = [], {}, {}
         self.ready_s, self.kills, self.tries = [], dict.fromkeys(TARGETS, 0), 0
-        daemon.make_model(sctd, work / 'models')
+        limits = work / 'limits.json'
+        limits.write_text(json.dumps(UNKEPT))
+        daemon.make_model(sctd, work / 'models', quality=limits if args.reviewed else 'none')
         self.base = [pydicom.dcmread(path) for path in daemon.make_series(sctd, work / 'phantom', slices=SLICES)]
         self.daemon = faults.Daemon(
             sctd, work, port=port, models_dir=str(work / 'models'), completion={'quiet_s': 2, 'closed_quiet_s': 1},
             destinations=[{'name': 'pacs', 'ae_title': 'PACS', 'host': '127.0.0.1', 'port': self.pacs.port,
                            'no_storage_commitment': not args.commitment}],
-            rules=[{'name': 'mr', 'model': 'small', 'destinations': ['pacs']}])
+            rules=[{'name': 'mr', 'model': 'small', 'destinations': ['pacs'], 'review': 'deliver'}])
 
     def expect(self, holds, text):
         if not holds:
@@ -228,20 +235,27 @@ class Rounds:
 
     def check_results(self):
         """Each revision that was not superseded before its result: one sCT series, all of it, and nothing else."""
-        query = ('SELECT s.uid, s.revision, s.instances, j.revision, j.state, j.output_series_uid, j.outputs, j.reason'
+        query = ('SELECT s.uid, s.revision, s.instances, j.revision, j.state, j.output_series_uid, j.outputs, j.review,'
+                 " j.reason, (SELECT file FROM output o WHERE o.job_id = j.id AND file LIKE '%/quality.dcm')"
                  ' FROM job j JOIN series s ON s.id = j.series_id')
         latest, outputs = set(), set()
-        for uid, newest, instances, revision, state, output, n, reason in self.daemon.query(query):
+        for uid, newest, instances, revision, state, output, n, review, reason, page in self.daemon.query(query):
             state = faults.JOB[state]
             if state == 'cancelled' or (state == 'failed' and revision < newest):
                 continue  # of a part of the series, and a later revision took its place
             self.expect(state == 'done', f'{uid} revision {revision} is {state}: {reason}')
             self.expect(output not in outputs, f'{output} is made by two jobs')
             outputs.add(output)
-            self.expect(len(self.pacs.series.get(output, ())) == n, f'{output}: {n} outputs are not all at the PACS')
+            self.expect((review, page is not None) == ((2, True) if self.args.reviewed else (0, False)),
+                        f'{output}: review {review}, page {page}')
+            if page is not None:
+                n -= 1
+                outputs.add(page.split('/')[0])
+                self.expect(len(self.pacs.series.get(page.split('/')[0], ())) == 1, f'{output}: its page is not at the PACS')
+            self.expect(len(self.pacs.series.get(output, ())) == n, f'{output}: {n} slices are not all at the PACS')
             if revision == newest:
                 latest.add(uid)
-                self.expect(n == instances == SLICES, f'{uid}: its last revision has {n} outputs of {instances}')
+                self.expect(n == instances == SLICES, f'{uid}: its last revision has {n} slices of {instances}')
         self.expect(latest == set(self.sent), f'{len(latest)} of {len(self.sent)} series have a result')
         self.expect(set(self.pacs.series) == outputs, 'the PACS holds series that no job made')
         self.expect(not self.pacs.changed, f'{len(self.pacs.changed)} UIDs came to the PACS with two contents')
@@ -249,6 +263,10 @@ class Rounds:
     def check_files(self):
         received, produced = self.daemon.named()
         lie_received, lie_produced = self.daemon.lying()
+        reports = {name for name in lie_produced if name.endswith('/quality.json')}
+        lie_produced -= reports
+        self.expect(len(reports) == (len({name.split('/')[0] for name in produced}) // 2 if self.args.reviewed else 0),
+                    f'{len(reports)} reports')
         self.expect(not self.daemon.on_their_way(), 'files in spool/tmp')
         self.expect(lie_received == received, f'spool: {len(lie_received - received)} files without a row, '
                                               f'{len(received - lie_received)} rows without a file')
@@ -290,6 +308,7 @@ def main():
     parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--commitment', action='store_true', help='the PACS confirms what it keeps')
+    parser.add_argument('--reviewed', action='store_true', help='the results are checked, and none passes')
     parser.add_argument('--keep', action='store_true', help='leave the folder there')
     args = parser.parse_args()
     work = pathlib.Path(tempfile.mkdtemp(prefix='sctd-kill-'))
