@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/engine.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,24 +13,12 @@
 #include "engine/backend/graph.h"
 #include "engine/backend/load.h"
 #include "engine/base/clock.h"
-#include "engine/image/percentile.h"
-#include "engine/image/range.h"
-#include "engine/image/resize.h"
+#include "engine/base/error.h"
+#include "engine/base/parse.h"
+#include "engine/engine_state.h"
 #include "engine/model/network.h"
 
-enum { DEFAULT_BATCH = 4, GPU_BATCH = 32, MAX_BATCH = 1024, MAX_TAPS = 64 };
-
-struct engine {
-    struct manifest manifest;
-    struct backend_plan *plan;
-    int32_t height, width, batch, threads;
-    enum backend_precision precision;
-    struct graph_tensor tap[MAX_TAPS];
-    int32_t n_taps;
-    float *staging; /* taps of one batch, channels last */
-    double load_ms, gflop_per_slice;
-    char choice[256]; /* why this backend */
-};
+enum { DEFAULT_BATCH = 4, GPU_BATCH = 32, MAX_BATCH = 1024 };
 
 static const struct backend *const backends[] = {
 #ifdef SCTD_ONEDNN
@@ -49,12 +36,30 @@ static const struct backend *choose_backend(struct engine *e)
     struct sctd_error why = {.code = SCTD_OK};
     if (e->precision == BACKEND_BF16X3) {
         (void)snprintf(e->choice, sizeof e->choice, "no GPU computes in bf16x3");
-    } else if (backend_load_cuda(&cuda, &why) < 0) {
+    } else if (backend_load_cuda(&cuda, e->device, &why) < 0) {
         (void)snprintf(e->choice, sizeof e->choice, "no GPU: %.200s", why.text);
     } else {
         (void)snprintf(e->choice, sizeof e->choice, "a GPU is there");
     }
     return cuda != NULL ? cuda : backends[0];
+}
+
+/* "cuda", or "cuda:" and the GPU's number: 0; 1: it is another's name. */
+static int read_device(int32_t *ret_device, const char *name, struct sctd_error *err)
+{
+    static const char cuda[] = "cuda";
+    enum { MOST = 1023, LENGTH = sizeof cuda - 1 };
+    int64_t number = BACKEND_ANY_DEVICE;
+    if (strncmp(name, cuda, LENGTH) != 0 || (name[LENGTH] != '\0' && name[LENGTH] != ':')) {
+        return 1;
+    }
+    if (name[LENGTH] == ':' && sctd_parse_i64(&number, name + LENGTH + 1, 0, MOST, err) < 0) {
+        return sctd_error(err, SCTD_EINVAL,
+                          "backend \"%.40s\": after \"cuda:\" comes a GPU's number, from 0 on",
+                          name);
+    }
+    *ret_device = (int32_t)number;
+    return 0;
 }
 
 static int find_backend(const struct backend **ret_backend, struct engine *e, const char *name,
@@ -65,11 +70,14 @@ static int find_backend(const struct backend **ret_backend, struct engine *e, co
         return 0;
     }
     (void)snprintf(e->choice, sizeof e->choice, "asked for");
-    if (strcmp(name, "cuda") == 0) {
-        int r = backend_load_cuda(ret_backend, err);
+    int r = read_device(&e->device, name, err);
+    if (r == 0) {
+        r = backend_load_cuda(ret_backend, e->device, err);
         if (r < 0) {
             sctd_error_prefix(err, "backend cuda cannot be used here");
         }
+    }
+    if (r <= 0) {
         return r;
     }
     for (size_t i = 0; i < sizeof backends / sizeof *backends; i++) {
@@ -79,8 +87,8 @@ static int find_backend(const struct backend **ret_backend, struct engine *e, co
         }
     }
     return sctd_error(err, SCTD_EINVAL,
-                      "backend \"%.40s\" is not in this build: use auto, cuda%s or ref", name,
-                      sizeof backends / sizeof *backends > 1 ? ", cpu" : "");
+                      "backend \"%.40s\" is not in this build: use auto, cuda, cuda:N%s or ref",
+                      name, sizeof backends / sizeof *backends > 1 ? ", cpu" : "");
 }
 
 static int find_precision(enum backend_precision *ret_precision, const char *name,
@@ -120,9 +128,9 @@ static void *verify_main(void *arg)
 static int find_taps(struct engine *e, int32_t *taps, const struct graph *g,
                      const struct engine_options *options, struct sctd_error *err)
 {
-    if (options->n_taps > MAX_TAPS) {
+    if (options->n_taps > ENGINE_MAX_TAPS) {
         return sctd_error(err, SCTD_EINVAL, "%zu taps: at most %d are possible", options->n_taps,
-                          MAX_TAPS);
+                          ENGINE_MAX_TAPS);
     }
     size_t values = 0;
     for (size_t i = 0; i < options->n_taps; i++) {
@@ -149,7 +157,7 @@ static int compile(struct engine *e, const struct backend *backend, const struct
                    const struct engine_options *options, struct sctd_error *err)
 {
     sctd_auto(network_freep) struct network *network = NULL;
-    int32_t taps[MAX_TAPS];
+    int32_t taps[ENGINE_MAX_TAPS];
     int r = network_new(&network, model, e->height, e->width, err);
     if (r < 0) {
         return r;
@@ -163,6 +171,8 @@ static int compile(struct engine *e, const struct backend *backend, const struct
     const struct backend_options b = {.precision = e->precision,
                                       .threads = e->threads,
                                       .max_batch = e->batch,
+                                      .device = e->device,
+                                      .memory_bytes = (size_t)options->gpu_memory_mib << 20,
                                       .taps = taps,
                                       .n_taps = e->n_taps};
     return backend->compile(&e->plan, g, &b, err);
@@ -204,6 +214,7 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (e == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "engine");
     }
+    e->device = BACKEND_ANY_DEVICE;
     int r = find_precision(&e->precision, options->precision, err);
     if (r == 0) {
         r = find_backend(&backend, e, options->backend, err);
@@ -211,6 +222,9 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (r == 0 && (options->batch < 0 || options->batch > MAX_BATCH)) {
         r = sctd_error(err, SCTD_EINVAL, "batch %d: 1 to %d are possible", options->batch,
                        MAX_BATCH);
+    }
+    if (r == 0 && options->gpu_memory_mib < 0) {
+        r = sctd_error(err, SCTD_EINVAL, "%d MiB of a GPU's memory", options->gpu_memory_mib);
     }
     if (r < 0) {
         return r;
@@ -272,16 +286,6 @@ void engine_get_tap(const struct engine *engine, size_t i, struct engine_tap *re
 
 /* Running */
 
-static bool all_finite(const float *values, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(values[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static size_t tap_size(const struct graph_tensor *t)
 {
     return (size_t)t->h * (size_t)t->w * (size_t)t->c;
@@ -313,11 +317,11 @@ int engine_run(struct engine *engine, const struct engine_slices *slices, struct
     if (n < 1) {
         return sctd_error(err, SCTD_EINVAL, "%lld slices", (long long)n);
     }
-    if (!all_finite(slices->x_cnn, (size_t)n * slice) ||
-        !all_finite(slices->x_dino, (size_t)n * slice)) {
+    if (!engine_all_finite(slices->x_cnn, (size_t)n * slice) ||
+        !engine_all_finite(slices->x_dino, (size_t)n * slice)) {
         return sctd_error(err, SCTD_EDATA, "an input value is not finite");
     }
-    float *staged[MAX_TAPS] = {NULL};
+    float *staged[ENGINE_MAX_TAPS] = {NULL};
     size_t offset = 0;
     for (int32_t i = 0; i < engine->n_taps; i++) {
         staged[i] = engine->staging + offset;
@@ -338,193 +342,10 @@ int engine_run(struct engine *engine, const struct engine_slices *slices, struct
         }
         place_taps(engine, at, io.n, staged, slices->taps);
     }
-    if (!all_finite(slices->y, (size_t)n * slice)) {
+    if (!engine_all_finite(slices->y, (size_t)n * slice)) {
         return sctd_error(err, SCTD_EDATA, "the network's output is not finite");
     }
     return 0;
-}
-
-/* The recipe */
-
-int engine_find_clip(const struct engine *engine, double ret_clip[2], const float *volume, size_t n,
-                     struct sctd_error *err)
-{
-    const struct recipe *recipe = &engine->manifest.recipe;
-    double clip[2] = {recipe->clip_low, recipe->clip_high};
-    if (recipe->clip == RECIPE_CLIP_PERCENTILE) {
-        const double percent[2] = {recipe->clip_low, recipe->clip_high};
-        int r = percentile_find(clip, percent, volume, n, err);
-        if (r < 0) {
-            return r;
-        }
-    }
-    if (!(clip[0] < clip[1])) {
-        return sctd_error(err, SCTD_EDATA,
-                          "the volume has no contrast: both clip limits are %g (is it empty?)",
-                          clip[0]);
-    }
-    memcpy(ret_clip, clip, sizeof clip);
-    return 0;
-}
-
-/* A batch's steps of the recipe. */
-struct recipe_buffers {
-    float *x_cnn, *x_dino, *y; /* [batch, 1, h, w]; y first holds the resized slices */
-    float *slice;              /* of the larger of both sizes */
-    struct resize *in, *out;
-};
-
-static void recipe_buffers_fini(struct recipe_buffers *b)
-{
-    free(b->x_cnn);
-    free(b->x_dino);
-    free(b->y);
-    free(b->slice);
-    resize_free(b->in);
-    resize_free(b->out);
-}
-
-static int recipe_buffers_init(struct recipe_buffers *b, const struct engine *e,
-                               const int64_t dim[3], struct sctd_error *err)
-{
-    const size_t source = (size_t)dim[1] * (size_t)dim[2];
-    const size_t slice = (size_t)e->height * (size_t)e->width;
-    const size_t batch = (size_t)(dim[0] < e->batch ? dim[0] : e->batch) * slice;
-    b->x_cnn = malloc(batch * sizeof(float));
-    b->x_dino = malloc(batch * sizeof(float));
-    b->y = malloc(batch * sizeof(float));
-    b->slice = malloc((source > slice ? source : slice) * sizeof(float));
-    if (b->x_cnn == NULL || b->x_dino == NULL || b->y == NULL || b->slice == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "a batch of slices");
-    }
-    const struct resize_size from = {(int32_t)dim[1], (int32_t)dim[2]};
-    const struct resize_size network = {e->height, e->width};
-    int r = resize_new(&b->in, from, network, err);
-    return r < 0 ? r : resize_new(&b->out, network, from, err);
-}
-
-static void make_inputs(const struct engine *e, const float *source, size_t source_size, size_t n,
-                        const double clip[2], const struct recipe_buffers *b)
-{
-    const struct recipe *recipe = &e->manifest.recipe;
-    const size_t slice = (size_t)e->height * (size_t)e->width;
-    const struct range limits = {clip[0], clip[1]};
-    for (size_t i = 0; i < n; i++) {
-        float *resized = b->y + i * slice;
-        range_clamp(b->slice, source + i * source_size, source_size, limits);
-        resize_run(b->in, resized, b->slice);
-        range_map(b->x_cnn + i * slice, resized, slice, limits,
-                  (struct range){recipe->cnn_low, recipe->cnn_high});
-        range_map(b->x_dino + i * slice, resized, slice, limits,
-                  (struct range){recipe->dino_low, recipe->dino_high});
-    }
-}
-
-static void make_hu(const struct engine *e, float *hu, size_t source_size, size_t n,
-                    const struct recipe_buffers *b)
-{
-    const struct recipe *recipe = &e->manifest.recipe;
-    const size_t slice = (size_t)e->height * (size_t)e->width;
-    for (size_t i = 0; i < n; i++) {
-        range_map(b->slice, b->y + i * slice, slice, (struct range){-1.0, 1.0},
-                  (struct range){recipe->hu_low, recipe->hu_high});
-        resize_run(b->out, hu + i * source_size, b->slice);
-    }
-}
-
-static int check_volume(const float *volume, const int64_t dim[3], struct sctd_error *err)
-{
-    enum { MAX_SIDE = 32768 };
-    for (int i = 0; i < 3; i++) {
-        if (dim[i] < 1 || dim[i] > MAX_SIDE) {
-            return sctd_error(err, SCTD_EINVAL, "a volume of %lld x %lld x %lld", (long long)dim[0],
-                              (long long)dim[1], (long long)dim[2]);
-        }
-    }
-    if (!all_finite(volume, (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2])) {
-        return sctd_error(err, SCTD_EDATA, "a voxel is not finite");
-    }
-    return 0;
-}
-
-static int take_clip(const double *clip, double ret_clip[2], struct sctd_error *err)
-{
-    if (!(clip[0] < clip[1])) {
-        return sctd_error(err, SCTD_EINVAL, "clip limits %g and %g: the second must be above",
-                          clip[0], clip[1]);
-    }
-    memcpy(ret_clip, clip, 2 * sizeof *clip);
-    return 0;
-}
-
-static void keep(float *to, const float *from, size_t at, size_t n)
-{
-    if (to != NULL) {
-        memcpy(to + at, from, n * sizeof *to);
-    }
-}
-
-/* Batch by batch, so that memory does not grow with the volume. */
-static int run_batches(struct engine *e, const float *volume, const int64_t dim[3],
-                       const struct engine_volume_options *options,
-                       const struct engine_volume_result *result, struct sctd_error *err)
-{
-    const size_t source = (size_t)dim[1] * (size_t)dim[2];
-    const size_t slice = (size_t)e->height * (size_t)e->width;
-    struct recipe_buffers b = {0};
-    int r = recipe_buffers_init(&b, e, dim, err);
-    for (int64_t at = 0; r == 0 && at < dim[0]; at += e->batch) {
-        const int64_t left = dim[0] - at;
-        const size_t first = (size_t)at;
-        const size_t n = (size_t)(left < e->batch ? left : e->batch);
-        make_inputs(e, volume + first * source, source, n, options->clip, &b);
-        const struct engine_slices slices = {
-            .n = (int64_t)n, .x_cnn = b.x_cnn, .x_dino = b.x_dino, .y = b.y};
-        r = engine_run(e, &slices, err);
-        if (r < 0) {
-            break;
-        }
-        keep(result->x_cnn, b.x_cnn, first * slice, n * slice);
-        keep(result->x_dino, b.x_dino, first * slice, n * slice);
-        keep(result->y, b.y, first * slice, n * slice);
-        if (result->hu != NULL) {
-            make_hu(e, result->hu + first * source, source, n, &b);
-        }
-        if (options->on_slices != NULL) {
-            options->on_slices(options->arg, at + (int64_t)n, dim[0]);
-        }
-    }
-    recipe_buffers_fini(&b);
-    return r;
-}
-
-int engine_run_volume(struct engine *engine, const float *volume, const int64_t dim[3],
-                      const struct engine_volume_options *options,
-                      struct engine_volume_result *result, struct sctd_error *err)
-{
-    struct engine_volume_options with_clip = {0};
-    double clip[2];
-    int r = check_volume(volume, dim, err);
-    if (r < 0) {
-        return r;
-    }
-    if (options != NULL) {
-        with_clip = *options;
-    }
-    if (with_clip.clip != NULL) {
-        r = take_clip(with_clip.clip, clip, err);
-    } else {
-        r = engine_find_clip(engine, clip, volume, (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2],
-                             err);
-    }
-    with_clip.clip = clip;
-    if (r == 0) {
-        r = run_batches(engine, volume, dim, &with_clip, result, err);
-    }
-    if (r == 0) {
-        memcpy(result->clip, clip, sizeof clip);
-    }
-    return r;
 }
 
 /* Statistics */

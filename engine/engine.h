@@ -8,6 +8,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,11 +45,13 @@ extern "C" {
 struct engine;
 
 struct engine_options {
-    const char *backend;     /* "auto" (or NULL), "cuda", "cpu", "ref" */
-    const char *precision;   /* "auto" (or NULL), "fp32", "tf32", "fp16", "bf16", "bf16x3" */
-    int32_t threads;         /* 0: one for each processor this process may use */
-    int32_t batch;           /* slices in flight at once; 0: 4, on a GPU 32 */
-    int32_t height, width;   /* the network's size; 0: the manifest's */
+    const char *backend; /* "auto" (or NULL), "cuda", "cuda:0" with a GPU's number, "cpu", "ref" */
+    const char *precision; /* "auto" (or NULL), "fp32", "tf32", "fp16", "bf16", "bf16x3" */
+    int32_t threads;       /* 0: one for each processor this process may use */
+    int32_t batch;         /* slices in flight at once; 0: 4, on a GPU 32 */
+    int32_t
+        gpu_memory_mib;    /* the most that may be taken of a GPU's memory; 0: what is free there */
+    int32_t height, width; /* the network's size; 0: the manifest's */
     const char *const *taps; /* names of inner tensors to return, as in the golden files */
     size_t n_taps;
 };
@@ -112,6 +115,8 @@ struct engine_volume_options {
     const double *clip;         /* [2], low < high; NULL: engine_find_clip of the volume itself */
     engine_slices_fn on_slices; /* or NULL */
     void *arg;
+    bool
+        whole_hu; /* HU as an sCT stores them: to the nearest whole number, ties to even, within 16 bits */
 };
 
 /* What engine_run_volume leaves; every pointer may be NULL where it is not wanted. */
@@ -127,7 +132,8 @@ struct engine_volume_result {
  * Run the model's recipe on a whole volume: clip, resize each slice to the network's size, normalise,
  * run, and bring the result back to HU on the source's matrix (arXiv:2511.12098, section 3).
  * volume: [depth, rows, columns] f32, finite, columns fastest; raw MR intensity or HU.
- * options: or NULL.  Memory: a batch of slices besides the result.
+ * options: or NULL.  Memory: a batch of slices besides the result.  Where HU alone are wanted, a GPU does
+ * all of it, the volume going up once; the HU are the same as if y had been asked for, too.
  * Errors: SCTD_EINVAL (a dimension, the clip limits), and those of engine_find_clip and engine_run.
  */
 SCTD_NODISCARD int engine_run_volume(struct engine *engine, const float *volume,

@@ -319,9 +319,17 @@ static void report_slices(void *arg, int64_t n_done, int64_t n)
     report(arg, CONVERT_NETWORK, n_done, n);
 }
 
+/* HU that are not resampled any more come as they will be stored. */
+static bool is_final(const struct conversion *c)
+{
+    return !c->plan.resampled &&
+           (c->job->options->grid == CONVERT_GRID_SOURCE || c->plan.axial_is_network);
+}
+
 static int run_network(struct conversion *c, struct sctd_error *err)
 {
-    const struct engine_volume_options progress = {.on_slices = report_slices, .arg = c};
+    const struct engine_volume_options progress = {
+        .on_slices = report_slices, .arg = c, .whole_hu = is_final(c)};
     report(c, CONVERT_NETWORK, 0, c->plan.network.dim[2]);
     return c->job->network->run(c->job->network->arg, c->volume, &progress, err);
 }

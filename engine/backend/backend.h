@@ -8,8 +8,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stddef.h> // IWYU pragma: export
-#include <stdint.h> // IWYU pragma: export
+#include <stdbool.h> // IWYU pragma: export
+#include <stddef.h>  // IWYU pragma: export
+#include <stdint.h>  // IWYU pragma: export
 
 #include "engine/backend/graph.h" // IWYU pragma: export
 #include "engine/base/error.h"    // IWYU pragma: export
@@ -31,9 +32,13 @@ struct backend_options {
     const int32_t *taps; /* tensors whose values are wanted besides y; borrowed during compile */
     int32_t n_taps;
     enum backend_precision precision;
-    int32_t threads;   /* 0: one for each processor this process may use */
-    int32_t max_batch; /* the largest n that backend_plan_run will be given; >= 1 */
+    int32_t threads;     /* 0: one for each processor this process may use */
+    int32_t max_batch;   /* the largest n that backend_plan_run will be given; >= 1 */
+    int32_t device;      /* the GPU's number, or BACKEND_ANY_DEVICE */
+    size_t memory_bytes; /* the most that a plan may take of a GPU's; 0: what is free there */
 };
+
+enum { BACKEND_ANY_DEVICE = -1 };
 
 /* A compiled graph.  Each backend's own struct begins with this one. */
 struct backend_plan {
@@ -56,6 +61,52 @@ struct backend_stats {
     int32_t threads;    /* that the plan uses */
     const char *device; /* the GPU's name, as long as the plan lives; NULL: none */
     double device_mib;  /* memory that the plan holds there */
+};
+
+/* A range of values and the one it is carried to, in f32 as engine/image/range.h computes it. */
+struct backend_map {
+    double from[2], to[2]; /* low, high */
+};
+
+/* A volume that backend_volumes.put was given, and what is to become of its slices. */
+struct backend_volume {
+    int64_t dim[3];         /* slices, rows, columns; their product is what was put */
+    double clip[2];         /* voxels are clamped to it, then resized to the network's size */
+    struct backend_map cnn; /* from the clip limits to x_cnn */
+    struct backend_map dino;
+    struct backend_map out; /* from y to HU, which are then resized to rows x columns */
+    bool whole; /* HU become whole numbers: to the nearest, ties to even; within 16 bits */
+    float *hu;  /* [slices, rows, columns]; may be the volume that was put */
+    void (*on_slices)(void *arg, int64_t n_done, int64_t n); /* or NULL: after each part */
+    void *arg;
+};
+
+enum { BACKEND_NO_ROOM = 1, BACKEND_COUNTS = 1 << 16, BACKEND_MAX_UPPERS = 4 };
+
+/*
+ * Whole volumes, where a backend has memory of its own: the voxels are copied there once.  put, then any of
+ * the others, then drop.
+ */
+struct backend_volumes {
+    /*
+     * Take n finite voxels, which the caller keeps as they are until drop, but for what `run` writes.
+     * Returns 0, or BACKEND_NO_ROOM: they do not fit, and there is nothing to drop.  Errors: SCTD_EDEVICE.
+     */
+    int (*put)(struct backend_plan *plan, const float *voxel, size_t n, struct sctd_error *err);
+    /*
+     * Count the voxels by their keys (engine/image/percentile.h).  n_upper 0: ret_count[u] [65536] by the
+     * upper 16 bits; else ret_count[t * 65536 + l] those whose key is upper[t] << 16 | l, t < n_upper <= 4.
+     */
+    int (*count)(struct backend_plan *plan, size_t *ret_count, const uint32_t *upper,
+                 int32_t n_upper, struct sctd_error *err);
+    /*
+     * Clamp, resize, map, run the network, map and resize back.  The operations outside the network are
+     * those of engine/image, bit for bit.  Returns 0, or BACKEND_NO_ROOM: for the results; nothing was
+     * written.  Errors: SCTD_EDATA (the network's output is not finite), SCTD_EDEVICE.
+     */
+    int (*run)(struct backend_plan *plan, const struct backend_volume *volume,
+               struct sctd_error *err);
+    void (*drop)(struct backend_plan *plan);
 };
 
 struct backend {
@@ -81,6 +132,7 @@ struct backend {
      */
     int (*matrix_peak)(double *ret_gflops, enum backend_precision precision, int32_t threads,
                        struct sctd_error *err);
+    const struct backend_volumes *volumes; /* NULL: it has none */
 };
 
 extern const struct backend backend_ref;

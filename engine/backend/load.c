@@ -30,7 +30,8 @@ static int check_module(const struct backend_module *module, const char *path,
     return 0;
 }
 
-int backend_load_file(const struct backend **ret_backend, const char *path, struct sctd_error *err)
+int backend_load_file(const struct backend **ret_backend, const char *path, int32_t device,
+                      struct sctd_error *err)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
@@ -41,7 +42,7 @@ int backend_load_file(const struct backend **ret_backend, const char *path, stru
     int r = module == NULL ? sctd_error(err, SCTD_EINVAL, "%.160s is no backend of sctd", path)
                            : check_module(module, path, err);
     if (r == 0) {
-        r = module->probe(err);
+        r = module->probe(device, err);
     }
     if (r < 0) {
         /* A library that has looked for a GPU may have threads of its own: it stays. */
@@ -95,13 +96,13 @@ static int find_beside_program(char ret_path[PATH_MAX])
     return 0;
 }
 
-int backend_load_cuda(const struct backend **ret_backend, struct sctd_error *err)
+int backend_load_cuda(const struct backend **ret_backend, int32_t device, struct sctd_error *err)
 {
     char path[PATH_MAX];
     const char *named =
         getenv("SCTD_CUDA_LIBRARY"); // NOLINT(concurrency-mt-unsafe): nobody sets it
     if (named != NULL && *named != '\0') {
-        return backend_load_file(ret_backend, named, err);
+        return backend_load_file(ret_backend, named, device, err);
     }
     if (!find_beside_program(path)) {
         return sctd_error(err, SCTD_EINVAL,
@@ -113,5 +114,5 @@ int backend_load_cuda(const struct backend **ret_backend, struct sctd_error *err
         return sctd_error(err, SCTD_EINVAL, "no NVIDIA driver is installed (libcuda.so.1)");
     }
     (void)dlclose(driver);
-    return backend_load_file(ret_backend, path, err);
+    return backend_load_file(ret_backend, path, device, err);
 }

@@ -18,31 +18,34 @@ extern "C" {
 #endif
 
 /* Raised by every change of backend.h or graph.h; the sizes are there in case that is forgotten. */
-enum { BACKEND_MODULE_ABI = 1 };
+enum { BACKEND_MODULE_ABI = 2 };
 #define BACKEND_MODULE_SIZES                                                                       \
     (uint32_t)(sizeof(struct backend_options) + 8 * sizeof(struct backend_io) +                    \
                64 * sizeof(struct backend_stats) + 512 * sizeof(struct graph_op) +                 \
-               4096 * sizeof(struct graph_tensor) + 32768 * sizeof(struct backend))
+               4096 * sizeof(struct graph_tensor) + 32768 * sizeof(struct backend) +               \
+               (1 << 18) * (sizeof(struct backend_volume) + sizeof(struct backend_volumes)))
 
 struct backend_module {
     uint32_t abi;   /* BACKEND_MODULE_ABI */
     uint32_t sizes; /* BACKEND_MODULE_SIZES */
     const struct backend *backend;
-    /* Whether it can be used on this machine.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not. */
-    int (*probe)(struct sctd_error *err);
+    /* Whether it can be used on this machine, with the GPU of that number or BACKEND_ANY_DEVICE; no other
+     * is touched.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not. */
+    int (*probe)(int32_t device, struct sctd_error *err);
 };
 
 /*
- * The CUDA backend, once it is loaded and its probe has passed; it stays loaded.
+ * The CUDA backend, once it is loaded and its probe of `device` has passed; it stays loaded.
  * Errors: SCTD_EINVAL (no such file, a library it needs is missing, made for another sctd, no driver, no
  * GPU), SCTD_EDEVICE (there is a GPU, and it does not work).
  * Thread safety: any.
  */
-SCTD_NODISCARD int backend_load_cuda(const struct backend **ret_backend, struct sctd_error *err);
+SCTD_NODISCARD int backend_load_cuda(const struct backend **ret_backend, int32_t device,
+                                     struct sctd_error *err);
 
 /* The same from a file. */
 SCTD_NODISCARD int backend_load_file(const struct backend **ret_backend, const char *path,
-                                     struct sctd_error *err);
+                                     int32_t device, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -10,7 +10,7 @@
 
 #include "engine/base/error.h"
 
-enum { BINS = 1 << 16, RANKS = 4 };
+enum { BINS = PERCENTILE_BINS, RANKS = PERCENTILE_TABLES };
 
 /* One order statistic: the `rank`-th smallest value. */
 struct statistic {
@@ -87,30 +87,59 @@ static int table_for(struct search *s, uint32_t upper)
     return s->n_tables++;
 }
 
-static void count_uppers(struct search *s, const float *value, size_t n)
+/* Values in memory. */
+struct values {
+    const float *value;
+    size_t n;
+};
+
+static int count_uppers(void *arg, size_t count[PERCENTILE_BINS], struct sctd_error *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        s->count[key_of(value[i]) >> 16]++;
+    const struct values *v = arg;
+    (void)err;
+    for (size_t i = 0; i < v->n; i++) {
+        count[key_of(v->value[i]) >> 16]++;
     }
+    return 0;
 }
 
-static void count_lower(struct search *s, uint32_t key)
+static void count_lower(uint32_t key, const uint32_t *upper, int n_tables,
+                        size_t (*count)[PERCENTILE_BINS])
 {
-    for (int t = 0; t < s->n_tables; t++) {
-        if (key >> 16 == s->table_bin[t]) {
-            s->lower[t][key & UINT16_MAX]++;
+    for (int t = 0; t < n_tables; t++) {
+        if (key >> 16 == upper[t]) {
+            count[t][key & UINT16_MAX]++;
         }
     }
 }
 
-static void count_lowers(struct search *s, const float *value, size_t n)
+static int count_lowers(void *arg, const uint32_t *upper, int n_tables,
+                        size_t (*count)[PERCENTILE_BINS], struct sctd_error *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        count_lower(s, key_of(value[i]));
+    const struct values *v = arg;
+    (void)err;
+    for (size_t i = 0; i < v->n; i++) {
+        count_lower(key_of(v->value[i]), upper, n_tables, count);
     }
+    return 0;
 }
 
-static void find_statistics(struct search *s, const float *value, size_t n)
+static bool adds_up(const size_t count[BINS], size_t n)
+{
+    size_t sum = 0;
+    for (uint32_t bin = 0; bin < BINS; bin++) {
+        sum += count[bin];
+    }
+    return sum == n;
+}
+
+static int refuse_counts(struct sctd_error *err)
+{
+    return sctd_error(err, SCTD_EDEVICE, "the counts of a volume's values do not add up");
+}
+
+static int find_statistics(struct search *s, const struct percentile_counter *counter,
+                           struct sctd_error *err)
 {
     for (int k = 0; k < RANKS; k++) {
         struct statistic *st = &s->statistic[k];
@@ -118,12 +147,16 @@ static void find_statistics(struct search *s, const float *value, size_t n)
         st->upper = find_bin(s->count, &st->rank_in_bin);
         st->table = table_for(s, st->upper);
     }
-    count_lowers(s, value, n);
-    for (int k = 0; k < RANKS; k++) {
+    int r = counter->lowers(counter->arg, s->table_bin, s->n_tables, s->lower, err);
+    for (int t = 0; r == 0 && t < s->n_tables; t++) {
+        r = adds_up(s->lower[t], s->count[s->table_bin[t]]) ? 0 : refuse_counts(err);
+    }
+    for (int k = 0; r == 0 && k < RANKS; k++) {
         struct statistic *st = &s->statistic[k];
         size_t rank = st->rank_in_bin;
         st->value = value_of(st->upper << 16 | find_bin(s->lower[st->table], &rank));
     }
+    return r;
 }
 
 /* numpy's _lerp: from the nearer end, so that it is monotonic and exact at both. */
@@ -133,8 +166,8 @@ static double interpolate(double a, double b, double t)
     return t >= 0.5 ? b - d * (1.0 - t) : a + d * t;
 }
 
-int percentile_find(double ret_value[2], const double percent[2], const float *value, size_t n,
-                    struct sctd_error *err)
+int percentile_find_counted(double ret_value[2], const double percent[2], size_t n,
+                            const struct percentile_counter *counter, struct sctd_error *err)
 {
     if (n == 0) {
         return sctd_error(err, SCTD_EINVAL, "percentiles of no values");
@@ -154,14 +187,29 @@ int percentile_find(double ret_value[2], const double percent[2], const float *v
         s->statistic[2 * k].rank = rank;
         s->statistic[2 * k + 1].rank = rank + 1 < n ? rank + 1 : rank;
     }
-    count_uppers(s, value, n);
-    if (!has_only_finite(s)) {
-        return sctd_error(err, SCTD_EDATA, "a voxel is not finite");
+    int r = counter->uppers(counter->arg, s->count, err);
+    if (r == 0 && !adds_up(s->count, n)) {
+        r = refuse_counts(err);
     }
-    find_statistics(s, value, n);
+    if (r == 0 && !has_only_finite(s)) {
+        r = sctd_error(err, SCTD_EDATA, "a voxel is not finite");
+    }
+    r = r < 0 ? r : find_statistics(s, counter, err);
+    if (r < 0) {
+        return r;
+    }
     for (size_t k = 0; k < 2; k++) {
         const struct statistic *st = &s->statistic[2 * k];
         ret_value[k] = interpolate(st[0].value, st[1].value, beyond[k]);
     }
     return 0;
+}
+
+int percentile_find(double ret_value[2], const double percent[2], const float *value, size_t n,
+                    struct sctd_error *err)
+{
+    struct values values = {.value = value, .n = n};
+    const struct percentile_counter counter = {
+        .uppers = count_uppers, .lowers = count_lowers, .arg = &values};
+    return percentile_find_counted(ret_value, percent, n, &counter, err);
 }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/base/error.h"
 
@@ -26,6 +27,27 @@ extern "C" {
  */
 SCTD_NODISCARD int percentile_find(double ret_value[2], const double percent[2], const float *value,
                                    size_t n, struct sctd_error *err);
+
+enum { PERCENTILE_BINS = 1 << 16, PERCENTILE_TABLES = 4 };
+
+/*
+ * Who counts the values, where they do not lie in memory.  A value's key is its bits as an f32, all inverted
+ * if it is negative, else with the first one set: keys order as values do.  Counts are zero before.
+ * Both return 0 or an error of their own, which is passed on.
+ */
+struct percentile_counter {
+    /* count[u]: values whose key's upper 16 bits are u. */
+    int (*uppers)(void *arg, size_t count[PERCENTILE_BINS], struct sctd_error *err);
+    /* count[t][l], t below n_tables (1 ... 4): values whose key is upper[t] << 16 | l. */
+    int (*lowers)(void *arg, const uint32_t *upper, int n_tables, size_t (*count)[PERCENTILE_BINS],
+                  struct sctd_error *err);
+    void *arg;
+};
+
+/* The same of n values that `counter` counts.  Errors: SCTD_EDEVICE too (its counts do not add up). */
+SCTD_NODISCARD int percentile_find_counted(double ret_value[2], const double percent[2], size_t n,
+                                           const struct percentile_counter *counter,
+                                           struct sctd_error *err);
 
 #ifdef __cplusplus
 }

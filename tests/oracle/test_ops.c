@@ -371,7 +371,7 @@ static const struct backend *load_cuda(void)
 {
     struct sctd_error err = {0};
     const struct backend *cuda = NULL;
-    if (backend_load_cuda(&cuda, &err) < 0) {
+    if (backend_load_cuda(&cuda, BACKEND_ANY_DEVICE, &err) < 0) {
         (void)printf("%s\n", err.text);
         return NULL;
     }

@@ -19,6 +19,8 @@
 #include "engine/backend/graph.h"
 #include "engine/base/error.h"
 
+#include "tests/support/cuda_host_volume.h"
+
 enum { MAX_WIDTH = 256, GUARD = 0x7b };
 
 struct host_plan {
@@ -27,12 +29,15 @@ struct host_plan {
     unsigned char *weights;
     enum backend_precision precision;
     int32_t max_batch;
+    size_t memory_bytes;
+    struct cuda_host_volume volume;
 };
 
 static void host_free(struct backend_plan *base)
 {
     struct host_plan *plan = (struct host_plan *)base;
     if (plan != NULL) {
+        assert(plan->volume.voxel == NULL);
         program_free(plan->program);
         free(plan->weights);
         free(plan);
@@ -53,6 +58,7 @@ static int host_compile(struct backend_plan **ret_plan, const struct graph *g,
     plan->base.backend = &cuda_host_backend;
     plan->precision = o.precision;
     plan->max_batch = o.max_batch;
+    plan->memory_bytes = o.memory_bytes;
     r = program_new(&plan->program, g, &o, err);
     if (r < 0) {
         host_free(&plan->base);
@@ -306,7 +312,8 @@ static int host_run(struct backend_plan *base, const struct backend_io *io, stru
     memcpy(bind_operand(&b, p->x_cnn).data, io->x_cnn, pixels * sizeof(float));
     memcpy(bind_operand(&b, p->x_dino).data, io->x_dino, pixels * sizeof(float));
     run_program(plan, &b);
-    for (int32_t i = 0; i < p->n_outputs; i++) {
+    const int32_t wanted = io->taps == NULL ? 1 : p->n_outputs;
+    for (int32_t i = 0; i < wanted; i++) {
         const struct program_buffer *buffer = &p->buffer[p->output[i]];
         const size_t values = n * program_pixels(buffer) * (size_t)buffer->c;
         memcpy(i == 0 ? io->y : io->taps[i - 1], bind_operand(&b, p->output[i]).data,
@@ -318,6 +325,78 @@ static int host_run(struct backend_plan *base, const struct backend_io *io, stru
     free(b.arena);
     return 0;
 }
+
+/* Volumes */
+
+static int host_put(struct backend_plan *base, const float *voxel, size_t n, struct sctd_error *err)
+{
+    struct host_plan *plan = (struct host_plan *)base;
+    (void)err;
+    return cuda_host_put(&plan->volume, voxel, n, plan->memory_bytes) ? 0 : BACKEND_NO_ROOM;
+}
+
+static int host_count(struct backend_plan *base, size_t *ret_count, const uint32_t *upper,
+                      int32_t n_upper, struct sctd_error *err)
+{
+    (void)err;
+    cuda_host_count(&((struct host_plan *)base)->volume, ret_count, upper, n_upper);
+    return 0;
+}
+
+static int run_chunk(struct host_plan *plan, const struct backend_volume *v,
+                     struct cuda_host_chunk *c, struct sctd_error *err)
+{
+    const size_t values = (size_t)c->room * (size_t)c->h * (size_t)c->w;
+    float *x = calloc(3 * values, sizeof *x);
+    assert(x != NULL);
+    memset(x, 0xff, 3 * values * sizeof *x);
+    c->x_cnn = x;
+    c->x_dino = x + values;
+    c->y = x + 2 * values;
+    cuda_host_in(&plan->volume, v, c);
+    const struct backend_io io = {
+        .n = c->room, .x_cnn = c->x_cnn, .x_dino = c->x_dino, .y = x + 2 * values};
+    int r = host_run(&plan->base, &io, err);
+    r = r < 0 ? r : cuda_host_out(v, c, err);
+    free(x);
+    return r;
+}
+
+static int host_run_volume(struct backend_plan *base, const struct backend_volume *v,
+                           struct sctd_error *err)
+{
+    struct host_plan *plan = (struct host_plan *)base;
+    const struct program_buffer *x = &plan->program->buffer[plan->program->x_cnn];
+    int r = 0;
+    assert(plan->volume.n == (size_t)v->dim[0] * (size_t)v->dim[1] * (size_t)v->dim[2]);
+    for (int64_t at = 0; r == 0 && at < v->dim[0]; at += plan->max_batch) {
+        const int64_t left = v->dim[0] - at;
+        struct cuda_host_chunk c = {
+            .slice0 = at,
+            .n = left < plan->max_batch ? (int32_t)left : plan->max_batch,
+            .room = plan->max_batch,
+            .h = x->h,
+            .w = x->w,
+        };
+        r = run_chunk(plan, v, &c, err);
+        if (r == 0 && v->on_slices != NULL) {
+            v->on_slices(v->arg, at + c.n, v->dim[0]);
+        }
+    }
+    return r;
+}
+
+static void host_drop(struct backend_plan *base)
+{
+    cuda_host_drop(&((struct host_plan *)base)->volume);
+}
+
+static const struct backend_volumes host_volumes = {
+    .put = host_put,
+    .count = host_count,
+    .run = host_run_volume,
+    .drop = host_drop,
+};
 
 static void host_take_stats(struct backend_plan *base, struct backend_stats *ret_stats)
 {
@@ -351,6 +430,7 @@ const struct backend cuda_host_backend = {
     .take_stats = host_take_stats,
     .free = host_free,
     .matrix_peak = host_matrix_peak,
+    .volumes = &host_volumes,
 };
 
 const struct backend cuda_host_module_backend = {
@@ -360,4 +440,5 @@ const struct backend cuda_host_module_backend = {
     .take_stats = host_take_stats,
     .free = host_free,
     .matrix_peak = host_matrix_peak,
+    .volumes = &host_volumes,
 };

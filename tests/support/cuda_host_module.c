@@ -4,6 +4,7 @@
  * that it must refuse: MODULE_KIND says which one this is built as.
  */
 #include <stddef.h>
+#include <stdint.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/load.h"
@@ -13,8 +14,13 @@
 
 enum { GOOD, OTHER_ABI, OTHER_SIZES, NO_GPU, EMPTY };
 
-static int probe(struct sctd_error *err)
+/* As if there were two GPUs. */
+static int probe(int32_t device, struct sctd_error *err)
 {
+    enum { GPUS = 2 };
+    if (device >= GPUS) {
+        return sctd_error(err, SCTD_EINVAL, "cuda:%d: there are %d GPUs, from 0 on", device, GPUS);
+    }
     return MODULE_KIND == NO_GPU ? sctd_error(err, SCTD_EINVAL, "no GPU in this module") : 0;
 }
 

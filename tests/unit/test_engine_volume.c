@@ -2,6 +2,7 @@
 /* The recipe over a volume, batch by batch, with a model of random weights. */
 #undef NDEBUG
 #include <assert.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,26 @@ static void result_may_replace_the_volume(const char *dir)
     assert(same_bytes(volume, apart, sizeof volume));
 }
 
+static void hu_may_be_whole_numbers(const char *dir)
+{
+    struct sctd_error err = {0};
+    sctd_auto(engine_closep) struct engine *engine = opened(dir, 2);
+    float volume[VOXELS];
+    float exact[VOXELS];
+    fill(volume);
+    struct engine_volume_result result = {.hu = exact};
+    const struct engine_volume_options options = {.whole_hu = true};
+    assert(engine_run_volume(engine, volume, dims, NULL, &result, &err) == 0);
+    result.hu = volume;
+    assert(engine_run_volume(engine, volume, dims, &options, &result, &err) == 0);
+    bool some = false;
+    for (int i = 0; i < VOXELS; i++) {
+        assert(fabsf(volume[i] - rintf(exact[i])) <= 0.0F);
+        some = some || fabsf(volume[i] - exact[i]) > 0.0F;
+    }
+    assert(some);
+}
+
 static void given_clip_limits_stand_for_those_of_the_volume(const char *dir)
 {
     struct sctd_error err = {0};
@@ -136,6 +157,7 @@ int main(void)
     assert(engine_write_synthetic(dir, "tiny", 5, &err) == 0);
     batches_do_not_change_the_result(dir);
     result_may_replace_the_volume(dir);
+    hu_may_be_whole_numbers(dir);
     given_clip_limits_stand_for_those_of_the_volume(dir);
     each_batch_is_reported(dir);
     sctd_dir_remove(dir);

@@ -48,9 +48,13 @@ static int cuda_compile(struct backend_plan **ret_plan, const struct graph *g,
     plan->base.backend = &cuda_backend;
     plan->precision = o.precision;
     plan->max_batch = o.max_batch;
+    plan->budget_bytes = o.memory_bytes;
     r = program_new(&plan->program, g, &o, err);
+    if (r == 0 && plan->budget_bytes == 0) {
+        r = device_read_mib(&plan->budget_bytes, "SCTD_CUDA_MEMORY_MIB", err);
+    }
     if (r == 0) {
-        r = device_open(&plan->device, err);
+        r = device_open(&plan->device, o.device, err);
     }
     if (r == 0) {
         r = cuda_plan_build(plan, g, err);
@@ -75,14 +79,11 @@ static int cuda_run(struct backend_plan *base, const struct backend_io *io, stru
 static void cuda_take_stats(struct backend_plan *base, struct backend_stats *ret_stats)
 {
     struct cuda_plan *plan = (struct cuda_plan *)base;
-    size_t bytes = plan->weights.size + plan->arena.size + plan->workspace.size;
-    for (int i = 0; i < CUDA_SIDES; i++) {
-        bytes += plan->side[i].in.size + plan->side[i].out.size;
-    }
-    *ret_stats = (struct backend_stats){.arithmetic = plan->arithmetic,
-                                        .threads = 1,
-                                        .device = plan->device.name,
-                                        .device_mib = (double)bytes / (1024.0 * 1024.0)};
+    *ret_stats =
+        (struct backend_stats){.arithmetic = plan->arithmetic,
+                               .threads = 1,
+                               .device = plan->device.name,
+                               .device_mib = (double)cuda_plan_bytes(plan) / (1024.0 * 1024.0)};
     memcpy(ret_stats->stage_ms, plan->stage_ms, sizeof plan->stage_ms);
     memset(plan->stage_ms, 0, sizeof plan->stage_ms);
 }
@@ -94,10 +95,10 @@ static int cuda_matrix_peak(double *ret_gflops, enum backend_precision precision
     return product_measure_peak(ret_gflops, precision, err);
 }
 
-int cuda_backend_probe(struct sctd_error *err)
+int cuda_backend_probe(int32_t device, struct sctd_error *err)
 {
-    struct device device;
-    return device_open(&device, err);
+    struct device d;
+    return device_open(&d, device, err);
 }
 
 const struct backend cuda_backend = {
@@ -107,4 +108,5 @@ const struct backend cuda_backend = {
     .take_stats = cuda_take_stats,
     .free = cuda_free,
     .matrix_peak = cuda_matrix_peak,
+    .volumes = &cuda_volumes,
 };

@@ -51,12 +51,25 @@ struct cuda_side {
     cudaEvent_t stage[CUDA_MAX_SEGMENTS + 1]; /* start, then the end of each segment */
 };
 
+/* A volume on its way through (volume.c): the buffers of the results stay for the next one. */
+struct cuda_volume {
+    struct cuda_buf voxels; /* [n]; empty: there is no volume */
+    const float *host;      /* the caller's [n] */
+    size_t n;
+    size_t up;                       /* of them are on their way to the device, or there */
+    int32_t turn;                    /* the side whose pinned memory carries the next ones */
+    struct cuda_buf out[CUDA_SIDES]; /* a mark for what is not finite, then HU: of a chunk */
+    void *host_out[CUDA_SIDES];      /* the same, in pinned memory */
+    size_t host_out_bytes;           /* of each */
+};
+
 struct cuda_plan {
     struct backend_plan base;
     struct device device;
     struct program *program;
     enum backend_precision precision; /* not AUTO */
     int32_t max_batch, chunk;
+    size_t budget_bytes; /* of the device's memory; 0: what is free */
     cudnnHandle_t cudnn;
     cublasLtHandle_t lt;
     cudaStream_t up, work, down;
@@ -67,6 +80,7 @@ struct cuda_plan {
     struct cuda_segment segment[CUDA_MAX_SEGMENTS];
     int32_t n_segments;
     struct plan_cache cache;
+    struct cuda_volume volume;
     double stage_ms[GRAPH_STAGES];
     char arithmetic[96];
 };
@@ -77,10 +91,26 @@ SCTD_NODISCARD int cuda_plan_build(struct cuda_plan *plan, const struct graph *g
                                    struct sctd_error *err);
 void cuda_plan_fini(struct cuda_plan *plan);
 
+/* Bytes of the device's memory that the plan holds. */
+size_t cuda_plan_bytes(const struct cuda_plan *plan);
+
 /* plan_run.c */
 SCTD_NODISCARD int cuda_plan_run(struct cuda_plan *plan, const struct backend_io *io,
                                  struct sctd_error *err);
 
+/* Where a buffer of the program lies for the plan's chunk. */
+struct operand cuda_plan_operand(const struct cuda_plan *plan, int32_t buffer);
+
 /* Start steps first ... last - 1 on the work stream. */
 SCTD_NODISCARD int cuda_plan_start_steps(struct cuda_plan *plan, int32_t first, int32_t last,
                                          struct sctd_error *err);
+/* Start all of them, with the side's events around each stage. */
+SCTD_NODISCARD int cuda_plan_start_network(struct cuda_plan *plan, const struct cuda_side *side,
+                                           struct sctd_error *err);
+/* Add the stages' times once they are through. */
+SCTD_NODISCARD int cuda_plan_count_time(struct cuda_plan *plan, const struct cuda_side *side,
+                                        struct sctd_error *err);
+
+/* volume.c */
+extern const struct backend_volumes cuda_volumes;
+void cuda_volume_fini(struct cuda_volume *volume); /* what the next volume would have used again */

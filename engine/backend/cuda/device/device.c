@@ -9,6 +9,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "engine/backend/backend.h"
 #include "engine/backend/cuda/fault.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
@@ -84,11 +85,27 @@ static int find_first(struct device *d, int n, struct sctd_error *err)
     return r;
 }
 
-int device_open(struct device *ret_device, struct sctd_error *err)
+/* The number of the GPU that is asked for; BACKEND_ANY_DEVICE: none is. */
+static int read_number(int32_t *ret_number, int32_t wanted, int n, struct sctd_error *err)
 {
-    const char *wanted = read_environment("SCTD_CUDA_DEVICE");
+    const char *variable = read_environment("SCTD_CUDA_DEVICE");
+    int64_t number = wanted;
+    if (wanted != BACKEND_ANY_DEVICE && (wanted < 0 || wanted >= n)) {
+        return sctd_error(err, SCTD_EINVAL, "cuda:%d: there are %d GPUs, from 0 on", wanted, n);
+    }
+    if (wanted == BACKEND_ANY_DEVICE && variable != NULL &&
+        (sctd_parse_i64(&number, variable, 0, MOST_DEVICES, err) < 0 || number >= n)) {
+        return sctd_error(err, SCTD_EINVAL, "SCTD_CUDA_DEVICE=%.20s: there are %d GPUs, from 0 on",
+                          variable, n);
+    }
+    *ret_number = (int32_t)number;
+    return 0;
+}
+
+int device_open(struct device *ret_device, int32_t wanted, struct sctd_error *err)
+{
     struct device d = {.index = 0};
-    int64_t index = 0;
+    int32_t number = BACKEND_ANY_DEVICE;
     int n = 0;
     int r = device_check(cudaGetDeviceCount(&n), "looking for a GPU", err);
     if (r == 0) {
@@ -97,16 +114,11 @@ int device_open(struct device *ret_device, struct sctd_error *err)
     if (r == 0) {
         r = device_check(cudaRuntimeGetVersion(&d.runtime), "CUDA's version", err);
     }
-    if (r < 0) {
-        return r;
+    if (r == 0) {
+        r = read_number(&number, wanted, n, err);
     }
-    if (wanted == NULL) {
-        r = find_first(&d, n, err);
-    } else if (sctd_parse_i64(&index, wanted, 0, MOST_DEVICES, err) < 0 || index >= n) {
-        r = sctd_error(err, SCTD_EINVAL, "SCTD_CUDA_DEVICE=%.20s: there are %d GPUs, from 0 on",
-                       wanted, n);
-    } else {
-        r = look_at(&d, (int)index, err);
+    if (r == 0) {
+        r = number == BACKEND_ANY_DEVICE ? find_first(&d, n, err) : look_at(&d, number, err);
     }
     if (r == 0) {
         *ret_device = d;

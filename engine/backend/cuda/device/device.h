@@ -22,11 +22,11 @@ struct device {
 };
 
 /*
- * Choose a GPU and make it this thread's: $SCTD_CUDA_DEVICE by its number, else the first of
- * compute capability 8.0 or later that works.
+ * Make a GPU this thread's: `wanted` by its number; with BACKEND_ANY_DEVICE that of $SCTD_CUDA_DEVICE, else the
+ * first of compute capability 8.0 or later that works.  No other is touched.
  * Errors: SCTD_EINVAL (no driver, no GPU, none that is new enough, no such number), SCTD_EDEVICE.
  */
-SCTD_NODISCARD int device_open(struct device *ret_device, struct sctd_error *err);
+SCTD_NODISCARD int device_open(struct device *ret_device, int32_t wanted, struct sctd_error *err);
 
 /* 0, or the error that a status other than cudaSuccess means. */
 int device_check(cudaError_t status, const char *what, struct sctd_error *err);

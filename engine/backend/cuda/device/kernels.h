@@ -1,14 +1,16 @@
 /*
- * kernels.h - start a step's kernel: everything but convolutions and products.
+ * kernels.h - start a kernel of ours: a step's, everything but convolutions and products, or the recipe's.
  */
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <cuda_runtime_api.h>
 
 #include "engine/backend/cuda/bind.h"
+#include "engine/backend/cuda/body_recipe.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +32,16 @@ cudaError_t kernels_start_finish(const struct finish_args *args, size_t items, c
  */
 int kernels_start_tensor_attention(const struct attention_args *args, int32_t slices,
                                    cudaStream_t stream, cudaError_t *ret_error);
+
+/* The recipe's (body_recipe.h).  Each gives what the launch says. */
+cudaError_t kernels_start_count(const struct recipe_count_args *args, size_t values,
+                                int multiprocessors, cudaStream_t stream);
+cudaError_t kernels_start_in(const struct recipe_in_args *args, size_t items, cudaStream_t stream);
+cudaError_t kernels_start_out(const struct recipe_out_args *args, size_t items,
+                              cudaStream_t stream);
+/* *ret_bad, on the device, becomes 1 if one of the values is not finite, and stays as it is otherwise. */
+cudaError_t kernels_start_finite(const float *value, size_t values, uint32_t *ret_bad,
+                                 cudaStream_t stream);
 
 #ifdef __cplusplus
 }

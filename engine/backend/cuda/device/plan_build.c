@@ -105,6 +105,7 @@ void cuda_plan_fini(struct cuda_plan *plan)
         (void)cudaSetDevice(plan->device.index);
         (void)cudaDeviceSynchronize();
     }
+    cuda_volume_fini(&plan->volume);
     free_chunk(plan);
     cuda_buf_free(&plan->weights);
     if (plan->cudnn != NULL) {
@@ -343,10 +344,7 @@ static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
         .slice_bytes = plan->program->arena_bytes +
                        CUDA_SIDES * (plan->in_values + plan->out_values) * sizeof(float),
     };
-    int r = device_read_mib(&m.budget_bytes, "SCTD_CUDA_MEMORY_MIB", err);
-    if (r < 0) {
-        return r;
-    }
+    m.budget_bytes = plan->budget_bytes;
     plan->chunk = batch_choose(&m, plan->max_batch);
     if (plan->chunk > 0) {
         return 0;
@@ -399,6 +397,15 @@ static void count_values(struct cuda_plan *plan)
         const struct program_buffer *b = &p->buffer[p->output[i]];
         plan->out_values += program_pixels(b) * (size_t)b->c;
     }
+}
+
+size_t cuda_plan_bytes(const struct cuda_plan *plan)
+{
+    size_t bytes = plan->weights.size + plan->arena.size + plan->workspace.size;
+    for (int i = 0; i < CUDA_SIDES; i++) {
+        bytes += plan->side[i].in.size + plan->side[i].out.size + plan->volume.out[i].size;
+    }
+    return bytes + plan->volume.voxels.size;
 }
 
 int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)

@@ -56,7 +56,7 @@ static size_t image_values(const struct cuda_plan *plan)
     return program_pixels(&plan->program->buffer[plan->program->x_cnn]);
 }
 
-static struct operand buffer_at(const struct cuda_plan *plan, int32_t buffer)
+struct operand cuda_plan_operand(const struct cuda_plan *plan, int32_t buffer)
 {
     const struct binding b = {.program = plan->program,
                               .slices = plan->chunk,
@@ -105,16 +105,16 @@ static int take_inputs(struct cuda_plan *plan, const struct cuda_side *side, str
     const float *in = side->in.data;
     int r = device_check(cudaStreamWaitEvent(plan->work, side->uploaded, 0), "copying in", err);
     if (r == 0) {
-        r = copy_inside(plan, buffer_at(plan, p->x_cnn).data, in, room, err);
+        r = copy_inside(plan, cuda_plan_operand(plan, p->x_cnn).data, in, room, err);
     }
     if (r == 0) {
-        r = copy_inside(plan, buffer_at(plan, p->x_dino).data, in + room, room, err);
+        r = copy_inside(plan, cuda_plan_operand(plan, p->x_dino).data, in + room, room, err);
     }
     return r < 0 ? r : device_check(cudaEventRecord(side->taken, plan->work), "copying in", err);
 }
 
-static int run_segments(struct cuda_plan *plan, const struct cuda_side *side,
-                        struct sctd_error *err)
+int cuda_plan_start_network(struct cuda_plan *plan, const struct cuda_side *side,
+                            struct sctd_error *err)
 {
     int r = device_check(cudaEventRecord(side->stage[0], plan->work), "the network", err);
     for (int32_t i = 0; r == 0 && i < plan->n_segments; i++) {
@@ -143,7 +143,8 @@ static int give_outputs(struct cuda_plan *plan, const struct cuda_side *side,
     int r = device_check(cudaStreamWaitEvent(plan->work, side->fetched, 0), "copying out", err);
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
         const size_t values = output_values(plan, i);
-        r = copy_inside(plan, out, buffer_at(plan, plan->program->output[i]).data, values, err);
+        r = copy_inside(plan, out, cuda_plan_operand(plan, plan->program->output[i]).data, values,
+                        err);
         out += values;
     }
     if (r == 0) {
@@ -165,11 +166,12 @@ static int start_chunk(struct cuda_plan *plan, const struct chunk *c, struct sct
 {
     int r = upload(plan, c, err);
     r = r < 0 ? r : take_inputs(plan, c->side, err);
-    r = r < 0 ? r : run_segments(plan, c->side, err);
+    r = r < 0 ? r : cuda_plan_start_network(plan, c->side, err);
     return r < 0 ? r : give_outputs(plan, c->side, err);
 }
 
-static int count_time(struct cuda_plan *plan, const struct cuda_side *side, struct sctd_error *err)
+int cuda_plan_count_time(struct cuda_plan *plan, const struct cuda_side *side,
+                         struct sctd_error *err)
 {
     int r = 0;
     for (int32_t i = 0; r == 0 && i < plan->n_segments; i++) {
@@ -187,7 +189,7 @@ static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sc
     const float *from = c->side->host_out;
     int r = device_check(cudaEventSynchronize(c->side->fetched), "the network", err);
     if (r == 0) {
-        r = count_time(plan, c->side, err);
+        r = cuda_plan_count_time(plan, c->side, err);
     }
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
         const size_t all = output_values(plan, i);
