@@ -3,6 +3,8 @@
 """Quality pages as others see them: dicom3tools, DCMTK and pydicom read what write_sct_tool wrote beside an sCT, from
 sources that pydicom made.  usage: quality_page.py /path/to/sctd [unittest options]"""
 import hashlib
+import io
+import pathlib
 import sys
 import unittest
 
@@ -12,8 +14,9 @@ venv.enter()
 # pylint: disable=wrong-import-position
 import numpy as np  # noqa: E402
 import pydicom  # noqa: E402
+from PIL import Image  # noqa: E402
 
-from kit import sources, writing  # noqa: E402
+from kit import batches, daemon, sources, writing  # noqa: E402
 from kit.writing import MODEL, PATIENT, Written, run  # noqa: E402
 
 SECONDARY_CAPTURE = '1.2.840.10008.5.1.4.1.1.7'
@@ -169,6 +172,26 @@ class QualityPage(writing.Case):
         page = self.write(series)
         self.check(series, page)
         self.check_same_bytes(series.slices[0]['path'], page.page, [0x00280301, 0x00280302, 0x00282110, 0x00282112])
+
+    @unittest.skipUnless(daemon.Orthanc.PROGRAM, 'Orthanc is not installed')
+    def test_orthanc_keeps_it_in_the_study_and_shows_it(self):
+        """Its names are UTF-8 whatever the objects' character set."""
+        series = self.source(change=writing.name_patient('ISO_IR 100', writing.NAMES['ISO_IR 100']))
+        page = self.write(series, shape=(48, 65))
+        orthanc = daemon.Orthanc(self.work / 'orthanc', daemon.free_port())
+        self.addCleanup(orthanc.stop)
+        batches.upload(orthanc, [pathlib.Path(p) for p in series.paths()] + page.paths + [page.page])
+        study, = orthanc.get('studies?expand')
+        self.assertEqual(study['PatientMainDicomTags']['PatientName'], 'Müller^Jürgen')
+        found = {s['MainDicomTags']['SeriesInstanceUID']: s for s in map(lambda s: orthanc.get(f'series/{s}'),
+                                                                          study['Series'])}
+        self.assertEqual(len(found), 3)
+        of_page = found[derived('sctd quality page series 1', page.series_uid)]
+        self.assertEqual((of_page['MainDicomTags']['Modality'], len(of_page['Instances'])), ('OT', 1))
+        tags = orthanc.get(f'instances/{of_page["Instances"][0]}/simplified-tags')
+        self.assertEqual(tags['ReferencedSeriesSequence'][0]['SeriesInstanceUID'], page.series_uid)
+        shown = orthanc.get_bytes(f'instances/{of_page["Instances"][0]}/image-uint8')
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(shown))), page.pixels)
 
     def test_made_up_sources_stay_made_up(self):
         def change(dataset, _):
