@@ -83,7 +83,7 @@ class Case(unittest.TestCase):
         self.work = pathlib.Path(folder.name)
         self.pacs = Pacs()
         self.addCleanup(self.pacs.stop)
-        self.paths = kit.make_series(SCTD, self.work / 'source', slices=8)
+        self.paths = kit.make_series(SCTD, self.work / 'source', slices=4)
 
     def start(self, limits, **rule):
         """A daemon with the demonstration model under these limits, and what a scanner sends to it."""
@@ -183,7 +183,7 @@ class Held(Case):
         self.start(STRICT)
         self.daemon.stop()
         with contextlib.closing(sqlite3.connect(self.work / 'state/jobs.db')) as store, store:
-            store.execute('UPDATE job SET state = 0, review = 0, written = 0, kept = 0, outputs = 9')
+            store.execute('UPDATE job SET state = 0, review = 0, written = 0, kept = 0, outputs = 5')
             store.execute("UPDATE output SET place = NULL, file = '', file_state = 2")
             store.execute('UPDATE job_count SET n = (SELECT count(*) FROM job WHERE job.state = job_count.state)')
             store.execute('DELETE FROM quality')
