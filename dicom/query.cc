@@ -22,6 +22,7 @@
 #include "dicom/query.hh"
 #include "dicom/requestor.h"
 #include "dicom/requestor.hh"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 void query_conclude(dicom_query_result &result, dicom_query_end end, const char *format, ...)
@@ -107,7 +108,8 @@ void cancel(finder &f)
     f.is_broken = true;
 }
 
-/* An answer that cannot be read is not there: a series is rather missed, and counted, than taken for another. */
+/* An answer that cannot be read, or has no UID, is not there: a series is rather missed, and counted, than taken for
+ * another. */
 OFCondition take_identifier(finder &f, T_ASC_PresentationContextID id,
                             std::vector<dicom_found> &ret_found)
 {
@@ -123,7 +125,8 @@ OFCondition take_identifier(finder &f, T_ASC_PresentationContextID id,
     struct sctd_error err = {};
     struct dicom_found found = {};
     if (condition.good() && data.fits() &&
-        dicom_found_read(&found, data.bytes(), data.size(), data.encoding(), &err) == 0) {
+        dicom_found_read(&found, data.bytes(), data.size(), data.encoding(), &err) == 0 &&
+        found.study_uid[0] + found.series_uid[0] != '\0') {
         ret_found.push_back(found);
     } else if (condition.good()) {
         f.result.failed++;
@@ -147,6 +150,7 @@ bool find(finder &f, DcmDataset &identifier, std::vector<dicom_found> &ret_found
 {
     OFCondition condition = send_find(f, identifier);
     bool is_pending = true;
+    int64_t moved_ms = sctd_boot_ms(); /* the last answer that tells of something */
     while (condition.good() && is_pending && !f.is_broken) {
         T_DIMSE_Message message;
         T_ASC_PresentationContextID id = 0;
@@ -161,11 +165,17 @@ bool find(finder &f, DcmDataset &identifier, std::vector<dicom_found> &ret_found
         f.sink.moving(f.sink.arg);
         const T_DIMSE_C_FindRSP &rsp = message.msg.CFindRSP;
         is_pending = DICOM_PENDING_STATUS(rsp.DimseStatus);
+        const std::size_t n = ret_found.size();
         if (rsp.DataSetType != DIMSE_DATASET_NULL) {
             condition = take_identifier(f, id, ret_found);
         }
+        moved_ms = ret_found.size() > n ? sctd_boot_ms() : moved_ms;
         if (!is_pending) {
             judge_find(f, rsp.DimseStatus);
+        } else if (sctd_boot_ms() - moved_ms >= f.peer.answer_ms) {
+            query_conclude(f.result, DICOM_QUERY_FAILED, "%s goes on and told nothing for %d s",
+                           f.peer.called_ae, f.peer.answer_ms / 1000);
+            cancel(f);
         } else if (ret_found.size() > f.keys.limit) {
             query_conclude(f.result, DICOM_QUERY_REFUSED,
                            "%s finds more than %zu: narrow the query down", f.peer.called_ae,
@@ -256,7 +266,7 @@ int dicom_query_find(const struct dicom_requestor *peer, const struct dicom_quer
                      const struct dicom_query_sink *sink, struct dicom_query_result *ret_result,
                      struct sctd_error *err)
 {
-    struct dicom_query_result result = {DICOM_QUERY_DONE, 0, 0, 0, ""};
+    struct dicom_query_result result = {DICOM_QUERY_DONE, 0, 0, 0, 0, ""};
     const int r = dicom_guard(err, [&] {
         requestor link(*peer, peer->answer_ms, least_bytes);
         finder f = {*peer, *keys, *sink, result, link, 0, 0, false, false};

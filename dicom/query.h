@@ -32,8 +32,10 @@ enum dicom_query_end {
 
 struct dicom_query_result {
     enum dicom_query_end end;
-    /* sub-operations of C-GET and C-MOVE as the peer counts them (PS3.7 9.1.3.1) */
+    /* sub-operations of C-GET and C-MOVE as the peer counted them last (PS3.7 9.1.3.1) */
     int32_t completed, failed, warned;
+    int32_t
+        announced;    /* the most that it ever said there are, with those that remain; 0: nothing */
     char reason[200]; /* for people, without values of the peer; "" if all went well */
 };
 
@@ -56,7 +58,8 @@ struct dicom_query_sink {
 };
 
 /*
- * All series of the studies that match: the studies first, then each one's series.
+ * All series of the studies that match: the studies first, then each one's series.  A peer that says nothing new for
+ * peer->answer_ms, however much it says, has failed.
  * *ret_result says how it went; what the peer does is no error.  Errors: SCTD_EINVAL, SCTD_ENOMEM, SCTD_EDATA.
  */
 SCTD_NODISCARD int dicom_query_find(const struct dicom_requestor *peer,
@@ -73,7 +76,11 @@ struct dicom_retrieval {
     int64_t min_bytes;
 };
 
-/* sink: of C-GET.  moving: the peer has said something, or an instance came.  Errors: as above. */
+/*
+ * sink: of C-GET.  moving: the peer has said something, or an instance came.  With C-GET a peer that brings no new
+ * instance for peer->answer_ms, whatever it says meanwhile, has failed; of C-MOVE only silence is seen here.
+ * Errors: as above.
+ */
 SCTD_NODISCARD int
 dicom_query_retrieve(const struct dicom_requestor *peer, const struct dicom_retrieval *retrieval,
                      const struct dicom_receiver_sink *sink, const struct dicom_query_sink *moving,

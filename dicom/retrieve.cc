@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <set>
+#include <string>
 
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dctk.h>
@@ -17,6 +21,7 @@
 #include "dicom/requestor.h"
 #include "dicom/requestor.hh"
 #include "dicom/storage.hh"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 namespace
@@ -33,6 +38,8 @@ struct retriever {
     requestor &link;
     T_ASC_PresentationContextID context;
     bool is_broken, has_ended;
+    std::set<std::string> kept; /* SOP Instance UIDs of C-GET */
+    int64_t moved_ms;           /* the last of them, or the request */
 };
 
 bool is_get(const dicom_retrieval &work)
@@ -105,8 +112,8 @@ OFCondition send_request(retriever &r, DcmDataset &identifier)
 
 /* The same fields of both answers (PS3.7 9.3.3.2, 9.3.4.2). */
 struct answer {
-    DIC_US status, id, completed, failed, warned;
-    bool has_data;
+    DIC_US status, id, remaining, completed, failed, warned;
+    bool has_counts, has_data;
 };
 
 bool read_answer(const T_DIMSE_Message &message, answer &ret_answer)
@@ -115,17 +122,21 @@ bool read_answer(const T_DIMSE_Message &message, answer &ret_answer)
         const T_DIMSE_C_GetRSP &rsp = message.msg.CGetRSP;
         ret_answer = {rsp.DimseStatus,
                       rsp.MessageIDBeingRespondedTo,
+                      rsp.NumberOfRemainingSubOperations,
                       rsp.NumberOfCompletedSubOperations,
                       rsp.NumberOfFailedSubOperations,
                       rsp.NumberOfWarningSubOperations,
+                      (rsp.opts & O_GET_NUMBEROFCOMPLETEDSUBOPERATIONS) != 0,
                       rsp.DataSetType != DIMSE_DATASET_NULL};
     } else if (message.CommandField == DIMSE_C_MOVE_RSP) {
         const T_DIMSE_C_MoveRSP &rsp = message.msg.CMoveRSP;
         ret_answer = {rsp.DimseStatus,
                       rsp.MessageIDBeingRespondedTo,
+                      rsp.NumberOfRemainingSubOperations,
                       rsp.NumberOfCompletedSubOperations,
                       rsp.NumberOfFailedSubOperations,
                       rsp.NumberOfWarningSubOperations,
+                      (rsp.opts & O_MOVE_NUMBEROFCOMPLETEDSUBOPERATIONS) != 0,
                       rsp.DataSetType != DIMSE_DATASET_NULL};
     } else {
         return false;
@@ -160,6 +171,18 @@ void judge(retriever &r, const answer &a)
                    static_cast<unsigned>(a.warned));
 }
 
+/* A last answer need not have numbers (PS3.7 9.3.3.2): those of the one before stand then. */
+void count(dicom_query_result &result, const answer &a)
+{
+    const int32_t all = a.remaining + a.completed + a.failed + a.warned;
+    result.announced = std::max(result.announced, all);
+    if (a.has_counts) {
+        result.completed = a.completed;
+        result.failed = a.failed;
+        result.warned = a.warned;
+    }
+}
+
 /* The UIDs of what failed are not looked at: what is missing is seen in the series. */
 class unread : public data_set_taker
 {
@@ -181,13 +204,29 @@ OFCondition take_answer(retriever &r, T_ASC_PresentationContextID id,
         unread data;
         condition = data_set_receive(r.link.assoc(), id, data);
     }
-    r.result.completed = a.completed;
-    r.result.failed = a.failed;
-    r.result.warned = a.warned;
+    count(r.result, a);
     if (!DICOM_PENDING_STATUS(a.status)) {
         judge(r, a);
     }
     return condition;
+}
+
+/* One instance again and again is not progress. */
+OFCondition take_instance(retriever &r, T_ASC_PresentationContextID id, const T_DIMSE_C_StoreRQ &rq,
+                          bool *ret_stop)
+{
+    storage_counts counts = {};
+    const OFCondition condition = storage_serve(r.link.assoc(), id, rq, *r.sink, counts, ret_stop);
+    if (counts.stored > 0 && r.kept.insert(rq.AffectedSOPInstanceUID).second) {
+        r.moved_ms = sctd_boot_ms();
+    }
+    return condition;
+}
+
+/* A peer that talks for ever. */
+bool is_stalled(const retriever &r)
+{
+    return is_get(r.work) && !r.has_ended && sctd_boot_ms() - r.moved_ms >= r.peer.answer_ms;
 }
 
 OFCondition take_message(retriever &r, bool *ret_stop)
@@ -200,8 +239,7 @@ OFCondition take_message(retriever &r, bool *ret_stop)
     }
     r.moving.moving(r.moving.arg);
     if (message.CommandField == DIMSE_C_STORE_RQ && is_get(r.work)) {
-        storage_counts counts = {};
-        return storage_serve(r.link.assoc(), id, message.msg.CStoreRQ, *r.sink, counts, ret_stop);
+        return take_instance(r, id, message.msg.CStoreRQ, ret_stop);
     }
     return take_answer(r, id, message);
 }
@@ -212,15 +250,20 @@ void retrieve(retriever &r)
     bool stop = false;
     OFCondition condition =
         fill_identifier(r.work, identifier) ? send_request(r, identifier) : EC_MemoryExhausted;
-    while (condition.good() && !stop && !r.has_ended) {
+    r.moved_ms = sctd_boot_ms();
+    while (condition.good() && !stop && !r.has_ended && !is_stalled(r)) {
         condition = take_message(r, &stop);
     }
-    if (stop) {
+    const bool stalled = condition.good() && !stop && !r.has_ended;
+    if (stalled) {
+        query_conclude(r.result, DICOM_QUERY_FAILED, "%s goes on and sent no new image for %d s",
+                       r.peer.called_ae, r.peer.answer_ms / 1000);
+    } else if (stop) {
         query_conclude(r.result, DICOM_QUERY_FAILED, "nothing can be kept now");
     } else if (condition.bad()) {
         query_conclude(r.result, DICOM_QUERY_FAILED, "transfer: %s", r.link.describe(condition));
     }
-    r.is_broken = stop || condition.bad();
+    r.is_broken = stop || stalled || condition.bad();
 }
 
 } // namespace
@@ -231,10 +274,10 @@ int dicom_query_retrieve(const struct dicom_requestor *peer,
                          const struct dicom_query_sink *moving,
                          struct dicom_query_result *ret_result, struct sctd_error *err)
 {
-    struct dicom_query_result result = {DICOM_QUERY_DONE, 0, 0, 0, ""};
+    struct dicom_query_result result = {DICOM_QUERY_DONE, 0, 0, 0, 0, ""};
     const int status = dicom_guard(err, [&] {
         requestor link(*peer, retrieval->window_ms, retrieval->min_bytes);
-        retriever r = {*peer, *retrieval, sink, *moving, result, link, 0, false, false};
+        retriever r = {*peer, *retrieval, sink, *moving, result, link, 0, false, false, {}, 0};
         if (!link.open([&](T_ASC_Parameters *params) { return propose(r, params); })) {
             query_conclude(result, DICOM_QUERY_UNREACHABLE, "%s", link.reason());
             return 0;

@@ -20,7 +20,7 @@
 #include "server/fetcher.h"
 #include "server/worker_list.h"
 
-enum { CONNECT_MS = 10000, ANSWER_MS = 120000 };
+enum { CONNECT_MS = 10000, SCAN_MS = 1200000 };
 
 struct batch_plan {
     struct batch_plan_options options;
@@ -39,7 +39,7 @@ void batch_plan_address(struct fetch_work *work, const struct config *config,
     (void)snprintf(work->called_ae, sizeof work->called_ae, "%s", pacs->ae_title);
     work->port = pacs->port;
     work->connect_ms = CONNECT_MS;
-    work->answer_ms = ANSWER_MS;
+    work->answer_ms = pacs->silence_s * 1000;
     work->all_syntaxes = pacs->compressed;
 }
 
@@ -181,8 +181,8 @@ static int start(struct batch_plan *plan, struct sctd_error *err)
     struct fetcher_order order = {.list_fd = -1};
     int r = 0;
     if (o->request->source == BATCH_FOLDER) {
-        order.work = (struct fetch_work){
-            .kind = FETCH_SCAN, .connect_ms = CONNECT_MS, .answer_ms = 10 * ANSWER_MS};
+        order.work =
+            (struct fetch_work){.kind = FETCH_SCAN, .connect_ms = CONNECT_MS, .answer_ms = SCAN_MS};
         (void)snprintf(order.work.folder, sizeof order.work.folder, "%s", o->request->place);
     } else {
         r = order_query(&order, o, err);

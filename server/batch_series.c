@@ -176,9 +176,12 @@ static int begin_known(const struct batch_series *s, const struct db_now *now, s
         return move_to(s, now, item, DB_ITEM_WAITING, err);
     }
     batch_terms_decide(s->terms, series, series->instances, &terms);
-    const bool is_whole = is_held || (item->expected >= 0 && series->instances >= item->expected);
+    /* One that an attempt before has left open is whole when the end of an attempt says so: its source may have more
+     * images than its list tells. */
+    const bool is_whole = series->state != DB_SERIES_OPEN &&
+                          (is_held || (item->expected >= 0 && series->instances >= item->expected));
     int r = DB_NONE;
-    if (is_whole && series->state != DB_SERIES_OPEN && terms.decision.verdict == POLICY_CONVERT) {
+    if (is_whole && terms.decision.verdict == POLICY_CONVERT) {
         r = batch_terms_find_made(s->terms, &terms, s->db, series->id, &made, err);
     }
     if (r <= 0) {
@@ -225,25 +228,70 @@ int batch_series_begin(const struct batch_series *s, const struct db_now *now, s
 
 /* Its arrival */
 
-static int look_what_came(const struct batch_series *s, const struct db_now *now,
-                          struct db_item *item, int32_t completed, struct sctd_error *err)
+/*
+ * How many images the source has.  Where its list and the end of the transfer agree, what it said on the way does not
+ * count: some count wrongly then.  0: it never said.
+ */
+static int32_t count_wanted(const struct db_item *item, const struct fetch_end *end)
+{
+    const int32_t told = end->completed + end->failed + end->warned;
+    const int32_t listed = item->expected > told ? item->expected : told;
+    return item->expected > 0 || end->announced < listed ? listed : end->announced;
+}
+
+static int count_held(const struct batch_series *s, struct db_item *item, struct sctd_error *err)
 {
     struct db_series series;
-    const int32_t wanted = item->expected >= 0 ? item->expected : completed;
-    int r = db_series_find(s->db, item->series_uid, &series, err);
-    if (r < 0) {
-        return r;
+    const int r = db_series_find(s->db, item->series_uid, &series, err);
+    if (r >= 0) {
+        item->instances = r == 0 ? series.instances : 0;
+        item->series_id = r == 0 ? series.id : 0;
     }
-    item->instances = r == 0 ? series.instances : 0;
-    item->series_id = r == 0 ? series.id : 0;
-    if (item->instances == 0 || item->instances < wanted) {
+    return r < 0 ? r : 0;
+}
+
+/* What came is less than the source has, or nobody knows. */
+static void say_short(struct db_item *item, const struct fetch_end *end, int32_t wanted)
+{
+    const bool is_move = strcmp(item->method, "move") == 0;
+    if (wanted == 0 && item->instances > 0) {
+        say(item, "%d images came, and the PACS does not say how many there are", item->instances);
+    } else if (end->end == DICOM_QUERY_DONE && end->completed > item->instances) {
+        say(item, "%d of %d images came, though the PACS says that it sent %d%s", item->instances,
+            wanted, end->completed,
+            is_move ? ": see whether it has this node's address and port" : "");
+    } else {
         say(item, "%d of %d images came", item->instances, wanted);
-        return try_again(s, now, item, err);
     }
+}
+
+static int take_whole(const struct batch_series *s, const struct db_now *now, struct db_item *item,
+                      struct sctd_error *err)
+{
     item->fetched_ms = now->wall_ms;
     item->reason[0] = '\0';
-    r = move_to(s, now, item, DB_ITEM_READY, err);
+    const int r = move_to(s, now, item, DB_ITEM_READY, err);
     return r < 0 ? r : item->state == DB_ITEM_READY ? BATCH_NEXT_ORDER : r;
+}
+
+/* Why it did not go well, and how far it came. */
+static void say_failed(struct db_item *item, const struct batch_fetched *fetched, int32_t wanted)
+{
+    char came[64] = "";
+    if (wanted > 0) {
+        (void)snprintf(came, sizeof came, "; %d of %d images are here", item->instances, wanted);
+    }
+    if (fetched->stalled_s > 0) {
+        say(item, "no new image came for %d s%s", fetched->stalled_s, came);
+    } else {
+        say(item, "%.200s%s", fetched->end->reason, came);
+    }
+}
+
+/* Whether its end may be told by counting: after one that went wrong the list and all that was said must agree. */
+static bool is_trusted(const struct db_item *item, const struct fetch_end *end)
+{
+    return end->end == DICOM_QUERY_DONE || (item->expected > 0 && end->announced <= item->expected);
 }
 
 int batch_series_fetched(const struct batch_series *s, const struct db_now *now,
@@ -251,12 +299,22 @@ int batch_series_fetched(const struct batch_series *s, const struct db_now *now,
                          struct sctd_error *err)
 {
     const struct fetch_end *end = fetched->end;
-    if (end->end == DICOM_QUERY_DONE) {
-        return look_what_came(s, now, item, end->completed, err);
+    const int32_t wanted = count_wanted(item, end);
+    const int r = count_held(s, item, err);
+    if (r < 0) {
+        return r;
     }
-    say(item, "%s", end->reason);
+    const bool is_stopped = fetched->is_stopped || end->end == DICOM_QUERY_UNREACHABLE;
+    if (wanted > 0 && item->instances >= wanted && !is_stopped && is_trusted(item, end)) {
+        return take_whole(s, now, item, err);
+    }
+    if (end->end == DICOM_QUERY_DONE) {
+        say_short(item, end, wanted);
+        return try_again(s, now, item, err);
+    }
+    say_failed(item, fetched, item->expected > 0 ? item->expected : wanted);
     item->due_ms = 0;
-    if (fetched->is_stopped || end->end == DICOM_QUERY_UNREACHABLE) {
+    if (is_stopped) {
         return move_to(s, now, item, DB_ITEM_WAITING, err);
     }
     if (end->end == DICOM_QUERY_REFUSED && fetched->may_move) {

@@ -51,10 +51,12 @@ enum batch_next {
 /* One that was just claimed. */
 SCTD_NODISCARD int batch_series_begin(const struct batch_series *s, const struct db_now *now,
                                       struct db_item *item, struct sctd_error *err);
-/* Its fetcher has ended.  is_stopped: by us.  may_move: C-MOVE is left to be tried. */
+/* Its fetcher has ended. */
 struct batch_fetched {
     const struct fetch_end *end;
-    bool is_stopped, may_move;
+    bool is_stopped;   /* by us, with the daemon */
+    bool may_move;     /* C-MOVE is left to be tried */
+    int32_t stalled_s; /* by us, since no image came for so long; 0: it was not */
 };
 SCTD_NODISCARD int batch_series_fetched(const struct batch_series *s, const struct db_now *now,
                                         struct db_item *item, const struct batch_fetched *fetched,

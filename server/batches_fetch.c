@@ -27,24 +27,15 @@
 #include "server/receivers.h"
 
 enum {
-    STALL_MS = 120000, /* a C-MOVE that brings nothing for so long is ended */
-    MOVE_ANSWER_MS = 3600000,
+    FILES_MS = 120000,        /* between two files */
+    MOVE_ANSWER_MS = 7200000, /* batches_fetch_end_stalled is sooner */
 };
 
 static int keep(void *arg, const struct receivers_keep *instances, size_t n,
                 struct receive_kept *ret_kept, struct sctd_error *err)
 {
-    struct batches_fetching *f = arg;
-    f->moved_ms = sctd_boot_ms();
+    const struct batches_fetching *f = arg;
     return f->batch->all->hooks.keep(f->batch->all->hooks.arg, instances, n, ret_kept, err);
-}
-
-static void on_moved(void *arg)
-{
-    struct batches_fetching *f = arg;
-    if (!f->is_move) { /* what a PACS says of a C-MOVE proves nothing */
-        f->moved_ms = sctd_boot_ms();
-    }
 }
 
 static void on_failed(void *arg, const char *reason)
@@ -84,8 +75,10 @@ static void on_fetched(void *arg, const struct fetch_end *end)
     struct sctd_error err = {.code = SCTD_OK};
     /* The configuration may be another one by now, and lack what the batch names. */
     const bool has_terms = batches_set_terms(batch, &err) == 0;
-    const struct batch_fetched fetched = {
-        .end = end, .is_stopped = all->is_draining || !has_terms, .may_move = f->may_move};
+    const struct batch_fetched fetched = {.end = end,
+                                          .is_stopped = all->is_draining || !has_terms,
+                                          .may_move = f->may_move,
+                                          .stalled_s = f->stalled_s};
     unlink_fetching(f);
     tell_intake(f, end);
     int r = 0;
@@ -133,7 +126,7 @@ static int fill_order(const struct batches_active *batch, struct batches_fetchin
 {
     const struct config *config = batch->all->options.policy->config;
     struct fetch_work *work = &order->work;
-    *work = (struct fetch_work){.kind = FETCH_FILES, .connect_ms = 1000, .answer_ms = STALL_MS};
+    *work = (struct fetch_work){.kind = FETCH_FILES, .connect_ms = 1000, .answer_ms = FILES_MS};
     (void)snprintf(f->serve.calling_ae, sizeof f->serve.calling_ae, "%s", config->ae_title);
     (void)snprintf(f->serve.called_ae, sizeof f->serve.called_ae, "%s", config->ae_title);
     (void)snprintf(f->serve.peer, sizeof f->serve.peer, "-");
@@ -151,6 +144,7 @@ static int fill_order(const struct batches_active *batch, struct batches_fetchin
         batch_plan_address(work, config, pacs);
         work->kind = f->is_move ? FETCH_MOVE : FETCH_GET;
         work->answer_ms = f->is_move ? MOVE_ANSWER_MS : work->answer_ms;
+        f->silence_s = pacs->silence_s;
         (void)snprintf(f->pacs, sizeof f->pacs, "%s", pacs->name);
         (void)snprintf(f->serve.calling_ae, sizeof f->serve.calling_ae, "%s", pacs->ae_title);
         (void)snprintf(f->serve.peer, sizeof f->serve.peer, "%.63s", pacs->host);
@@ -179,7 +173,7 @@ int batches_fetch_start(struct batches_active *batch, struct db_item *item, stru
         (struct receivers_association){.id = -(++all->associations), .serve = &f->serve};
     f->moved_ms = sctd_boot_ms();
     const struct fetcher_hooks hooks = {
-        .arg = f, .moved = on_moved, .keep = keep, .failed = on_failed, .ended = on_fetched};
+        .arg = f, .keep = keep, .failed = on_failed, .ended = on_fetched};
     int r = fill_order(batch, f, &order, err);
     r = r < 0 ? r
               : fetcher_start(&f->fetcher, all->options.loop, all->options.program, &order, &hooks,
@@ -203,24 +197,24 @@ void batches_fetch_stop(const struct batches_active *batch)
     }
 }
 
-/* Fetchers that bring nothing: the peer may say what it likes meanwhile. */
+/* A C-MOVE that brings nothing: the peer may say what it likes meanwhile.  Of C-GET the fetcher itself sees it. */
 void batches_fetch_end_stalled(struct batches *all)
 {
     const int64_t now_ms = sctd_boot_ms();
     for (struct batches_fetching *f = all->fetching; f != NULL; f = f->next) {
         struct db_series series = {.instances = 0};
         struct sctd_error err = {.code = SCTD_OK};
-        if (!f->is_move || f->is_stopped) {
+        if (!f->is_move || f->stalled_s > 0) {
             continue;
         }
         if (db_series_find(all->options.db, f->item.series_uid, &series, &err) == 0 &&
             series.instances != f->instances) {
             f->instances = series.instances;
             f->moved_ms = now_ms;
-        } else if (now_ms - f->moved_ms >= STALL_MS) {
+        } else if (now_ms - f->moved_ms >= f->silence_s * INT64_C(1000)) {
             LOG_WARNING("batch-stalled", log_number("batch", f->batch->id),
                         log_number("item", f->item.id), log_number("images", f->instances));
-            f->is_stopped = true;
+            f->stalled_s = f->silence_s;
             fetcher_stop(f->fetcher);
         }
     }

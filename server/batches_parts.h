@@ -53,8 +53,10 @@ struct batches_fetching {
     struct receive_serve serve;
     struct receivers_association association;
     char pacs[BATCH_NAME_SIZE];
-    bool may_move, is_move, is_stopped;
-    int32_t instances; /* seen last, and when */
+    bool may_move, is_move;
+    int32_t stalled_s; /* it was ended after so long; 0: it was not */
+    int32_t silence_s; /* what it may be silent for */
+    int32_t instances; /* of a C-MOVE: seen last, and when */
     int64_t moved_ms;
 };
 

@@ -19,7 +19,14 @@
 #include "server/config_schema.h"
 #include "server/rules.h"
 
-enum { MAX_FILE = 1024 * 1024, MAX_SLICES = 100000, DAY_MAX = 36500, RETRIEVALS_MAX = 16 };
+enum {
+    MAX_FILE = 1024 * 1024,
+    MAX_SLICES = 100000,
+    DAY_MAX = 36500,
+    RETRIEVALS_MAX = 16,
+    SILENCE_MIN_S = 2,
+    SILENCE_MAX_S = 3600
+};
 
 /*
  * libcyaml tells what is wrong first ("Unexpected key: ..."), then where, innermost first: "in mapping
@@ -123,6 +130,7 @@ static int set_defaults(struct config *c, struct sctd_error *err)
     }
     for (uint32_t i = 0; i < c->destinations_count; i++) {
         set_number(&c->destinations[i].retrievals, 2);
+        set_number(&c->destinations[i].silence_s, 120);
     }
     return r;
 }
@@ -211,6 +219,10 @@ static int check_destinations(const struct config *c, const char *path, struct s
         if (d->retrievals < 1 || d->retrievals > RETRIEVALS_MAX) {
             return sctd_error(err, SCTD_EDATA, "%.100s: destination \"%s\": retrievals: 1 to %d",
                               path, d->name, (int)RETRIEVALS_MAX);
+        }
+        if (d->silence_s < SILENCE_MIN_S || d->silence_s > SILENCE_MAX_S) {
+            return sctd_error(err, SCTD_EDATA, "%.100s: destination \"%s\": silence_s: %d to %d",
+                              path, d->name, (int)SILENCE_MIN_S, (int)SILENCE_MAX_S);
         }
     }
     return 0;

@@ -48,6 +48,8 @@ struct config_destination {
     bool get, move;             /* it may be asked for series (C-FIND) and for their images */
     bool compressed;            /* take them compressed by C-GET if it has them so */
     int32_t retrievals;         /* series that are fetched from it at a time: 2 */
+    int32_t
+        silence_s; /* a query that tells nothing, or a retrieval that brings no image, ends then */
 };
 
 /* All that is given must hold.  Texts are fnmatch(3) patterns without regard to case, but for the

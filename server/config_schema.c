@@ -40,6 +40,7 @@ static const cyaml_schema_field_t destination_fields[] = {
     CYAML_FIELD_BOOL("move", OPTIONAL, struct config_destination, move),
     CYAML_FIELD_BOOL("compressed", OPTIONAL, struct config_destination, compressed),
     CYAML_FIELD_INT("retrievals", OPTIONAL, struct config_destination, retrievals),
+    CYAML_FIELD_INT("silence_s", OPTIONAL, struct config_destination, silence_s),
     CYAML_FIELD_END};
 static const cyaml_schema_value_t destination_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_destination, destination_fields)};

@@ -172,6 +172,7 @@ static int work_on(struct fetching *f, const struct fetch_work *work,
     if (r < 0) {
         return r;
     }
+    receive.series_uid = work->series_uid;
     if (work->kind == FETCH_FILES) {
         const struct dicom_receiver_sink sink = receive_sink(&receive);
         const struct fetch_files_sink to = {
@@ -215,6 +216,7 @@ static int serve(struct fetching *f, const volatile sig_atomic_t *stop, struct s
                                  .completed = result.completed,
                                  .failed = result.failed,
                                  .warned = result.warned,
+                                 .announced = result.announced,
                                  .spool_failed = f->spool_failed};
     if (r < 0) {
         const bool is_final = r == SCTD_EDATA || r == SCTD_EINVAL || work.kind == FETCH_SCAN;

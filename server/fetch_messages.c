@@ -43,8 +43,9 @@ static const struct record_field found_fields[] = {
 };
 
 static const struct record_field end_fields[] = {
-    FIELD(I32, end.end),    FIELD(I32, end.completed),     FIELD(I32, end.failed),
-    FIELD(I32, end.warned), FIELD(BOOL, end.spool_failed), FIELD(TEXT, end.reason),
+    FIELD(I32, end.end),     FIELD(I32, end.completed), FIELD(I32, end.failed),
+    FIELD(I32, end.warned),  FIELD(I32, end.announced), FIELD(BOOL, end.spool_failed),
+    FIELD(TEXT, end.reason),
 };
 
 static const struct message_type types[] = {

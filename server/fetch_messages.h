@@ -65,9 +65,9 @@ struct fetch_found {
 };
 
 struct fetch_end {
-    int32_t end; /* enum dicom_query_end */
-    int32_t completed, failed, warned;
-    bool spool_failed; /* a sync failed: stop accepting and end */
+    int32_t end;                                  /* enum dicom_query_end */
+    int32_t completed, failed, warned, announced; /* query.h */
+    bool spool_failed;                            /* a sync failed: stop accepting and end */
     char reason[FETCH_REASON_SIZE];
 };
 

@@ -146,6 +146,8 @@ static bool check_data_set(struct receive *r)
         refuse(r, DICOM_STORE_CLASS_MISMATCH, "SOP Class UID differs from the request");
     } else if (strcmp(index.sop_instance_uid, r->keep.index.sop_instance_uid) != 0) {
         refuse(r, DICOM_STORE_CLASS_MISMATCH, "SOP Instance UID differs from the request");
+    } else if (r->series_uid != NULL && strcmp(index.series_uid, r->series_uid) != 0) {
+        refuse(r, DICOM_STORE_CANNOT_UNDERSTAND, "not of the series that was asked for");
     } else {
         r->keep.index = index;
     }

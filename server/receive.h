@@ -28,6 +28,7 @@ extern "C" {
 struct receive {
     const struct receive_serve *serve; /* borrowed */
     struct frame_reader *parent;       /* borrowed */
+    const char *series_uid; /* borrowed: what belongs to another series is refused; NULL: nothing */
     struct spool spool;
     /* the instance on its way */
     struct spool_file file;

@@ -83,8 +83,36 @@ static int fetched(struct db_item *item, enum dicom_query_end end, int completed
 {
     const struct fetch_end said = {
         .end = (int32_t)end, .completed = completed, .reason = "as the test says"};
-    const struct batch_fetched f = {&said, false, may_move};
+    const struct batch_fetched f = {.end = &said, .may_move = may_move};
     return batch_series_fetched(&s, &kit_now, item, &f, &kit_err);
+}
+
+/* The same with all that a PACS says. */
+static int ended(struct db_item *item, struct fetch_end end, int stalled_s)
+{
+    (void)snprintf(end.reason, sizeof end.reason, "as the test says");
+    const struct batch_fetched f = {.end = &end, .stalled_s = stalled_s};
+    return batch_series_fetched(&s, &kit_now, item, &f, &kit_err);
+}
+
+/* A series of a PACS that lists so many images, and holds `here` of them after the first attempt. */
+static struct db_item begin_with(int expected, int here)
+{
+    db = kit_open();
+    const struct db_instance first = kit_instance(1, 1, 0);
+    struct db_item item = begin(BATCH_PACS, first.series_uid, expected);
+    HOLDS(begin_it(&item) == BATCH_NEXT_FETCH);
+    (void)snprintf(item.method, sizeof item.method, "move");
+    if (here > 0) {
+        (void)kit_put(db, 1, 1, 0, here);
+    }
+    return item;
+}
+
+static void end_it(void)
+{
+    db_close(db);
+    kit_remove();
 }
 
 static struct db_series get_series(int64_t id)
@@ -220,7 +248,8 @@ static void who_cannot_be_reached_costs_no_attempt_and_who_refuses_ends_it(void)
     item = again();
     const int64_t id = kit_put(db, 1, 1, 0, 2);
     HOLDS(fetched(&item, DICOM_QUERY_REFUSED, 0, false) == BATCH_NEXT_NOTHING);
-    HOLDS(item.state == DB_ITEM_FAILED && strcmp(item.reason, "as the test says") == 0);
+    HOLDS(item.state == DB_ITEM_FAILED);
+    HOLDS(strcmp(item.reason, "as the test says; 2 of 5 images are here") == 0);
     HOLDS(get_series(id).state == DB_SERIES_DISCARDED); /* never half a volume */
     db_close(db);
     kit_remove();
@@ -261,6 +290,73 @@ static void what_is_neither_mr_nor_ct_is_not_even_fetched(void)
     HOLDS(decided.decision.verdict == POLICY_CONVERT);
     db_close(db);
     kit_remove();
+}
+
+static void fewer_than_announced_are_never_the_series(void)
+{
+    static const struct {
+        int expected, here;
+        struct fetch_end end;
+        const char *reason;
+    } rows[] = {
+        /* the list says nothing, and the PACS on the way more than at the end */
+        {-1, 5, {.completed = 5, .announced = 8}, "5 of 8 images came"},
+        {-1, 5, {.completed = 5, .failed = 3, .announced = 8}, "5 of 8 images came"},
+        {-1, 5, {.completed = 0}, "5 images came, and the PACS does not say how many there are"},
+        {0, 5, {.completed = 0}, "5 images came, and the PACS does not say how many there are"},
+        {-1, 0, {.completed = 0}, "0 of 0 images came"},
+        /* more than the list says */
+        {8, 8, {.completed = 8, .failed = 2, .announced = 10}, "8 of 10 images came"},
+        {8,
+         8,
+         {.end = DICOM_QUERY_FAILED, .announced = 10},
+         "as the test says; 8 of 8 images are here"},
+        /* to somebody else */
+        {8,
+         0,
+         {.completed = 8, .announced = 8},
+         "0 of 8 images came, though the PACS says that it sent 8: see whether it has this node's "
+         "address and port"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct db_item item = begin_with(rows[i].expected, rows[i].here);
+        HOLDS(ended(&item, rows[i].end, 0) == BATCH_NEXT_NOTHING);
+        HOLDS(item.state == DB_ITEM_WAITING && item.failures == 1);
+        HOLDS(strcmp(item.reason, rows[i].reason) == 0);
+        item = again();
+        HOLDS(begin_it(&item) == BATCH_NEXT_FETCH); /* not by the list alone */
+        end_it();
+    }
+}
+
+static void all_that_was_announced_is_the_series_however_it_ends(void)
+{
+    static const struct {
+        int expected, stalled_s;
+        struct fetch_end end;
+    } rows[] = {
+        {-1, 0, {.completed = 8, .announced = 8}},
+        {8, 0, {.completed = 0}},
+        {8, 0, {.completed = 8, .announced = 9}}, /* a count of one too many on the way */
+        {8, 120, {.end = DICOM_QUERY_FAILED, .completed = 7, .announced = 8}},
+        {8, 0, {.end = DICOM_QUERY_REFUSED}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct db_item item = begin_with(rows[i].expected, 8);
+        HOLDS(ended(&item, rows[i].end, rows[i].stalled_s) == BATCH_NEXT_ORDER);
+        HOLDS(item.state == DB_ITEM_READY);
+        end_it();
+    }
+}
+
+static void a_stall_is_told(void)
+{
+    struct db_item item = begin_with(8, 3);
+    HOLDS(ended(&item, (struct fetch_end){.end = DICOM_QUERY_FAILED, .announced = 8}, 120) ==
+          BATCH_NEXT_NOTHING);
+    HOLDS(item.state == DB_ITEM_WAITING && item.failures == 1 && item.instances == 3);
+    HOLDS(strcmp(item.reason, "no new image came for 120 s; 3 of 8 images are here") == 0);
+    end_it();
 }
 
 static void what_no_rule_wants_is_skipped_with_the_reason(void)
@@ -307,6 +403,9 @@ int main(void)
     who_cannot_be_reached_costs_no_attempt_and_who_refuses_ends_it();
     five_failures_end_it();
     what_is_neither_mr_nor_ct_is_not_even_fetched();
+    fewer_than_announced_are_never_the_series();
+    all_that_was_announced_is_the_series_however_it_ends();
+    a_stall_is_told();
     what_no_rule_wants_is_skipped_with_the_reason();
     a_cancelled_item_stays_so();
     return 0;

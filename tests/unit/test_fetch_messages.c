@@ -70,8 +70,10 @@ static void what_was_found_comes_back_as_it_was(void)
     assert(strcmp(again.found.folder, "/data/\xff") == 0);
     assert(strcmp(again.found.image_type, "ORIGINAL\\PRIMARY") == 0);
     const struct fetch_message end = {
-        .type = FETCH_END, .end = {.end = DICOM_QUERY_REFUSED, .failed = 3, .reason = "no"}};
+        .type = FETCH_END,
+        .end = {.end = DICOM_QUERY_REFUSED, .failed = 3, .announced = 9, .reason = "no"}};
     assert(pass(&end) == 0 && again.type == FETCH_END && again.end.failed == 3);
+    assert(again.end.announced == 9);
 }
 
 static void the_impossible_is_refused(void)
