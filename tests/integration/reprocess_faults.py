@@ -100,8 +100,10 @@ class Faulty(Pacs):
         yield 0x0000, None
 
     def query_rubbish_for_ever(self, event):
+        nothing = Dataset()
+        nothing.QueryRetrieveLevel = 'STUDY'
         while self._wait(event, 0.05):
-            yield WAITING, Dataset()
+            yield WAITING, nothing
         yield 0x0000, None
 
     # C-GET
