@@ -11,6 +11,7 @@
 #include "engine/image/outline.h"
 #include "engine/image/pieces.h"
 #include "engine/image/resize.h"
+#include "engine/image/thin_plate.h"
 
 /* Planes across an axis: pixel (row, column) of plane k lies at k * across + row * down + column * along. */
 struct planes {
@@ -56,8 +57,9 @@ int body_mask_fill(uint8_t *mask, const int32_t dim[3], int axis, struct sctd_er
     return r;
 }
 
-int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least, int axis,
-                         struct sctd_error *err)
+/* The largest piece of what has at least `least`. */
+static int find_piece(uint8_t *ret_mask, const struct volume *volume, float least,
+                      struct sctd_error *err)
 {
     const int32_t *dim = volume->grid.dim;
     const size_t n = (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2];
@@ -66,19 +68,24 @@ int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float l
         ret_mask[at] = volume->voxel[at] >= least ? 1 : 0;
     }
     int r = pieces_keep_largest(ret_mask, dim, &n_body, err);
-    if (r == 0 && n_body == 0) {
-        return BODY_MASK_NONE;
-    }
-    return r < 0 ? r : body_mask_fill(ret_mask, dim, axis, err);
+    return r == 0 && n_body == 0 ? BODY_MASK_NONE : r;
+}
+
+int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least, int axis,
+                         struct sctd_error *err)
+{
+    const int r = find_piece(ret_mask, volume, least, err);
+    return r != 0 ? r : body_mask_fill(ret_mask, volume->grid.dim, axis, err);
 }
 
 int body_mask_find(uint8_t *ret_mask, const struct volume *ct, struct sctd_error *err)
 {
-    int r = body_mask_find_above(ret_mask, ct, OUTLINE_BODY_HU, 2, err);
+    int r = find_piece(ret_mask, ct, OUTLINE_BODY_HU, err);
     if (r == BODY_MASK_NONE) {
         return sctd_error(err, SCTD_EDATA,
                           "the reference has no voxel of at least %g HU: there is no body in it",
                           (double)OUTLINE_BODY_HU);
     }
-    return r;
+    r = r < 0 ? r : thin_plate_cut(ret_mask, &ct->grid, err);
+    return r < 0 ? r : body_mask_fill(ret_mask, ct->grid.dim, 2, err);
 }

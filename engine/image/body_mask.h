@@ -5,7 +5,8 @@
 /*
  * What has at least OUTLINE_BODY_HU is split into pieces that hang together by faces; the largest is the body.  Then
  * each slice's air that cannot reach the slice's border (lungs, gas) is added.  A couch that the body does not
- * touch is left out; one that it touches, and implants that reach the skin, are not told from it.
+ * touch is left out; body_mask_find also cuts off the thin shell of one that it touches (thin_plate.h).  A solid couch, and
+ * implants that reach the skin, are not told from it.
  *
  * Thread safety: pure functions.
  */
@@ -30,7 +31,7 @@ SCTD_NODISCARD int body_mask_find(uint8_t *ret_mask, const struct volume *ct,
 enum { BODY_MASK_NONE = 1 };
 
 /*
- * The same of what has at least `least`, with the planes across `axis` (0 ... 2) in the place of slices.
+ * The same, but for a couch that touches, of what has at least `least`, with the planes across `axis` (0 ... 2) in the place of slices.
  * Returns 0, or BODY_MASK_NONE: nothing has, and the mask is 0.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least,
