@@ -3,6 +3,7 @@
 """The dashboard in headless Chromium, on a daemon with the demo model and a PACS: what a person sees and does there.
 Screenshots go to build/screenshots.
 usage: dashboard_browser.py /path/to/sctd [unittest options]"""
+import json
 import os
 import pathlib
 import shutil
@@ -69,6 +70,10 @@ class Hospital:
         models = root / 'models'
         shutil.copytree(ROOT / 'deploy' / 'models', models, ignore=shutil.ignore_patterns('training', '*.md'))
         shutil.copy(ROOT / 'deploy' / 'models' / 'MODEL_CARD.md', models / 'phantom-demo-mr@1')
+        for path in models.glob('*/manifest.json'):  # the small images here cut the patient off, which would be held
+            manifest = json.loads(path.read_text())
+            manifest.pop('quality', None)
+            path.write_text(json.dumps(manifest))
         self.refuses, self.pause, self.series = False, 0.0, 0
         self.pacs = Pacs(self._answer)
         local = {'host': '127.0.0.1', 'no_storage_commitment': True}

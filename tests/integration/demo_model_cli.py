@@ -30,7 +30,7 @@ SEED = 22  # training and the card know it not
 
 def read_series(folder):
     """Values [slice, row, column] from feet to head."""
-    slices = sorted((pydicom.dcmread(path) for path in folder.iterdir()), key=lambda s: s.ImagePositionPatient[2])
+    slices = sorted((pydicom.dcmread(path) for path in folder.glob('*.dcm')), key=lambda s: s.ImagePositionPatient[2])
     return np.stack([s.pixel_array * float(s.RescaleSlope) + float(s.RescaleIntercept) for s in slices])
 
 
@@ -113,8 +113,31 @@ class DemoModel(unittest.TestCase):
                 self.run_it('phantom', '--kind', kind, *grid, '--output', source, models=False)
                 self.run_it('convert', '--model', f'phantom-demo-{kind}', '--input', source, '--output', target)
                 (made,) = target.iterdir()
+                report = json.loads((made / 'quality.json').read_text())
+                self.assertEqual(report['verdict'], 'passed', [c['text'] for c in report['checks'] if c['verdict'] == 'failed'])
                 error = np.abs(read_series(made) - ct)[body].mean()
                 self.assertLess(error, min(bound, water / 2))
+
+    def test_sources_that_a_model_has_not_seen_need_review(self):
+        def invert(a):
+            top = np.percentile(a, 99.5)
+            return np.where(a > top / 8, np.clip(top * 1.15 - a, 0, None), a)
+        for kind, change in (('mr', invert), ('cbct', lambda a: np.where(a > a.min() + 700, a + 300, a))):
+            with self.subTest(kind=kind):
+                source, target = self.work / kind, self.work / f'sct-{kind}'
+                self.run_it('phantom', '--kind', kind, '--seed', SEED, '--spacing', '1.6,1.6,6', '--slices', 12, '--output',
+                            source, models=False)
+                for path in source.glob('*.dcm'):
+                    instance = pydicom.dcmread(path)
+                    voxels = instance.pixel_array
+                    instance.PixelData = np.round(change(voxels.astype(np.float64))).astype(voxels.dtype).tobytes()
+                    instance.save_as(path)
+                self.run_it('convert', '--model', f'phantom-demo-{kind}', '--input', source, '--output', target)
+                (report,) = target.glob('*/quality.json')
+                report = json.loads(report.read_text())
+                failed = {c['check'] for c in report['checks'] if c['verdict'] == 'failed'}
+                self.assertEqual(report['verdict'], 'review')
+                self.assertTrue(failed & {'intensity', 'tissue'}, failed)
 
 
 if __name__ == '__main__':

@@ -27,7 +27,7 @@ def run(*words):
 
 def read_series(folder):
     """The values of a series, [slice, row, column], from feet to head, as float32."""
-    slices = [pydicom.dcmread(path) for path in pathlib.Path(folder).iterdir()]
+    slices = [pydicom.dcmread(path) for path in pathlib.Path(folder).glob("*.dcm")]
     slices.sort(key=lambda s: float(s.ImagePositionPatient[2]))
     return np.stack(
         [

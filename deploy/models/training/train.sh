@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # usage: deploy/models/training/train.sh [SCTD]
 # Make the demonstration models anew, in build/demo: install PyTorch (5 GB), make the patients, train both
-# models, import them with `sctd model import`, compare the engine with PyTorch, and measure the errors.
+# models, import them with `sctd model import`, compare the engine with PyTorch, measure the errors,
+# and import them anew with the limits of what was measured.
 # SCTD: the program, default build/release/server/sctd.  Takes about half an hour on two cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
@@ -37,5 +38,10 @@ for kind in mr cbct; do
     "$python" -B "$here/check.py" "$sctd" "$work/models" "$model@1" "$kind" "$work/$model" \
         "$work/$model/demo-$kind.safetensors"
     "$python" -B "$here/evaluate.py" "$sctd" "$work/models" "$model@1" "$kind"
+    "$python" -B "$here/limits.py" "$sctd" "$work/models" "$model@1" "$kind" > "$work/$model/limits.json"
+    rm -r "$work/models/$model@1"
+    "$sctd" model import --backbone "$work/$model/backbone.safetensors" --generator "$work/$model/net_G.pth" \
+        --recipe "$kind" --name "$model" --version 1 --models-dir "$work/models" --quality "$work/$model/limits.json" \
+        --description 'Demonstration on made-up phantoms. Not for patients.'
 done
 echo "the models are in $work/models"
