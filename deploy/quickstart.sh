@@ -156,8 +156,8 @@ wait_until 30 'a daemon that answers' echoscu -aec SCTD 127.0.0.1 "$port"
 curl -fs "http://127.0.0.1:$api_port/readyz" >/dev/null
 
 say 'Send a made-up MR and a made-up CBCT series'
-"$sctd" phantom --kind mr --seed 7 --matrix 192 --slices 40 --output "$run/source/mr"
-"$sctd" phantom --kind cbct --seed 7 --matrix 192 --slices 40 --output "$run/source/cbct"
+"$sctd" phantom --kind mr --seed 7 --matrix 192 --spacing 2.2,2.2,3 --slices 40 --output "$run/source/mr"
+"$sctd" phantom --kind cbct --seed 7 --matrix 192 --spacing 2.2,2.2,3 --slices 40 --output "$run/source/cbct"
 if [ -n "$input" ]; then # whatever else lies there: storescu ends at the first file that is no DICOM
     mkdir "$run/source/input"
     n=0

@@ -8,6 +8,7 @@
 
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/model/quality_limits.h"
 #include "engine/quality.h"
 #include "engine/quality_cohort.h"
 
