@@ -397,13 +397,16 @@ static enum worker_outcome outcome_of(int r, const struct sctd_error *why)
     }
 }
 
-/* Address space; weights that are mapped count too. */
+/*
+ * Memory of its own that can be written.  Not address space: CUDA reserves more of it than there is memory in
+ * the machine and its GPUs, and would find none.
+ */
 static void limit_memory(int32_t mib)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     if (mib > 0) { /* sanitizers reserve terabytes */
         const struct rlimit limit = {(rlim_t)mib << 20, RLIM_INFINITY};
-        (void)setrlimit(RLIMIT_AS, &limit);
+        (void)setrlimit(RLIMIT_DATA, &limit);
     }
 #else
     (void)mib;

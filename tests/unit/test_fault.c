@@ -19,6 +19,10 @@ static void statuses_mean_what_the_process_should_do(void)
         {FAULT_CUDA, 35, SCTD_EINVAL},      /* insufficient driver */
         {FAULT_CUDA, 100, SCTD_EINVAL},     /* no device */
         {FAULT_CUDA, 46, SCTD_EDEVICE},     /* devices unavailable */
+        {FAULT_CUDA, 34, SCTD_EINVAL},      /* stub library */
+        {FAULT_CUDA, 209, SCTD_EINVAL},     /* no kernel image for the device */
+        {FAULT_CUDA, 802, SCTD_EINVAL},     /* system not ready */
+        {FAULT_CUDA, 803, SCTD_EINVAL},     /* system driver mismatch */
         {FAULT_CUDA, 214, SCTD_EDEVICE},    /* ECC uncorrectable */
         {FAULT_CUDA, 700, SCTD_EDEVICE},    /* illegal address */
         {FAULT_CUDA, 716, SCTD_EDEVICE},    /* misaligned address */

@@ -20,8 +20,13 @@ enum fault_library { FAULT_CUDA, FAULT_CUDNN, FAULT_CUBLAS };
 enum {
     FAULT_CUDA_MEMORY = 2,
     FAULT_CUDA_OLD_DRIVER = 35,
+    FAULT_CUDA_STUB = 34, /* the library for linking stands in the driver's place */
+    FAULT_CUDA_BUSY = 46, /* in exclusive use */
     FAULT_CUDA_NO_DEVICE = 100,
+    FAULT_CUDA_NO_IMAGE = 209,
     FAULT_CUDA_ECC = 214,
+    FAULT_CUDA_NOT_READY = 802,
+    FAULT_CUDA_NOT_COMPATIBLE = 803,
     FAULT_CUDA_ILLEGAL_ADDRESS = 700,
     FAULT_CUDA_LAUNCH_FAILURE = 719,
     FAULT_CUDNN_UNSUPPORTED = 3000,

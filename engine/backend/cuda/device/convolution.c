@@ -24,7 +24,7 @@
 #include "engine/base/error.h"
 
 enum {
-    MAX_CONFIGS = 12, /* that the heuristics are asked for */
+    MAX_CONFIGS = 48, /* that the heuristics are asked for: in fp32 few of them are exact enough */
     MAX_TRIED = 4,    /* of those that work, that are measured */
     ROUNDS = 5,       /* of each */
 };
@@ -413,6 +413,16 @@ static int keep_choice(const struct convolution *c, const struct convolution_con
     return r == SCTD_EINVAL ? 0 : r;
 }
 
+/* cuDNN's size of its text may count the NUL behind it, which the cache does not keep. */
+static cudnnStatus_t restore_plan(cudnnBackendDescriptor_t *ret_plan, cudnnHandle_t handle,
+                                  const struct plan_cache_entry *entry)
+{
+    struct plan_cache_entry with_nul = *entry;
+    with_nul.size++;
+    const cudnnStatus_t s = make_plan(ret_plan, handle, NULL, entry);
+    return s == CUDNN_STATUS_SUCCESS ? s : make_plan(ret_plan, handle, NULL, &with_nul);
+}
+
 /* As the cache says; false: it says nothing that still works. */
 static bool take_cached(struct convolution *c, const struct convolution_context *x,
                         const struct plan_cache_entry *entry)
@@ -424,7 +434,7 @@ static bool take_cached(struct convolution *c, const struct convolution_context 
     }
     c->choice = entry->choice;
     if (conv_graph_init(&c->graph, &c->args, c->choice == 'f', x->handle, &err) == 0 &&
-        make_plan(&c->plan, x->handle, NULL, entry) == CUDNN_STATUS_SUCCESS &&
+        restore_plan(&c->plan, x->handle, entry) == CUDNN_STATUS_SUCCESS &&
         plan_workspace(c->plan, x->workspace_bytes, &c->workspace)) {
         return true;
     }

@@ -18,6 +18,11 @@ enum { LEAST_MAJOR = 8, MIB = 1 << 20, MOST_DEVICES = 1024 };
 
 _Static_assert((int)cudaErrorMemoryAllocation == (int)FAULT_CUDA_MEMORY &&
                    (int)cudaErrorInsufficientDriver == (int)FAULT_CUDA_OLD_DRIVER &&
+                   (int)cudaErrorStubLibrary == (int)FAULT_CUDA_STUB &&
+                   (int)cudaErrorDevicesUnavailable == (int)FAULT_CUDA_BUSY &&
+                   (int)cudaErrorNoKernelImageForDevice == (int)FAULT_CUDA_NO_IMAGE &&
+                   (int)cudaErrorSystemNotReady == (int)FAULT_CUDA_NOT_READY &&
+                   (int)cudaErrorSystemDriverMismatch == (int)FAULT_CUDA_NOT_COMPATIBLE &&
                    (int)cudaErrorNoDevice == (int)FAULT_CUDA_NO_DEVICE &&
                    (int)cudaErrorECCUncorrectable == (int)FAULT_CUDA_ECC &&
                    (int)cudaErrorIllegalAddress == (int)FAULT_CUDA_ILLEGAL_ADDRESS &&

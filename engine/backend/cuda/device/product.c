@@ -109,6 +109,8 @@ static cublasStatus_t describe(struct product *p, enum backend_precision precisi
 static cublasStatus_t choose(struct product *p, cublasLtHandle_t handle)
 {
     const uint64_t workspace = PRODUCT_WORKSPACE;
+    /* Where a sum is split, its parts stay f32 and are added in one order. */
+    const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t result;
     int n = 0;
@@ -116,6 +118,10 @@ static cublasStatus_t choose(struct product *p, cublasLtHandle_t handle)
     if (s == CUBLAS_STATUS_SUCCESS) {
         s = cublasLtMatmulPreferenceSetAttribute(
             preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+    }
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        s = cublasLtMatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
     }
     if (s == CUBLAS_STATUS_SUCCESS) {
         s = cublasLtMatmulAlgoGetHeuristic(handle, p->what, p->weight, p->x, p->y, p->y, preference,
