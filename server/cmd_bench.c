@@ -26,7 +26,7 @@ enum { FACTS_MAX = 1 << 16, SEED = 1 };
 
 struct bench_args {
     const char *model, *synthetic, *models_dir, *backend, *precision;
-    int64_t slices, threads, batch;
+    int64_t slices, threads, batch, gpu_memory_mib;
     bool json;
 };
 
@@ -70,6 +70,7 @@ static int open_engine(struct bench *bench, const char *dir, struct sctd_error *
         .precision = args->precision,
         .threads = (int32_t)args->threads,
         .batch = (int32_t)args->batch,
+        .gpu_memory_mib = (int32_t)args->gpu_memory_mib,
     };
     return engine_open(&bench->engine, dir, &options, err);
 }
@@ -321,6 +322,7 @@ static int bench_engine(int argc, char **argv)
          .max = 1024,
          .help = "slices in flight at once; default 4"},
         CMD_BACKEND_OPTION(args.backend),
+        CMD_GPU_MEMORY_OPTION(args.gpu_memory_mib),
         CMD_PRECISION_OPTION(args.precision),
         CMD_THREADS_OPTION(args.threads),
         CMD_MODELS_DIR_OPTION(args.models_dir),

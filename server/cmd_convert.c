@@ -30,7 +30,7 @@ struct convert_args {
     const char *model, *models_dir, *output, *preview, *grid, *backend, *precision;
     const char *description, *intercept, *tolerance;
     struct option_list input, select;
-    int64_t threads, batch, number_offset, min_slices;
+    int64_t threads, batch, gpu_memory_mib, number_offset, min_slices;
     bool enhanced, json;
 };
 
@@ -137,6 +137,7 @@ static int load(struct convert_run *run, struct sctd_error *err)
         .precision = run->args->precision,
         .threads = (int32_t)run->args->threads,
         .batch = (int32_t)run->args->batch,
+        .gpu_memory_mib = (int32_t)run->args->gpu_memory_mib,
     };
     int r = convert_engine_open(&run->engine, run->model_dir, &options, err);
     run->load_s = sctd_now_s() - start_s;
@@ -292,9 +293,13 @@ static size_t add_sct_options(struct option *table, struct convert_args *args)
 static size_t add_engine_options(struct option *table, struct convert_args *args)
 {
     const struct option rows[] = {
-        CMD_PRECISION_OPTION(args->precision),   CMD_BACKEND_OPTION(args->backend),
-        CMD_THREADS_OPTION(args->threads),       CMD_BATCH_OPTION(args->batch),
-        CMD_MODELS_DIR_OPTION(args->models_dir), CMD_JSON_OPTION(args->json),
+        CMD_PRECISION_OPTION(args->precision),
+        CMD_BACKEND_OPTION(args->backend),
+        CMD_THREADS_OPTION(args->threads),
+        CMD_BATCH_OPTION(args->batch),
+        CMD_GPU_MEMORY_OPTION(args->gpu_memory_mib),
+        CMD_MODELS_DIR_OPTION(args->models_dir),
+        CMD_JSON_OPTION(args->json),
     };
     memcpy(table, rows, sizeof rows);
     return sizeof rows / sizeof rows[0];

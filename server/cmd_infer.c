@@ -23,7 +23,7 @@ enum { TAPS_MAX = 64, OUT_MAX = TAPS_MAX + 5, FACTS_MAX = 1 << 20 };
 
 struct infer_args {
     const char *model, *models_dir, *input, *output, *backend, *precision;
-    int64_t threads, batch;
+    int64_t threads, batch, gpu_memory_mib;
     struct option_list taps;
     bool json;
 };
@@ -160,6 +160,7 @@ static int open_engine(struct infer *infer, int64_t height, int64_t width, struc
         .precision = args->precision,
         .threads = (int32_t)args->threads,
         .batch = (int32_t)args->batch,
+        .gpu_memory_mib = (int32_t)args->gpu_memory_mib,
         .height = (int32_t)height,
         .width = (int32_t)width,
         .taps = args->taps.item,
@@ -438,6 +439,7 @@ int cmd_infer(int argc, char **argv)
          .help = "gets y and the taps; of a volume: clip, x_cnn, x_dino, y and hu",
          .required = true},
         CMD_BACKEND_OPTION(args.backend),
+        CMD_GPU_MEMORY_OPTION(args.gpu_memory_mib),
         CMD_PRECISION_OPTION(args.precision),
         CMD_THREADS_OPTION(args.threads),
         CMD_BATCH_OPTION(args.batch),

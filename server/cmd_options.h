@@ -30,8 +30,18 @@
      .kind = OPTION_CHOICE,                                                                        \
      .target = (void *)&(variable),                                                                \
      .argument = "BACKEND",                                                                        \
-     .help = "auto (the GPU if there is one), cuda, cpu or ref (slow and plain); default auto",    \
-     .choices = "auto|cuda|cpu|ref"}
+     .help = "auto (the GPU if there is one), cuda, cuda:N (the GPU of that number), cpu or ref "  \
+             "(slow and plain); default auto",                                                     \
+     .choices = OPTIONS_BACKENDS}
+/* target: an int64_t. */
+#define CMD_GPU_MEMORY_OPTION(variable)                                                            \
+    {.name = "gpu-memory",                                                                         \
+     .kind = OPTION_NUMBER,                                                                        \
+     .target = &(variable),                                                                        \
+     .argument = "MIB",                                                                            \
+     .help = "the most that may be taken of a GPU's memory; default 0: what is free there",        \
+     .min = 0,                                                                                     \
+     .max = 1048576}
 #define CMD_PRECISION_OPTION(variable)                                                             \
     {.name = "precision",                                                                          \
      .kind = OPTION_CHOICE,                                                                        \

@@ -17,6 +17,7 @@
 #include "engine/base/parse.h"
 #include "server/config_http.h"
 #include "server/config_schema.h"
+#include "server/options.h"
 #include "server/rules.h"
 
 enum {
@@ -169,6 +170,7 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
         {"workers.timeout_s", c->workers.timeout_s, 10, 86400},
         {"workers.silence_s", c->workers.silence_s, 2, 3600},
         {"workers.memory_mib", c->workers.memory_mib, 512, 1048576},
+        {"workers.gpu_memory_mib", c->workers.gpu_memory_mib, 0, 1048576},
         {"retention.received_days", c->retention.received_days, 1, DAY_MAX},
         {"retention.produced_days", c->retention.produced_days, 1, DAY_MAX},
         {"retention.min_free_percent", c->retention.min_free_percent, 1, 90},
@@ -177,6 +179,17 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
         if (rules[i].value < rules[i].min || rules[i].value > rules[i].max) {
             return sctd_error(err, SCTD_EDATA, "%.100s: %s is %d: it must be %d to %d", path,
                               rules[i].key, rules[i].value, rules[i].min, rules[i].max);
+        }
+    }
+    return 0;
+}
+
+static int check_backends(const struct config *c, const char *path, struct sctd_error *err)
+{
+    for (uint32_t i = 0; i < c->workers.backends_count; i++) {
+        if (!options_has_choice(OPTIONS_BACKENDS, c->workers.backends[i])) {
+            return sctd_error(err, SCTD_EDATA, "%.100s: workers.backends: \"%.40s\": use one of %s",
+                              path, c->workers.backends[i], OPTIONS_BACKENDS);
         }
     }
     return 0;
@@ -299,6 +312,7 @@ static int check(const struct config *c, const char *path, struct sctd_error *er
                           path);
     }
     int r = check_numbers(c, path, err);
+    r = r < 0 ? r : check_backends(c, path, err);
     r = r < 0 ? r : check_peers(c, path, err);
     r = r < 0 ? r : check_destinations(c, path, err);
     for (uint32_t i = 0; r == 0 && i < c->rules_count; i++) {

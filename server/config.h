@@ -97,7 +97,17 @@ struct config_workers {
     int32_t timeout_s;  /* for one job: 3600 */
     int32_t silence_s;  /* after which a worker counts as hung: 60 */
     int32_t memory_mib; /* for one worker: 8192 */
+    char **backends;    /* slot k has the k-th, over and over; none: "auto" */
+    uint32_t backends_count;
+    int32_t gpu_memory_mib; /* for one worker; 0: what is free */
 };
+
+/* That of slot `slot`, from 0 on; as long as the configuration. */
+static inline const char *config_worker_backend(const struct config_workers *workers, int slot)
+{
+    const uint32_t n = workers->backends_count;
+    return n == 0 ? "auto" : workers->backends[(uint32_t)slot % n];
+}
 
 struct config_retention {
     int32_t received_days;    /* after delivery: 7 */

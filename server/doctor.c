@@ -133,8 +133,11 @@ static void look_at_model(struct doctor *d, const struct config *config,
     struct sctd_error err = {.code = SCTD_OK};
     struct selftest test = {.mean_hu = 0};
     sctd_auto(engine_closep) struct engine *engine = NULL;
-    const struct engine_options options = {
-        .precision = config->workers.precision, .threads = config->workers.threads, .batch = 1};
+    const struct engine_options options = {.backend = config_worker_backend(&config->workers, 0),
+                                           .gpu_memory_mib = config->workers.gpu_memory_mib,
+                                           .precision = config->workers.precision,
+                                           .threads = config->workers.threads,
+                                           .batch = 1};
     (void)snprintf(subject, sizeof subject, "model %.40s@%.40s", model->manifest.name,
                    model->manifest.version);
     int r = selftest_run(&test, model->dir, &options, &err);

@@ -55,15 +55,35 @@ const char *options_suggest(const char *word, const char *const *words, size_t n
     return nearest;
 }
 
+/* Whether `value` is one of the choice's `n` bytes: itself, or with digits for an N behind a colon. */
+static bool matches(const char *choice, size_t n, const char *value)
+{
+    static const char number[] = ":N";
+    const size_t room = sizeof number - 1;
+    if (n < room || strncmp(choice + n - room, number, room) != 0) {
+        return strlen(value) == n && strncmp(choice, value, n) == 0;
+    }
+    const char *digits = value + n - 1;
+    return strncmp(choice, value, n - 1) == 0 && *digits != '\0' &&
+           strspn(digits, "0123456789") == strlen(digits) && strlen(digits) <= 4;
+}
+
+bool options_has_choice(const char *choices, const char *value)
+{
+    for (const char *at = choices; at != NULL; at = strchr(at, '|')) {
+        at += *at == '|' ? 1 : 0;
+        if (*value != '\0' && matches(at, strcspn(at, "|"), value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int parse_choice(const struct option *o, const char *value, struct sctd_error *err)
 {
-    const size_t length = strlen(value);
-    for (const char *at = o->choices; at != NULL; at = strchr(at, '|')) {
-        at += *at == '|' ? 1 : 0;
-        if (length > 0 && strcspn(at, "|") == length && strncmp(at, value, length) == 0) {
-            *(const char **)o->target = value;
-            return 0;
-        }
+    if (options_has_choice(o->choices, value)) {
+        *(const char **)o->target = value;
+        return 0;
     }
     return sctd_error(err, SCTD_EINVAL, "--%s is \"%.64s\": use one of %s", o->name, value,
                       o->choices);

@@ -48,7 +48,7 @@ struct option {
     void *target;         /* what the kind says; untouched where the option is not given */
     const char *argument; /* what --help calls the value: "DIR"; NULL for a flag */
     const char *help;     /* one sentence, no full stop */
-    const char *choices;  /* "a|b|c" */
+    const char *choices;  /* "a|b|c"; "a:N" is a, a colon and a number */
     int64_t min, max;
     int32_t count; /* of OPTION_DECIMALS: how many, at most OPTIONS_DECIMALS_MAX */
     enum option_kind kind;
@@ -80,6 +80,12 @@ void options_print_help(const struct options *options, FILE *out);
 
 /* The word of words[n] nearest to `word`, or NULL if none is near. */
 const char *options_suggest(const char *word, const char *const *words, size_t n);
+
+/* What --backend, and workers.backends of the configuration, may be. */
+#define OPTIONS_BACKENDS "auto|cuda|cuda:N|cpu|ref"
+
+/* Whether `value` is one of "a|b|c:N". */
+bool options_has_choice(const char *choices, const char *value);
 
 #ifdef __cplusplus
 }

@@ -54,6 +54,15 @@ static bool same_http(const struct config_http *old, const struct config_http *n
            old->requests_per_second == new_one->requests_per_second;
 }
 
+static bool same_backends(const struct config_workers *old, const struct config_workers *new_one)
+{
+    bool same = old->backends_count == new_one->backends_count;
+    for (uint32_t i = 0; same && i < old->backends_count; i++) {
+        same = strcmp(old->backends[i], new_one->backends[i]) == 0;
+    }
+    return same;
+}
+
 bool reload_is_whole(const struct config *old, const struct config *new_one)
 {
     return same_text(old->ae_title, new_one->ae_title) &&
@@ -69,5 +78,7 @@ bool reload_is_whole(const struct config *old, const struct config *new_one)
            old->workers.batch == new_one->workers.batch &&
            old->workers.timeout_s == new_one->workers.timeout_s &&
            old->workers.silence_s == new_one->workers.silence_s &&
-           old->workers.memory_mib == new_one->workers.memory_mib;
+           old->workers.memory_mib == new_one->workers.memory_mib &&
+           old->workers.gpu_memory_mib == new_one->workers.gpu_memory_mib &&
+           same_backends(&old->workers, &new_one->workers);
 }

@@ -106,7 +106,8 @@ static bool is_loaded(const struct worker *worker, const struct worker_job *job,
     return worker->engine.engine != NULL && strcmp(loaded->model_dir, job->model_dir) == 0 &&
            strcmp(loaded->model_sha256, job->model_sha256) == 0 &&
            strcmp(worker->precision, precision) == 0 && loaded->threads == job->threads &&
-           loaded->batch == job->batch;
+           loaded->batch == job->batch && strcmp(loaded->backend, job->backend) == 0 &&
+           loaded->gpu_memory_mib == job->gpu_memory_mib;
 }
 
 static int load(struct work *work, struct sctd_error *err)
@@ -118,8 +119,11 @@ static int load(struct work *work, struct sctd_error *err)
     }
     say_stage(work, "load", 0, 1);
     const double start_s = sctd_now_s();
-    const struct engine_options options = {
-        .precision = work->parameters.precision, .threads = job->threads, .batch = job->batch};
+    const struct engine_options options = {.precision = work->parameters.precision,
+                                           .threads = job->threads,
+                                           .batch = job->batch,
+                                           .backend = job->backend,
+                                           .gpu_memory_mib = job->gpu_memory_mib};
     convert_engine_close(&worker->engine);
     int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
     if (r < 0) {

@@ -25,6 +25,8 @@ static const struct record_field job_fields[] = {
     FIELD(I32, job.threads),
     FIELD(I32, job.batch),
     FIELD(I32, job.memory_mib),
+    FIELD(I32, job.gpu_memory_mib),
+    FIELD(TEXT, job.backend),
     FIELD(TEXT, job.source_series_uid),
     FIELD(TEXT, job.series_uid),
 };

@@ -32,6 +32,7 @@ enum {
     WORKER_PARAMETERS_SIZE = 2049,
     WORKER_FILE_SIZE = 129, /* below the results' folder */
     WORKER_REASON_SIZE = 241,
+    WORKER_BACKEND_SIZE = 33,
 };
 
 struct worker_job {
@@ -40,7 +41,8 @@ struct worker_job {
     char model_dir[SCTD_PATH_MAX], spool[SCTD_PATH_MAX], results[SCTD_PATH_MAX];
     char model_sha256[SHA256_HEX_SIZE];      /* that the job was made for */
     char parameters[WORKER_PARAMETERS_SIZE]; /* parameters.h */
-    int32_t threads, batch, memory_mib;
+    int32_t threads, batch, memory_mib, gpu_memory_mib;
+    char backend[WORKER_BACKEND_SIZE]; /* as of engine_options: "auto", "cuda:1" */
     char source_series_uid[DICOM_UID_SIZE], series_uid[DICOM_UID_SIZE];
 };
 

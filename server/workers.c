@@ -23,6 +23,7 @@
 #include "engine/base/rng.h"
 #include "engine/engine.h"
 #include "server/child.h"
+#include "server/config.h"
 #include "server/log.h"
 #include "server/moment.h"
 #include "server/parameters.h"
@@ -44,6 +45,7 @@ enum {
 struct slot {
     struct workers *all;
     int number;
+    char backend[WORKER_BACKEND_SIZE];
     struct child *child;             /* NULL: none */
     bool is_ready, is_busy, is_lost; /* lost: the job is another's, or nobody's, by now */
     bool is_leaving;                 /* its process ends: no job for it */
@@ -461,6 +463,8 @@ static int fill_message(struct slot *slot, struct sctd_error *err)
     m->threads = o->workers.threads;
     m->batch = o->workers.batch;
     m->memory_mib = o->workers.memory_mib;
+    m->gpu_memory_mib = o->workers.gpu_memory_mib;
+    memcpy(m->backend, slot->backend, sizeof m->backend);
     (void)snprintf(m->spool, sizeof m->spool, "%s", o->spool);
     (void)snprintf(m->results, sizeof m->results, "%s", o->results);
     (void)snprintf(m->model_sha256, sizeof m->model_sha256, "%s", job->model_sha256);
@@ -630,11 +634,16 @@ int workers_new(struct workers **ret_workers, const struct workers_options *opti
         return sctd_error(err, SCTD_ENOMEM, "workers");
     }
     all->options = *options;
+    all->options.workers.backends = NULL;
+    all->options.workers.backends_count = 0;
     all->hooks = *hooks;
     all->n = n;
     all->rng.state = (uint64_t)sctd_wall_ms() ^ (uint64_t)getpid();
     for (int i = 0; i < n; i++) {
         all->slot[i] = (struct slot){.all = all, .number = i + 1, .list_fd = -1};
+        /* A copy: the configuration may go. */
+        (void)snprintf(all->slot[i].backend, sizeof all->slot[i].backend, "%s",
+                       config_worker_backend(&options->workers, i));
     }
     (void)uv_timer_init(options->loop, &all->timer);
     (void)uv_timer_init(options->loop, &all->drain);

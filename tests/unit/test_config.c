@@ -51,6 +51,10 @@ static void check_whole(const struct config *c)
     HOLD(head->series_number_offset == 1000 && head->match.min_slices == 20);
     HOLD(head->select_count == 1 && strcmp(head->select[0], "echo=1") == 0);
     HOLD(head->destinations_count == 2 && strcmp(head->destinations[1], "tps") == 0);
+    HOLD(c->workers.slots == 3 && c->workers.gpu_memory_mib == 20000);
+    HOLD(strcmp(config_worker_backend(&c->workers, 0), "cuda:0") == 0);
+    HOLD(strcmp(config_worker_backend(&c->workers, 1), "cuda:1") == 0);
+    HOLD(strcmp(config_worker_backend(&c->workers, 2), "cuda:0") == 0);
     HOLD(c->log_format == CONFIG_LOG_JSON);
 }
 
@@ -82,6 +86,7 @@ static void everything_is_read(void)
              "    review: deliver\n"
              "    rescale_intercept: -1024\n"
              "    priority: 5\n"
+             "workers: {slots: 3, backends: ['cuda:0', 'cuda:1'], gpu_memory_mib: 20000}\n"
              "log_format: json\n");
     check_whole(c);
     config_free(c);
@@ -98,6 +103,10 @@ static void mistakes_are_named_with_their_place(void)
         {"listen:\n  port: 70000\n", "line 2: "},
         {"listen:\n  associations: x1\n", "line 2: Invalid INT value: 'x1'"},
         {"listen: {associations: 5000}\n", "listen.associations is 5000: it must be 1 to 1024"},
+        {"workers: {backends: [gpu]}\n", "workers.backends: \"gpu\": use one of auto|cuda|"},
+        {"workers: {backends: ['cuda:']}\n", "workers.backends: \"cuda:\": use one of"},
+        {"workers: {backends: ['cuda:1x']}\n", "workers.backends: \"cuda:1x\": use one of"},
+        {"workers: {gpu_memory_mib: -1}\n", "workers.gpu_memory_mib is -1: it must be 0 to"},
         {"rules:\n  - match: {modality: MR}\n", "line 2: Missing required mapping field: name"},
         {"rules:\n  - {name: a, model: m, grid: oblique}\n", "line 2: Invalid ENUM value: oblique"},
         {"rules:\n  - {name: a, model: m, review: held}\n", "line 2: Invalid ENUM value: held"},

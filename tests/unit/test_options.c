@@ -245,8 +245,22 @@ static void suggestions_are_near(void)
     assert(options_suggest("averyveryveryveryveryveryveryveryverylongword", words, 3) == NULL);
 }
 
+static void a_choice_may_have_a_number(void)
+{
+    static const char *const good[] = {"auto", "cuda", "cuda:0", "cuda:17", "ref"};
+    static const char *const bad[] = {"",           "cuda:", "cuda:N", "cuda:1x", "cuda:-1",
+                                      "cuda:12345", "cuda1", "cud",    "au",      "auto|cuda"};
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert(options_has_choice("auto|cuda|cuda:N|ref", good[i]));
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert(!options_has_choice("auto|cuda|cuda:N|ref", bad[i]));
+    }
+}
+
 int main(void)
 {
+    a_choice_may_have_a_number();
     every_kind_is_read_in_both_forms();
     decimals_are_read_in_their_order();
     operands_stand_anywhere();

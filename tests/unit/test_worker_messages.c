@@ -45,6 +45,8 @@ static void a_job_comes_back_as_it_was(void)
                                               .threads = 2,
                                               .batch = 4,
                                               .memory_mib = 8192,
+                                              .gpu_memory_mib = 20000,
+                                              .backend = "cuda:7",
                                               .source_series_uid = "1.2",
                                               .series_uid = "2.25.1"}};
     /* the longest paths there are, of any bytes, and the longest parameters: all in one frame */
@@ -55,6 +57,7 @@ static void a_job_comes_back_as_it_was(void)
     assert(pass(&m, &again) == 0 && again.type == WORKER_JOB);
     assert(again.job.job_id == INT64_MAX && again.job.attempt == 3 && again.job.threads == 2);
     assert(again.job.batch == 4 && again.job.memory_mib == 8192);
+    assert(again.job.gpu_memory_mib == 20000 && strcmp(again.job.backend, "cuda:7") == 0);
     assert(strcmp(again.job.model_dir, m.job.model_dir) == 0);
     assert(strcmp(again.job.spool, m.job.spool) == 0);
     assert(strcmp(again.job.results, m.job.results) == 0);
