@@ -119,7 +119,6 @@ static int set_defaults(struct config *c, struct sctd_error *err)
     set_number(&c->completion.quiet_s, 60);
     set_number(&c->completion.closed_quiet_s, 5);
     set_number(&c->workers.slots, 1);
-    set_number(&c->workers.batch, 4);
     set_number(&c->workers.timeout_s, 3600);
     set_number(&c->workers.silence_s, 60);
     set_number(&c->workers.memory_mib, 8192);
@@ -166,7 +165,7 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
         {"completion.closed_quiet_s", c->completion.closed_quiet_s, 1, 86400},
         {"workers.slots", c->workers.slots, 1, 64},
         {"workers.threads", c->workers.threads, 0, 1024},
-        {"workers.batch", c->workers.batch, 1, 256},
+        {"workers.batch", c->workers.batch, 0, 256},
         {"workers.timeout_s", c->workers.timeout_s, 10, 86400},
         {"workers.silence_s", c->workers.silence_s, 2, 3600},
         {"workers.memory_mib", c->workers.memory_mib, 512, 1048576},

@@ -93,7 +93,7 @@ struct config_workers {
     int32_t slots;      /* 1 */
     char *precision;    /* "auto" */
     int32_t threads;    /* 0: one for each processor */
-    int32_t batch;      /* 4 */
+    int32_t batch;      /* 0: the engine's choice */
     int32_t timeout_s;  /* for one job: 3600 */
     int32_t silence_s;  /* after which a worker counts as hung: 60 */
     int32_t memory_mib; /* for one worker: 8192 */

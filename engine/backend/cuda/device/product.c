@@ -17,6 +17,7 @@
 #include "engine/backend/cuda/value.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
+#include "engine/base/rng.h"
 
 _Static_assert((int)CUBLAS_STATUS_ALLOC_FAILED == (int)FAULT_CUBLAS_MEMORY &&
                    (int)CUBLAS_STATUS_NOT_SUPPORTED == (int)FAULT_CUBLAS_UNSUPPORTED,
@@ -207,6 +208,28 @@ static void peak_fini(struct peak *p)
     cuda_buf_free(&p->workspace);
 }
 
+/* Noise: zeros, or one value over and over, would take less power and so run faster than the network can. */
+static int fill_with_noise(const struct cuda_buf *buf, int32_t type, struct sctd_error *err)
+{
+    enum { VALUES = 1 << 18 };
+    const size_t block = VALUES * value_size(type);
+    struct sctd_rng rng = {PEAK_SIDE};
+    void *noise = malloc(block);
+    int r = noise == NULL ? sctd_error(err, SCTD_ENOMEM, "noise") : 0;
+    for (size_t i = 0; r == 0 && i < VALUES; i++) {
+        value_store(noise, type, i, 2.0F * sctd_rng_uniform(&rng) - 1.0F);
+    }
+    for (size_t at = 0; r == 0 && at < buf->size; at += block) {
+        r = device_check(
+            cudaMemcpy((unsigned char *)buf->data + at, noise, block, cudaMemcpyHostToDevice),
+            "filling", err);
+    }
+    free(noise);
+    return r;
+}
+
+_Static_assert(PEAK_SIDE *PEAK_SIDE % (1 << 18) == 0, "whole blocks of noise");
+
 static int peak_init(struct peak *p, enum backend_precision precision, struct sctd_error *err)
 {
     int32_t type = VALUE_F16;
@@ -237,8 +260,8 @@ static int peak_init(struct peak *p, enum backend_precision precision, struct sc
         .kernel = 1,
     };
     r = product_new(&p->product, p->handle, &args, precision, err);
-    r = r < 0 ? r : device_check(cudaMemset(p->x.data, 0x11, bytes), "filling", err);
-    r = r < 0 ? r : device_check(cudaMemset(p->weight.data, 0x11, bytes), "filling", err);
+    r = r < 0 ? r : fill_with_noise(&p->x, type, err);
+    r = r < 0 ? r : fill_with_noise(&p->weight, type, err);
     r = r < 0 ? r : device_check(cudaEventCreate(&p->from), "an event", err);
     return r < 0 ? r : device_check(cudaEventCreate(&p->to), "an event", err);
 }
