@@ -58,11 +58,20 @@ struct quality {
     size_t n_percentiles;
     double percentile[QUALITY_PERCENTILES_MAX]; /* which */
     double intensity[QUALITY_PERCENTILES_MAX];  /* where they are */
+    quality_progress_fn on_progress;            /* or NULL */
+    void *progress_arg;
 };
 
 static size_t count_voxels(const struct volume_grid *grid)
 {
     return (size_t)grid->dim[0] * (size_t)grid->dim[1] * (size_t)grid->dim[2];
+}
+
+static void tell(const struct quality *quality)
+{
+    if (quality->on_progress != NULL) {
+        quality->on_progress(quality->progress_arg);
+    }
 }
 
 /* Of the middle of plane k across an axis. */
@@ -112,6 +121,12 @@ void quality_free(struct quality *quality)
     }
 }
 
+void quality_set_progress(struct quality *quality, quality_progress_fn on_progress, void *arg)
+{
+    quality->on_progress = on_progress;
+    quality->progress_arg = arg;
+}
+
 int quality_take_source(struct quality *quality, const struct volume *source, const double clip[2],
                         struct sctd_error *err)
 {
@@ -122,11 +137,13 @@ int quality_take_source(struct quality *quality, const struct volume *source, co
     }
     memcpy(quality->clip, clip, sizeof quality->clip);
     const int r = source_body_find(flags, source, find_clip(quality), axis, err);
+    tell(quality);
     if (r >= 0) {
         quality->has_source = true;
         quality->source_has_body = r == 0;
         quality->field_of_view = field_of_view_find(flags, source->grid.dim, axis);
         quality->field_of_view_z_mm = find_z(&source->grid, axis, quality->field_of_view.plane);
+        tell(quality);
     }
     free(flags);
     return r < 0 ? r : 0;
@@ -160,6 +177,7 @@ static int find_intensity(struct quality *quality, const struct volume *slices,
                                    quality->percentile[i + (is_last ? 0 : 1)]};
         double found[2] = {0};
         r = percentile_find(found, percent, x, n_body, err);
+        tell(quality);
         quality->intensity[i] = found[0];
         if (!is_last) {
             quality->intensity[i + 1] = found[1];
@@ -184,6 +202,7 @@ int quality_take_slices(struct quality *quality, const struct volume *slices,
     quality->has_slices = false;
     quality->grid = slices->grid;
     int r = source_body_find(flags, slices, find_clip(quality), AXIAL, err);
+    tell(quality);
     if (r < 0) {
         return r;
     }
@@ -326,6 +345,7 @@ static void count(struct counts *c, const struct judgement *j, const uint8_t *ma
         for (size_t at = (size_t)k * plane; at < (size_t)(k + 1) * plane; at++) {
             count_voxel(c, j, margins, k, at);
         }
+        tell(j->quality);
     }
 }
 
@@ -395,6 +415,7 @@ static int judge_hole(const struct judgement *j, uint8_t *margins, struct sctd_e
         margins[at] = is_deep && (j->quality->flags[at] & SOURCE_BODY_TISSUE) != 0 ? 1 : 0;
     }
     int r = hole_find(&hole, j->hu, margins, err);
+    tell(j->quality);
     if (r < 0) {
         return r;
     }
@@ -415,6 +436,7 @@ static int judge_slice_jump(const struct judgement *j, struct sctd_error *err)
         add_scalar(j, QUALITY_SLICE_JUMP, j->quality->manifest->quality.slice_jump_hu);
     struct slice_jump jump;
     int r = slice_jump_find(&jump, j->hu, j->quality->flags, err);
+    tell(j->quality);
     if (r < 0) {
         return r;
     }
@@ -442,6 +464,7 @@ static int judge_outline(const struct judgement *j, const uint8_t *synthetic,
         return 0;
     }
     int r = outline_distance_find(&distance, j->quality->flags, synthetic, &j->hu->grid, err);
+    tell(j->quality);
     if (r < 0) {
         return r;
     }
@@ -521,6 +544,7 @@ static int judge_body(const struct judgement *j, struct sctd_error *err)
     int r = c.not_air == NULL || c.saturated == NULL || mask == NULL
                 ? sctd_error(err, SCTD_ENOMEM, "the checks of %zu voxels", count_voxels(grid))
                 : body_margin_find(mask, j->quality->flags, grid, &margin, err);
+    tell(j->quality);
     if (r == 0) {
         count(&c, j, mask);
         judge_air_outside(j, &c);
@@ -528,6 +552,7 @@ static int judge_body(const struct judgement *j, struct sctd_error *err)
     }
     r = r < 0 ? r : judge_slice_jump(j, err);
     r = r < 0 ? r : body_mask_find_above(mask, j->hu, OUTLINE_BODY_HU, AXIAL, err);
+    tell(j->quality);
     r = r < 0 ? r : judge_outline(j, r == BODY_MASK_NONE ? NULL : mask, err);
     if (r == 0) {
         judge_saturation(j, &c);

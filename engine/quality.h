@@ -80,6 +80,12 @@ static inline void quality_freep(struct quality **quality)
     quality_free(*quality);
 }
 
+/* Work goes on: called with `arg` on the caller's thread after each part of a look or of the judgement.  It calls no function of
+ * the object. */
+typedef void (*quality_progress_fn)(void *arg);
+/* NULL: nobody is told, as before it is set.  arg: outlives the object. */
+void quality_set_progress(struct quality *quality, quality_progress_fn on_progress, void *arg);
+
 /* The source in its own order.  clip: the recipe's limits for it, as engine_find_clip finds them.  Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_take_source(struct quality *quality, const struct volume *source,
                                        const double clip[2], struct sctd_error *err);

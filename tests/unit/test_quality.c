@@ -355,6 +355,29 @@ static void looks_come_in_their_order(void)
     quality_free(NULL);
 }
 
+static void count_call(void *arg)
+{
+    ++*(size_t *)arg;
+}
+
+static void work_says_that_it_goes_on(void)
+{
+    sctd_auto(pair_fini) struct pair p = make("mr");
+    struct quality_report report;
+    size_t n = 0;
+    sctd_auto(quality_freep) struct quality *q = NULL;
+    assert(quality_new(&q, &p.manifest, &err) == 0);
+    quality_set_progress(q, count_call, &n);
+    assert(quality_take_source(q, p.source, clip, &err) == 0 && n > 0);
+    n = 0;
+    assert(quality_take_slices(q, p.source, &err) == 0 && n > 0);
+    n = 0;
+    assert(quality_judge(&report, q, p.hu, &err) == 0 && n >= SLICES);
+    n = 0;
+    quality_set_progress(q, NULL, NULL);
+    assert(quality_judge(&report, q, p.hu, &err) == 0 && n == 0);
+}
+
 static void same_input_gives_the_same_report(void)
 {
     sctd_auto(pair_fini) struct pair p = make("mr");
@@ -391,6 +414,7 @@ int main(void)
     jumps_of_one_slice_cannot_be_told();
     source_in_another_order_has_its_own_faces();
     looks_come_in_their_order();
+    work_says_that_it_goes_on();
     same_input_gives_the_same_report();
     return 0;
 }
