@@ -203,25 +203,23 @@ static bool is_checked(const struct conversion *c)
     return c->job->network->manifest->quality.is_set;
 }
 
-/* What the checks said when the result was made. */
+/* What the checks said when the result was made.  A page is there if it needs review, and only then. */
 static int recall_report(struct conversion *c, struct sctd_error *err)
 {
     int32_t n = 0;
     bool exists = false;
-    int r = convert_quality_read(&c->result.quality, c->result.folder, err);
-    if (r < 0 || !c->result.quality.needs_review) {
-        return r;
-    }
-    r = convert_quality_page_folder(c->result.page_folder, c->job->output, c->result.series_uid,
-                                    err);
-    if (r == 0) {
-        r = sctd_dir_count(&n, &exists, c->result.page_folder, err);
-    }
-    if (r == 0 && n != 1) {
+    char page[SCTD_PATH_MAX];
+    const struct quality_report *report = &c->result.quality;
+    int r = convert_quality_read(&c->result.quality, c->result.series_uid, c->result.folder, err);
+    r = r < 0 ? r : convert_quality_page_folder(page, c->job->output, c->result.series_uid, err);
+    r = r < 0 ? r : sctd_dir_count(&n, &exists, page, err);
+    if (r == 0 && report->needs_review != (n == 1)) {
         r = sctd_error(err, SCTD_EINVAL,
-                       "%.160s needs review and its quality page is gone: remove the folder, then "
-                       "convert again",
-                       c->result.folder);
+                       "%.160s: its quality page %s: remove both folders, then convert again",
+                       c->result.folder, n == 1 ? "contradicts " CONVERT_QUALITY_FILE : "is gone");
+    }
+    if (r == 0 && report->needs_review) {
+        memcpy(c->result.page_folder, page, sizeof page);
     }
     return r;
 }
@@ -238,7 +236,7 @@ static int find_place(struct conversion *c, struct sctd_error *err)
     if (r < 0) {
         return r;
     }
-    if (n == c->n_instances + (is_checked(c) ? 1 : 0)) {
+    if (n == c->n_instances + (is_checked(c) ? 1 : 0)) { /* and the report */
         r = is_checked(c) ? recall_report(c, err) : 0;
         return r < 0 ? r : CONVERT_THERE;
     }
@@ -281,13 +279,18 @@ static int look_at_source(struct conversion *c, struct sctd_error *err)
     if (!is_checked(c)) {
         return 0;
     }
+    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
     int r = quality_new(&c->quality, c->job->network->manifest, err);
     return r < 0 ? r : quality_take_source(c->quality, c->volume, c->clip, err);
 }
 
 static int look_at_slices(struct conversion *c, struct sctd_error *err)
 {
-    return c->quality == NULL ? 0 : quality_take_slices(c->quality, c->volume, err);
+    if (c->quality == NULL) {
+        return 0;
+    }
+    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
+    return quality_take_slices(c->quality, c->volume, err);
 }
 
 static int judge(struct conversion *c, struct sctd_error *err)
@@ -397,7 +400,7 @@ static int write_files(struct conversion *c, const char *folder, struct sctd_err
     };
     int r = sct_write_series(&request, folder, report_written, c, err);
     if (r == 0 && report->is_checked) {
-        r = convert_quality_write(report, folder, err);
+        r = convert_quality_write(report, c->result.series_uid, folder, err);
     }
     const struct convert_page page = {
         .report = report,

@@ -14,26 +14,44 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "engine/base/work.h"
 #include "engine/engine.h"
 #include "server/preview.h"
 
 enum { LINE_SIZE = 81, LINES_MAX = 3 * QUALITY_FINDINGS_MAX };
 
-int convert_quality_write(const struct quality_report *report, const char *folder,
-                          struct sctd_error *err)
+int convert_quality_write(const struct quality_report *report, const char *series_uid,
+                          const char *folder, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
-    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(QUALITY_JSON_MAX);
-    int r = quality_report_write(&text, report, err);
-    if (r == 0) {
-        r = sctd_path_join(path, folder, CONVERT_QUALITY_FILE, err);
-    }
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(QUALITY_JSON_MAX + 256);
+    struct json_writer w = json_writer_make(&text, false, err);
+    json_write_object_begin(&w, NULL);
+    json_write_string(&w, "sct_series_instance_uid", series_uid);
+    quality_report_write_members(report, &w);
+    json_write_object_end(&w);
+    int r = json_writer_finish(&w);
+    r = r < 0 ? r : sctd_path_join(path, folder, CONVERT_QUALITY_FILE, err);
     return r == 0 ? sctd_file_replace(path, text.data, text.size, err) : r;
 }
 
-int convert_quality_read(struct quality_report *ret_report, const char *folder,
-                         struct sctd_error *err)
+/* Whether the text is of this sCT, and judges it. */
+static int check_report(const struct quality_report *report, const char *text, size_t size,
+                        const char *series_uid, struct sctd_error *err)
+{
+    sctd_auto(json_freep) struct json *json = NULL;
+    const char *is = NULL;
+    int r = json_parse(&json, text, size, err);
+    r = r < 0 ? r : json_get_string(&is, json, json_get_root(json), "sct_series_instance_uid", err);
+    if (r == 0 && (strcmp(is, series_uid) != 0 || !report->is_checked)) {
+        r = sctd_error(err, SCTD_EDATA, "it is no report of the sCT that it lies beside");
+    }
+    return r;
+}
+
+int convert_quality_read(struct quality_report *ret_report, const char *series_uid,
+                         const char *folder, struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
     struct sctd_map map;
@@ -43,6 +61,7 @@ int convert_quality_read(struct quality_report *ret_report, const char *folder,
         return r;
     }
     r = quality_report_read(ret_report, map.data, map.size, err);
+    r = r < 0 ? r : check_report(ret_report, map.data, map.size, series_uid, err);
     sctd_map_close(&map);
     if (r < 0) {
         sctd_error_prefix(err, "%.120s", path);

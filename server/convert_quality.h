@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "dicom/sct_writer.h"
 #include "engine/base/error.h"
@@ -17,15 +18,23 @@
 extern "C" {
 #endif
 
+/* Pages that a result of the model may have besides its slices: 1 where it is checked.  Of the UIDs that are decided
+ * for a result, its page's is the last. */
+static inline int32_t convert_quality_pages(const struct manifest *manifest)
+{
+    return manifest->quality.is_set ? 1 : 0;
+}
+
 /* In the sCT's folder, where the manifest has limits. */
 #define CONVERT_QUALITY_FILE "quality.json"
 
-/* Errors: SCTD_EIO, SCTD_ENOMEM. */
-SCTD_NODISCARD int convert_quality_write(const struct quality_report *report, const char *folder,
+/* The report also says of which sCT it is.  Errors: SCTD_EIO, SCTD_ENOMEM. */
+SCTD_NODISCARD int convert_quality_write(const struct quality_report *report,
+                                         const char *series_uid, const char *folder,
                                          struct sctd_error *err);
-/* Errors: SCTD_EIO, SCTD_EDATA (it is no report of ours), SCTD_ENOMEM. */
-SCTD_NODISCARD int convert_quality_read(struct quality_report *ret_report, const char *folder,
-                                        struct sctd_error *err);
+/* Errors: SCTD_EIO, SCTD_EDATA (it is no report of ours, or of another sCT), SCTD_ENOMEM. */
+SCTD_NODISCARD int convert_quality_read(struct quality_report *ret_report, const char *series_uid,
+                                        const char *folder, struct sctd_error *err);
 
 /* What the objects say of it, in one line of at most `size` - 1 bytes. */
 void convert_quality_describe(const struct quality_report *report, char *text, size_t size);

@@ -16,6 +16,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "server/config.h"
+#include "server/convert_quality.h"
 #include "server/parameters.h"
 #include "server/policy.h"
 
@@ -57,12 +58,6 @@ static size_t count_frames(const struct db_member_list *members)
     return n;
 }
 
-/* What needs review has a page for people besides its slices. */
-static size_t count_pages(const struct policy_decision *decision)
-{
-    return decision->model->manifest.quality.is_set ? 1 : 0;
-}
-
 static int list_sources(struct making *m, struct sctd_error *err)
 {
     const struct db_member_list *members = m->order->members;
@@ -87,7 +82,7 @@ static int list_sources(struct making *m, struct sctd_error *err)
 static int decide_uids(struct making *m, struct sctd_error *err)
 {
     const bool axial = m->decision->rule->grid == CONFIG_GRID_AXIAL;
-    const size_t pages = count_pages(m->decision);
+    const size_t pages = (size_t)convert_quality_pages(&m->decision->model->manifest);
     size_t n = (axial ? AXIAL_FACTOR * m->n + AXIAL_EXTRA : m->n) + pages;
     n = n < DB_OUTPUTS_MAX ? n : DB_OUTPUTS_MAX;
     m->uid = calloc(n, sizeof *m->uid);
@@ -179,6 +174,7 @@ static int complete(struct order_result *result, struct db *db, const struct db_
 static int look_for_obstacles(struct policy_decision *decision, struct db *db,
                               const struct order *order, size_t n, struct sctd_error *err)
 {
+    const size_t most = DB_OUTPUTS_MAX - (size_t)convert_quality_pages(&decision->model->manifest);
     const int ours = db_series_is_ours(db, order->series->series_uid, err);
     if (ours < 0) {
         return ours;
@@ -187,11 +183,10 @@ static int look_for_obstacles(struct policy_decision *decision, struct db *db,
         decision->verdict = POLICY_IGNORE;
         (void)snprintf(decision->reason, sizeof decision->reason,
                        "an sCT of ours is never a source");
-    } else if (n == 0 || n + count_pages(decision) > DB_OUTPUTS_MAX) {
+    } else if (n == 0 || n > most) {
         decision->verdict = POLICY_IGNORE;
         (void)snprintf(decision->reason, sizeof decision->reason,
-                       "a series of %zu frames: 1 to %zu are possible", n,
-                       DB_OUTPUTS_MAX - count_pages(decision));
+                       "a series of %zu frames: 1 to %zu are possible", n, most);
     }
     return 0;
 }

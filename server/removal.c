@@ -70,7 +70,8 @@ static int remove_report(const char *folder, struct sctd_error *err)
 }
 
 /* The folder of a series goes with its last file. */
-static int leave_folder(const char *root, const char *file, struct sctd_error *err)
+static int leave_folder(const char *root, const char *file, enum db_file_kind kind,
+                        struct sctd_error *err)
 {
     char path[SCTD_PATH_MAX];
     int r = sctd_path_join(path, root, file, err);
@@ -78,7 +79,7 @@ static int leave_folder(const char *root, const char *file, struct sctd_error *e
         return r;
     }
     *strrchr(path, '/') = '\0';
-    r = remove_report(path, err);
+    r = kind == DB_FILE_PRODUCED ? remove_report(path, err) : 0;
     if (r < 0) {
         return r;
     }
@@ -110,7 +111,7 @@ static int remove_list(const struct removal *removal, enum db_file_kind kind,
             first = removed;
         }
         if (i + 1 == list->n || !are_together(file->file, file[1].file)) {
-            r = leave_folder(root, file->file, err);
+            r = leave_folder(root, file->file, kind, err);
         }
     }
     if (r == 0 && n > 0) {

@@ -12,6 +12,8 @@
 
 #include "db/db.h"
 #include "db/retention.h"
+#include "dicom/quality_page.h"
+#include "dicom/source.h"
 #include "dicom/uid.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -167,17 +169,64 @@ static int remove_folder(const char *path, struct sctd_error *err)
     return rmdir(path) == 0 ? 0 : sctd_error(err, SCTD_EIO, "%.160s: %s", path, sctd_errno_text());
 }
 
-/* The page is found by the sCT's name, so it goes first. */
+/* The sCT first: without it the page is left over, and the next start finds it. */
 static int remove_result(const char *results, const char *series_uid, struct sctd_error *err)
 {
     char page[SCTD_PATH_MAX];
     char sct[SCTD_PATH_MAX];
     int r = convert_quality_page_folder(page, results, series_uid, err);
     r = r < 0 ? r : sctd_path_join(sct, results, series_uid, err);
-    if (r == 0 && access(page, F_OK) == 0) {
-        r = remove_folder(page, err);
+    r = r < 0 ? r : remove_folder(sct, err);
+    return r == 0 && access(page, F_OK) == 0 ? remove_folder(page, err) : r;
+}
+
+/* Whether one of the folders is the sCT that a page belongs to. */
+static int has_sct(const char *results, const char *page_series_uid, bool *ret_has,
+                   struct sctd_error *err)
+{
+    sctd_auto(close_dir) DIR *dir = opendir(results);
+    if (dir == NULL) {
+        return sctd_error(err, SCTD_EIO, "%.160s: %s", results, sctd_errno_text());
     }
-    return r < 0 ? r : remove_folder(sct, err);
+    const struct dirent *entry = NULL;
+    *ret_has = false;
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): one stream, one thread
+    while (!*ret_has && (entry = readdir(dir)) != NULL) {
+        char series_uid[DICOM_UID_SIZE];
+        char instance_uid[DICOM_UID_SIZE];
+        if (!dicom_uid_is_valid(entry->d_name)) {
+            continue;
+        }
+        int r = dicom_uid_for_page(series_uid, instance_uid, entry->d_name, err);
+        if (r < 0) {
+            return r;
+        }
+        *ret_has = strcmp(series_uid, page_series_uid) == 0;
+    }
+    return 0;
+}
+
+/* A page that was written before its sCT, which then never came, or outlived it.  Returns 0 or DB_NONE: it is none. */
+static int remove_lone_page(struct db *db, const char *results, const char *name,
+                            struct sctd_error *err)
+{
+    char file[SCTD_PATH_MAX];
+    char path[SCTD_PATH_MAX];
+    bool is_wanted = true;
+    int r = sctd_path_join(file, name, QUALITY_PAGE_NAME, err);
+    r = r < 0 ? r : sctd_path_join(path, results, file, err);
+    if (r < 0 || access(path, F_OK) != 0) {
+        return r < 0 ? r : DB_NONE;
+    }
+    r = db_file_find(db, DB_FILE_PRODUCED, file, err);
+    if (r == DB_NONE) {
+        r = has_sct(results, name, &is_wanted, err);
+    }
+    if (r < 0 || is_wanted) {
+        return r < 0 ? r : DB_NONE;
+    }
+    r = sctd_path_join(path, results, name, err);
+    return r < 0 ? r : remove_folder(path, err);
 }
 
 int sweep_results(struct db *db, const char *results, int64_t *ret_n, struct sctd_error *err)
@@ -197,8 +246,10 @@ int sweep_results(struct db *db, const char *results, int64_t *ret_n, struct sct
         r = db_result_is_left(db, entry->d_name, err);
         if (r == 0) {
             r = remove_result(results, entry->d_name, err);
-            n += r == 0 ? 1 : 0;
+        } else if (r == DB_NONE) {
+            r = remove_lone_page(db, results, entry->d_name, err);
         }
+        n += r == 0 ? 1 : 0;
     }
     r = r < 0 || n == 0 ? r : sctd_dir_sync(results, err);
     if (r < 0) {

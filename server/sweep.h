@@ -31,8 +31,8 @@ SCTD_NODISCARD int sweep_spool(struct sweep *ret_sweep, struct db *db, const cha
                                struct sctd_error *err);
 
 /*
- * Remove the results of cancelled jobs that no row names: their worker, or the removal, died with the daemon.
- * *ret_n: series removed.  No worker may be running.  Errors: SCTD_EIO.
+ * Remove the results of cancelled jobs that no row names, and quality pages without their sCT: their worker, or the
+ * removal, died with the daemon.  *ret_n: series removed.  No worker may be running.  Errors: SCTD_EIO.
  */
 SCTD_NODISCARD int sweep_results(struct db *db, const char *results, int64_t *ret_n,
                                  struct sctd_error *err);

@@ -29,6 +29,7 @@
 #include "engine/engine.h"
 #include "server/convert.h"
 #include "server/convert_engine.h"
+#include "server/convert_quality.h"
 #include "server/frame.h"
 #include "server/parameters.h"
 #include "server/worker_list.h"
@@ -143,6 +144,21 @@ static int load(struct work *work, struct sctd_error *err)
     return r;
 }
 
+/* Load it, and whether it still makes what the job was made for.  A manifest may have been edited since it was loaded. */
+static int load_as_ordered(struct work *work, struct sctd_error *err)
+{
+    struct worker *worker = work->worker;
+    const bool was_loaded = is_loaded(worker, work->job, work->parameters.precision);
+    int r = load(work, err);
+    r = r < 0 ? r : parameters_check(&work->parameters, worker->engine.network.manifest, err);
+    if (r == SCTD_EDATA && was_loaded) {
+        convert_engine_close(&worker->engine);
+        r = load(work, err);
+        r = r < 0 ? r : parameters_check(&work->parameters, worker->engine.network.manifest, err);
+    }
+    return r;
+}
+
 /* The source */
 
 /* The page's UIDs are derived from those of the sCT, and were decided with them. */
@@ -150,7 +166,7 @@ static int check_page(struct work *work, struct sctd_error *err)
 {
     char instance_uid[DICOM_UID_SIZE];
     const struct worker_list *list = &work->list;
-    if (!work->worker->engine.network.manifest->quality.is_set) {
+    if (convert_quality_pages(work->worker->engine.network.manifest) == 0) {
         return 0;
     }
     int r = dicom_uid_for_page(work->page_series_uid, instance_uid, work->job->series_uid, err);
@@ -311,11 +327,11 @@ static int say_quality(const struct work *work, struct sctd_error *err)
 static int convert(struct work *work, struct sctd_error *err)
 {
     const struct worker_job *job = work->job;
-    const bool is_checked = work->worker->engine.network.manifest->quality.is_set;
+    const struct manifest *manifest = work->worker->engine.network.manifest;
     const struct convert_uids uids = {
         .series_uid = job->series_uid,
         .instance_uid = (const char(*)[DICOM_UID_SIZE])work->list.uid,
-        .n = (int32_t)work->list.n_uids - (is_checked ? 1 : 0), /* the last is the page's */
+        .n = (int32_t)work->list.n_uids - convert_quality_pages(manifest),
     };
     const struct convert_job convert_job = {
         .scan = work->scan,
@@ -356,10 +372,7 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
     say_stage(work, "start", 0, 1);
     int r = read_job(work, list_fd, err);
     if (r == 0) {
-        r = load(work, err);
-    }
-    if (r == 0) {
-        r = parameters_check(&work->parameters, work->worker->engine.network.manifest, err);
+        r = load_as_ordered(work, err);
     }
     if (r == 0) {
         r = check_page(work, err);
@@ -434,6 +447,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
         (void)snprintf(end->reason, sizeof end->reason, "%s", why.text);
     }
     utf8_clean(end->reason); /* a character may have been cut in two */
+    _Static_assert(sizeof end->stage_ms / sizeof *end->stage_ms == CONVERT_STAGES, "all of them");
     for (size_t i = 0; i < CONVERT_STAGES; i++) {
         end->stage_ms[i] = 1e3 * work.result.stage_s[i];
     }

@@ -24,6 +24,7 @@
 #include "engine/engine.h"
 #include "server/child.h"
 #include "server/config.h"
+#include "server/convert.h"
 #include "server/log.h"
 #include "server/moment.h"
 #include "server/parameters.h"
@@ -292,8 +293,9 @@ static void on_end(struct slot *slot, const struct worker_end *end)
     (void)snprintf(detail, sizeof detail,
                    "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, check %.0f "
                    "ms, write %.0f ms",
-                   end->load_ms, end->stage_ms[0], end->stage_ms[1], end->stage_ms[2],
-                   end->stage_ms[3], end->stage_ms[4]);
+                   end->load_ms, end->stage_ms[CONVERT_ASSEMBLE], end->stage_ms[CONVERT_ORIENT],
+                   end->stage_ms[CONVERT_NETWORK], end->stage_ms[CONVERT_CHECK],
+                   end->stage_ms[CONVERT_WRITE]);
     slot->is_leaving = end->outcome == WORKER_BROKEN;
     child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
     if (!slot->is_leaving) {

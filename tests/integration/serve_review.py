@@ -221,6 +221,21 @@ class Held(Case):
         self.assertIn('sctd_review_held 1\n', text)
 
 
+class Edited(Case):
+    def test_a_manifest_that_was_edited_is_read_again_by_a_worker_that_lives(self):
+        self.start(LOOSE)
+        self.pacs.wait_for(len(self.paths))
+        manifest = self.work / 'state/models/demo@1/manifest.json'
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {'quality': STRICT}))
+        self.daemon.process.send_signal(signal.SIGHUP)
+        self.daemon.wait_for('reloaded')
+        send(self.daemon.port, kit.make_series(SCTD, self.work / 'second', seed=2, slices=4))
+        self.daemon.wait_for('job-attempt', result='done', job=2)
+        job = json.loads(self.sctd('job', 'show', '2', '--json'))
+        self.assertEqual((job['state'], job['review']), ('delivering', 'needed'))
+        self.assertEqual(len(self.pacs.stored), len(self.paths))
+
+
 class Delivered(Case):
     def test_it_goes_out_marked_where_the_rule_says_so(self):
         self.start(STRICT, review='deliver')
@@ -286,6 +301,14 @@ class Converted(Case):
             self.assertNotEqual(again['sct_series_instance_uid'], facts['sct_series_instance_uid'])
             page, = pathlib.Path(again['quality_page_folder']).iterdir()
             self.assertEqual(pydicom.dcmread(page).SOPClassUID, SecondaryCaptureImageStorage)
+        report = pathlib.Path(again['folder'], 'quality.json')
+        kept = report.read_text()
+        for lie in (kept.replace('"review"', '"passed"').replace('"failed"', '"passed"'),
+                    pathlib.Path(facts['folder'], 'quality.json').read_text(), '{}'):
+            report.write_text(lie)
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            self.assertEqual((done.returncode, json.loads(done.stdout)['series'][0]['outcome']), (1, 'failed'), lie[:200])
+        report.write_text(kept)
         shutil.rmtree(again['quality_page_folder'])
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         self.assertIn('quality page is gone', json.loads(done.stdout)['series'][0]['reason'])

@@ -7,6 +7,9 @@
 
 #include "db/db.h"
 #include "db/jobs.h"
+#include "dicom/quality_page.h"
+#include "dicom/source.h"
+#include "dicom/uid.h"
 #include "engine/base/error.h"
 #include "server/sweep.h"
 
@@ -23,16 +26,28 @@ static const char *at(const char *name)
     return path[turn];
 }
 
+static void leave_file(const char *folder, const char *file)
+{
+    char name[128];
+    (void)snprintf(name, sizeof name, "%.90s/%.30s", folder, file);
+    FILE *f = fopen(at(name), "we");
+    HOLDS(f != NULL && fputs("x", f) >= 0 && fclose(f) == 0);
+}
+
 /* A folder of two files, as a worker leaves it. */
 static void leave(const char *folder)
 {
     HOLDS(mkdir(at(folder), 0700) == 0);
-    for (int i = 0; i < 2; i++) {
-        char name[128];
-        (void)snprintf(name, sizeof name, "%.90s/%d.dcm", folder, i);
-        FILE *f = fopen(at(name), "we");
-        HOLDS(f != NULL && fputs("x", f) >= 0 && fclose(f) == 0);
-    }
+    leave_file(folder, "0.dcm");
+    leave_file(folder, "1.dcm");
+}
+
+static void leave_page_of(const char *sct_series_uid, char ret_folder[DICOM_UID_SIZE])
+{
+    char instance_uid[DICOM_UID_SIZE];
+    HOLDS(dicom_uid_for_page(ret_folder, instance_uid, sct_series_uid, &kit_err) == 0);
+    HOLDS(mkdir(at(ret_folder), 0700) == 0);
+    leave_file(ret_folder, QUALITY_PAGE_NAME);
 }
 
 static void leave_of(struct db *db, int64_t job_id)
@@ -74,6 +89,28 @@ static void only_what_cancelled_jobs_left_goes(void)
     db_close(db);
 }
 
+static void a_page_without_its_sct_goes(void)
+{
+    struct db *db = kit_open();
+    int64_t n = -1;
+    char lone[DICOM_UID_SIZE];
+    char kept[DICOM_UID_SIZE];
+    char of_cancelled[DICOM_UID_SIZE];
+    const int64_t cancelled = kit_job(db, 5, 1);
+    const struct db_job job = kit_get(db, cancelled);
+    cancel(db, cancelled);
+    leave_of(db, cancelled);
+    leave_page_of(job.output_series_uid, of_cancelled);
+    leave("2.25.815"); /* a worker had finished both, and the store does not know yet */
+    leave_page_of("2.25.815", kept);
+    leave_page_of("2.25.816", lone);
+    HOLDS(sweep_results(db, results, &n, &kit_err) == 0);
+    HOLDS(n >= 2 && !is_there(db, cancelled));
+    HOLDS(access(at(of_cancelled), F_OK) != 0 && access(at(lone), F_OK) != 0);
+    HOLDS(access(at(kept), F_OK) == 0 && access(at("2.25.815/1.dcm"), F_OK) == 0);
+    db_close(db);
+}
+
 static void what_rows_name_is_left_to_retention(void)
 {
     struct db *db = kit_open();
@@ -98,6 +135,7 @@ int main(void)
 {
     (void)snprintf(results, sizeof results, "%s", kit_path("results"));
     HOLDS(mkdir(results, 0700) == 0);
+    a_page_without_its_sct_goes();
     what_rows_name_is_left_to_retention();
     only_what_cancelled_jobs_left_goes();
     a_folder_that_is_not_there_is_an_error();
