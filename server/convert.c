@@ -274,23 +274,33 @@ static int prepare(struct conversion *c, struct sctd_error *err)
     return c->job->network->prepare(c->job->network->arg, c->volume, c->clip, err);
 }
 
+/* The looks at source and slices go on within the stage around them: a job's history has each stage once. */
+static void report_look(void *arg)
+{
+    report(arg, CONVERT_ORIENT, 0, 1);
+}
+
+static void report_check(void *arg)
+{
+    report(arg, CONVERT_CHECK, 0, 1);
+}
+
 static int look_at_source(struct conversion *c, struct sctd_error *err)
 {
     if (!is_checked(c)) {
         return 0;
     }
-    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
     int r = quality_new(&c->quality, c->job->network->manifest, err);
-    return r < 0 ? r : quality_take_source(c->quality, c->volume, c->clip, err);
+    if (r == 0) {
+        quality_set_progress(c->quality, report_look, c);
+        r = quality_take_source(c->quality, c->volume, c->clip, err);
+    }
+    return r;
 }
 
 static int look_at_slices(struct conversion *c, struct sctd_error *err)
 {
-    if (c->quality == NULL) {
-        return 0;
-    }
-    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
-    return quality_take_slices(c->quality, c->volume, err);
+    return c->quality == NULL ? 0 : quality_take_slices(c->quality, c->volume, err);
 }
 
 static int judge(struct conversion *c, struct sctd_error *err)
@@ -298,7 +308,8 @@ static int judge(struct conversion *c, struct sctd_error *err)
     if (c->quality == NULL) {
         return 0;
     }
-    report(c, CONVERT_CHECK, 0, c->plan.network.dim[2]);
+    report_check(c);
+    quality_set_progress(c->quality, report_check, c);
     return quality_judge(&c->result.quality, c->quality, c->volume, err);
 }
 
