@@ -23,12 +23,12 @@ const char *db_item_state_name(enum db_item_state state)
     return (unsigned)state < DB_ITEM_STATES ? item_names[state] : "?";
 }
 
-#define ITEM_SELECT                                                                                  \
-    "SELECT id, batch_id, state, attempt, failures, expected, instances, ifnull(series_id, 0), "     \
-    "ifnull(job_id, 0), has_made, due_ms, begun_ms, fetched_ms, ordered_ms, ended_ms, study_uid, "   \
-    "series_uid, output_series_uid, study_date, modality, series_description, method, folder, "      \
-    "reason, ifnull((SELECT review FROM job AS j WHERE j.id = job_id), 0), ifnull((SELECT review = " \
-    "2 AND hold = 1 AND j.state = 3 FROM job AS j WHERE j.id = job_id), 0) FROM batch_item"
+#define ITEM_SELECT                                                                                         \
+    "SELECT id, batch_id, state, attempt, failures, expected, instances, ifnull(series_id, 0), "            \
+    "ifnull(job_id, 0), has_made, due_ms, begun_ms, fetched_ms, ordered_ms, ended_ms, study_uid, "          \
+    "series_uid, output_series_uid, study_date, modality, series_description, method, folder, "             \
+    "reason, ifnull((SELECT review FROM job AS j WHERE j.id = job_id), 0), ifnull((SELECT " DB_JOB_IS_HELD( \
+        "j") " FROM job AS j WHERE j.id = job_id), 0) FROM batch_item"
 
 static const struct sql_field item_fields[] = {
     SQL_FIELD(SQL_I64, db_item, id),

@@ -66,8 +66,7 @@ static int count_items(struct db *db, struct db_batch *batch, struct sctd_error 
                  : core_number(
                        db,
                        "SELECT count(*) FROM batch_item AS i JOIN job AS j ON j.id = i.job_id "
-                       "WHERE i.batch_id = ?1 AND i.state = 3 AND j.review = 2 AND j.hold = 1 "
-                       "AND j.state = 3",
+                       "WHERE i.batch_id = ?1 AND i.state = 3 AND " DB_JOB_IS_HELD("j"),
                        batch->id, &batch->held, err);
 }
 

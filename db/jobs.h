@@ -31,8 +31,8 @@ enum db_job_state {
     DB_JOB_DELIVERING, /* "delivering": its files are written */
     DB_JOB_DONE,       /* "done": everything is where it belongs */
     DB_JOB_FAILED, /* "failed": its input is no good, tries are used up, or a delivery failed for good */
-    DB_JOB_POISON,    /* "poison": parked, since its workers died */
-    DB_JOB_CANCELLED, /* "cancelled": by an operator, or superseded before it had a result */
+    DB_JOB_POISON, /* "poison": parked, since its workers died */
+    DB_JOB_CANCELLED, /* "cancelled": by an operator, or superseded before it had a result or while it was held */
     DB_JOB_STATES
 };
 const char *db_job_state_name(enum db_job_state state); /* never NULL */
@@ -44,7 +44,7 @@ enum db_review {
     DB_REVIEW_PASSED,   /* "passed": every check */
     DB_REVIEW_NEEDED,   /* "needed": a check failed, and nobody has looked */
     DB_REVIEW_ACCEPTED, /* "accepted": by somebody who looked */
-    DB_REVIEW_REJECTED, /* "rejected": by somebody who looked; or cancelled while it was held */
+    DB_REVIEW_REJECTED, /* "rejected": by somebody who looked */
     DB_REVIEWS
 };
 const char *db_review_name(enum db_review review); /* never NULL */
@@ -64,7 +64,7 @@ struct db_job_spec {
     bool commitment;           /* delivered means: its storage is committed */
     const bool *no_commitment; /* [n_destinations] not at these; NULL: at all */
     bool
-        hold; /* a result that needs review is sent nowhere before it is accepted; on, if its like was rejected */
+        hold; /* a result that needs review is sent nowhere before it is accepted; on, if its like was rejected or held */
 };
 
 struct db_completion {
@@ -112,7 +112,7 @@ struct db_job {
     int64_t lease_until_ms;                   /* lease clock: RUNNING */
     int64_t review_ms;                        /* wall clock: of `review`; 0: never */
     enum db_review review;
-    bool hold;                 /* as in the spec, or since its like was rejected */
+    bool hold;                 /* as in the spec, or since its like was rejected or held */
     enum db_evidence evidence; /* that closed the revision */
     char owner[DB_NAME_SIZE];  /* RUNNING */
     char stage[DB_NAME_SIZE];  /* what the worker said last */
@@ -129,10 +129,21 @@ static inline bool db_job_is_held(const struct db_job *job)
     return job->state == DB_JOB_DELIVERING && job->review == DB_REVIEW_NEEDED && job->hold;
 }
 
-/* Nothing but db_job_review sends it: it was rejected, or is to be held until somebody looks. */
+/* The same in SQL, of the table or alias `job`. */
+#define DB_JOB_IS_HELD(job) "(" job ".state = 3 AND " job ".review = 2 AND " job ".hold = 1)"
+
+/* db_job_review may accept it: a check failed, and no job makes the sCT of more images of its series. */
+static inline bool db_job_may_accept(const struct db_job *job)
+{
+    return job->superseded_by == 0 &&
+           (job->review == DB_REVIEW_NEEDED || job->review == DB_REVIEW_REJECTED);
+}
+
+/* No retry and no batch sends it: it was rejected, is to be held until somebody looks, or is superseded. */
 static inline bool db_job_is_barred(const struct db_job *job)
 {
-    return job->review == DB_REVIEW_REJECTED || (job->review == DB_REVIEW_NEEDED && job->hold);
+    return job->superseded_by != 0 || job->review == DB_REVIEW_REJECTED ||
+           (job->review == DB_REVIEW_NEEDED && job->hold);
 }
 
 struct db_token {
@@ -220,8 +231,8 @@ SCTD_NODISCARD int db_jobs_expire(struct db *db, const struct db_now *now,
  * What an operator asks for; `reason` goes into the history.  Each returns 0, DB_NONE or DB_REFUSED.
  * cancel: anything but DONE and CANCELLED; deliveries that are not done are cancelled with it.
  * retry: FAILED, POISON and CANCELLED ones; counts begin anew.  What has its files is delivered again where it
- * was not.  Refused if files it needs are removed, another job makes the same series by now, or its result
- * was rejected or is to be held for a review.
+ * was not.  Refused if files it needs are removed, another job makes the same series by now, it is
+ * superseded, or its result was rejected or is to be held for a review.
  * prioritise: what has not ended, its deliveries too.
  */
 SCTD_NODISCARD int db_job_cancel(struct db *db, const struct db_now *now, int64_t job_id,
@@ -233,10 +244,11 @@ SCTD_NODISCARD int db_job_prioritise(struct db *db, const struct db_now *now, in
 
 /*
  * What somebody who looked says of a result that needs review.
- * accept: NEEDED or REJECTED.  What was held is sent, and so is what was rejected before it was all delivered.
+ * accept: NEEDED or REJECTED.  What was held is sent, and so is what was rejected before it was all delivered, or
+ * cancelled while it was held.
  * reject: NEEDED.  The job is cancelled unless it is DONE; what was delivered stays where it is.
- * Returns 0, DB_NONE, or DB_REFUSED: there is nothing to review, or what is to be sent is removed or made by
- * another job by now.
+ * Returns 0, DB_NONE, or DB_REFUSED: there is nothing to review, it is to be accepted and is superseded, or what
+ * is to be sent is removed or made by another job by now.
  */
 SCTD_NODISCARD int db_job_review(struct db *db, const struct db_now *now, int64_t job_id,
                                  bool accept, const char *reason, struct sctd_error *err);
@@ -245,7 +257,7 @@ SCTD_NODISCARD int db_job_review(struct db *db, const struct db_now *now, int64_
  * Send the result of a DONE job to further destinations, those of `spec` (of which only these, commitment, hold and
  * priority count); `again`: also to those that have it.
  * Returns 0 (it is DELIVERING), DB_NONE (there is no such job, or all of them have it), or DB_REFUSED (it is not DONE,
- * its files are removed, or its result was rejected or is to be held for a review).
+ * its files are removed, it is superseded, or its result was rejected or is to be held for a review).
  */
 SCTD_NODISCARD int db_job_deliver(struct db *db, const struct db_now *now, int64_t job_id,
                                   const struct db_job_spec *spec, bool again,
@@ -260,8 +272,9 @@ SCTD_NODISCARD int db_job_quality(struct db *db, int64_t job_id, char **ret_text
                                   struct sctd_error *err);
 
 struct db_job_filter {
-    int state;      /* enum db_job_state; -1: any */
-    bool by_review; /* only those with `review` */
+    int state; /* enum db_job_state; -1: any */
+    bool
+        by_review; /* only those with `review`; NEEDED in any state: but those that are cancelled */
     enum db_review review;
     const char *source_ae, *rule, *model, *series_uid, *output_series_uid; /* NULL: any */
     int64_t created_from_ms, created_before_ms;                            /* 0: any */
@@ -282,7 +295,7 @@ SCTD_NODISCARD int db_job_list(struct db *db, const struct db_job_filter *filter
 /* How many jobs are in each state; does not depend on how many there are. */
 SCTD_NODISCARD int db_job_counts(struct db *db, int64_t ret_counts[DB_JOB_STATES],
                                  struct sctd_error *err);
-/* Jobs that need review: how many, and since when the oldest of them does (wall clock; 0: there is none). */
+/* Jobs that need review and are not cancelled: how many, and since when the oldest of them does (wall clock; 0: there is none). */
 struct db_review_backlog {
     int64_t needed, needed_since_ms;
     int64_t held, held_since_ms; /* of these: those that are held */

@@ -82,7 +82,8 @@ static int add_job(struct db *db, const struct db_now *now, const struct db_seri
         "commitment, created_ms, changed_ms, output_series_uid, rule, model, model_sha256, "
         "parameters, hold, reason) VALUES (0, ?1, (SELECT source_id FROM series WHERE id = ?1), ?2, "
         "?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, "
-        "max(?13, EXISTS (SELECT 1 FROM job WHERE output_series_uid = ?8 AND review = 4)), 'created')",
+        "max(?13, EXISTS (SELECT 1 FROM job WHERE output_series_uid = ?8 AND (review = 4 OR (review = 2 "
+        "AND hold = 1)))), 'created')",
         err);
     if (r < 0) {
         return r;

@@ -92,6 +92,8 @@ int db_job_list(struct db *db, const struct db_job_filter *filter, struct db_job
         {"j.state = ?", NULL, filter->state, filter->state >= 0},
         {filter->state < 0 || is_rare ? "j.review = ?" : "+j.review = ?", NULL,
          (int64_t)filter->review, filter->by_review},
+        {"j.state < ?", NULL, DB_JOB_CANCELLED,
+         filter->by_review && filter->review == DB_REVIEW_NEEDED && filter->state < 0},
         {"j.source_id = (SELECT id FROM source WHERE ae = ?)", filter->source_ae, 0,
          filter->source_ae != NULL},
         {"j.rule = ?", filter->rule, 0, filter->rule != NULL},

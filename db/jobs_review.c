@@ -60,7 +60,7 @@ static int accept(struct db *db, const struct db_now *now, struct db_job *job, c
                   struct sctd_error *err)
 {
     const bool is_held = db_job_is_held(job);
-    const bool was_stopped = job->review == DB_REVIEW_REJECTED && job->state == DB_JOB_CANCELLED;
+    const bool was_stopped = job->state == DB_JOB_CANCELLED && db_job_is_barred(job);
     int64_t written = 0;
     const int r = was_stopped ? jobs_control_check(db, job, &written, err) : 0;
     if (r != 0) {
@@ -97,7 +97,7 @@ static int review(struct db *db, const struct db_now *now, const struct verdict 
     if (r != 0) {
         return r;
     }
-    if (job.review != DB_REVIEW_NEEDED && !(v->accept && job.review == DB_REVIEW_REJECTED)) {
+    if (!(v->accept ? db_job_may_accept(&job) : job.review == DB_REVIEW_NEEDED)) {
         return DB_REFUSED;
     }
     (void)snprintf(reason, sizeof reason, "%s: %.220s", v->accept ? "accepted" : "rejected",
@@ -125,13 +125,12 @@ int db_jobs_to_review(struct db *db, struct db_review_backlog *ret_backlog, stru
         SQL_FIELD(SQL_I64, db_review_backlog, held_since_ms),
     };
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    /* held: as db_job_is_held */
-    int r =
-        sql_prepare(&s, db->sql,
-                    "SELECT count(*), ifnull(min(review_ms), 0), count(*) FILTER (WHERE hold = "
-                    "1 AND state = 3), ifnull(min(review_ms) FILTER (WHERE hold = 1 AND state = "
-                    "3), 0) FROM job INDEXED BY job_needed WHERE review = 2",
-                    err);
+    int r = sql_prepare(
+        &s, db->sql,
+        "SELECT count(*), ifnull(min(review_ms), 0), count(*) FILTER (WHERE " DB_JOB_IS_HELD(
+            "job") "), ifnull(min(review_ms) FILTER (WHERE " DB_JOB_IS_HELD("job") "), 0) FROM job INDEXED BY "
+                                                                                   "job_needed WHERE review = 2 AND state < 7",
+        err);
     if (r < 0) {
         return r;
     }

@@ -222,10 +222,6 @@ int moves_cancel(struct db *db, const struct db_now *now, struct db_job *job, co
     const struct moves_group group = {
         job->id, 0xffU & ~(1U << DB_DELIVERY_DONE | 1U << DB_DELIVERY_CANCELLED),
         DB_DELIVERY_CANCELLED};
-    if (db_job_is_held(
-            job)) { /* nobody is to look at it any more, and it must not be sent by a retry */
-        moves_review(now, job, DB_REVIEW_REJECTED);
-    }
     const int r = moves_job(db, now, job, DB_JOB_CANCELLED, &why, err);
     return r < 0 ? r : moves_deliveries(db, now, &group, reason, err);
 }

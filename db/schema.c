@@ -176,7 +176,7 @@ static const char reviews[] =
     "ALTER TABLE job ADD COLUMN review INTEGER NOT NULL DEFAULT 0 CHECK (review BETWEEN 0 AND 4);"
     "ALTER TABLE job ADD COLUMN review_ms INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX job_review ON job (review);"
-    "CREATE INDEX job_needed ON job (review_ms, hold, state) WHERE review = 2;"
+    "CREATE INDEX job_needed ON job (review_ms, hold, state) WHERE review = 2 AND state < 7;"
     "CREATE TABLE quality (job_id INTEGER PRIMARY KEY REFERENCES job (id), text TEXT NOT NULL) STRICT;";
 
 const char *const schema_steps[] = {received, jobs,     deliveries, performed,

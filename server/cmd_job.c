@@ -314,6 +314,10 @@ static void print_job(const struct job_view *view)
                   job->id, db_job_state_name(job->state), job->attempt, job->series_id,
                   job->revision, db_evidence_name(job->evidence), job->source_ae, job->series_uid,
                   job->rule, job->model, job->model_sha256, job->output_series_uid);
+    if (job->superseded_by != 0) {
+        (void)fprintf(stdout, "  superseded by job %" PRId64 ", of more images of the series\n",
+                      job->superseded_by);
+    }
     print_review(view);
     for (size_t i = 0; i < view->deliveries.n; i++) {
         const struct db_delivery *d = &view->deliveries.delivery[i];

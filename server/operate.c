@@ -133,6 +133,21 @@ static const struct {
     {"batch-cancel", batch_cancel, "it has ended"},
 };
 
+static void say_refused(const struct request *q, const char *refused, struct control_answer *answer)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct db_job job = {.superseded_by = 0};
+    if (strncmp(q->control->action, "job-", strlen("job-")) == 0 &&
+        db_job_get(q->operate->db, q->control->id, &job, &err) == 0 && job.superseded_by != 0) {
+        (void)snprintf(answer->text, sizeof answer->text,
+                       "superseded by job %" PRId64
+                       ", which is made of more images of the series: %s",
+                       job.superseded_by, refused);
+    } else {
+        (void)snprintf(answer->text, sizeof answer->text, "%s", refused);
+    }
+}
+
 static void note(const struct request *q)
 {
     struct sctd_error err = {.code = SCTD_OK};
@@ -177,7 +192,7 @@ enum operate_outcome operate_do(const struct operate *operate,
             (void)snprintf(text, size, "there is no such thing, or it is not open: %" PRId64,
                            request->id);
         } else if (r > 0) {
-            (void)snprintf(text, size, "%s", actions[i].refused);
+            say_refused(&q, actions[i].refused, ret_answer);
         } else {
             note(&q);
         }

@@ -143,14 +143,14 @@ static void write_job_diagnosis(struct json_writer *w, const struct whole *whole
         delivery_failed =
             delivery_failed || whole->deliveries.delivery[i].state == DB_DELIVERY_FAILED;
     }
-    const struct job_words *words = write_find_words(&whole->job, delivery_failed);
-    if (words == NULL) {
+    struct job_words words;
+    if (!write_find_words(&whole->job, delivery_failed, &words)) {
         json_write_null(w, "diagnosis");
         return;
     }
     json_write_object_begin(w, "diagnosis");
-    json_write_string(w, "title", words->title);
-    json_write_string(w, "mend", words->mend);
+    json_write_string(w, "title", words.title);
+    json_write_string(w, "mend", words.mend);
     json_write_object_end(w);
 }
 
@@ -164,7 +164,7 @@ static void write_actions(struct json_writer *w, const struct db_job *job)
         bool possible;
     } actions[] = {
         {"retry", has_ended && state != DB_JOB_DONE && !db_job_is_barred(job)},
-        {"accept", job->review == DB_REVIEW_NEEDED || job->review == DB_REVIEW_REJECTED},
+        {"accept", db_job_may_accept(job)},
         {"reject", job->review == DB_REVIEW_NEEDED},
         {"cancel", state != DB_JOB_DONE && state != DB_JOB_CANCELLED},
         {"prioritise", !has_ended},

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/api/write.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "db/deliveries.h"
@@ -187,13 +189,19 @@ static const struct job_words *find_review_words(const struct db_job *job)
         "The sCT was rejected",
         "It is sent nowhere any more; what was delivered before stays there. Accept it if that was a "
         "mistake"};
+    static const struct job_words stopped = {
+        "The job was cancelled while its sCT was held",
+        "It is sent nowhere any more. Accept it, and it is sent after all"};
     if (job->review == DB_REVIEW_REJECTED) {
         return &rejected;
+    }
+    if (job->state == DB_JOB_CANCELLED) {
+        return db_job_is_barred(job) ? &stopped : NULL;
     }
     return job->review != DB_REVIEW_NEEDED ? NULL : db_job_is_held(job) ? &held : &marked;
 }
 
-const struct job_words *write_find_words(const struct db_job *job, bool delivery_failed)
+static const struct job_words *find_words(const struct db_job *job, bool delivery_failed)
 {
     static const struct job_words by_state[DB_JOB_STATES] = {
         [DB_JOB_FAILED] =
@@ -220,5 +228,22 @@ const struct job_words *write_find_words(const struct db_job *job, bool delivery
     if (review != NULL) {
         return review;
     }
-    return by_state[job->state].title == NULL ? NULL : &by_state[job->state];
+    return by_state[job->state].mend == NULL ? NULL : &by_state[job->state];
+}
+
+bool write_find_words(const struct db_job *job, bool delivery_failed, struct job_words *ret_words)
+{
+    const struct job_words *words = find_words(job, delivery_failed);
+    if (words == NULL) {
+        return false;
+    }
+    *ret_words = *words;
+    if (job->superseded_by != 0) {
+        (void)snprintf(ret_words->title, sizeof ret_words->title, "Superseded by job %" PRId64,
+                       job->superseded_by);
+        ret_words->mend =
+            "More images of its series came, and that job's sCT is of all of them: look there. This "
+            "one is neither retried nor accepted any more; what was delivered of it stays where it is";
+    }
+    return true;
 }

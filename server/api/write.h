@@ -28,11 +28,13 @@ SCTD_NODISCARD int write_series(struct json_writer *w, struct api *api,
 void write_delivery(struct json_writer *w, const struct db_delivery *delivery);
 void write_history(struct json_writer *w, const char *key, const struct db_history *history);
 
-/* What a person reads of a job that went wrong; NULL: nothing did. */
+/* What a person reads of a job that went wrong. */
 struct job_words {
-    const char *title, *mend;
+    char title[80];
+    const char *mend;
 };
-const struct job_words *write_find_words(const struct db_job *job, bool delivery_failed);
+/* Returns false where nothing did. */
+bool write_find_words(const struct db_job *job, bool delivery_failed, struct job_words *ret_words);
 
 #ifdef __cplusplus
 }

@@ -18,7 +18,8 @@ const UNITS = { 1: '', '%': ' %', ml: ' ml', HU: ' HU', mm: ' mm' };
 /** The state of a job, and its review where somebody should know of it. */
 export function stateTags(job) {
   if (job.held) return [tag('needed', 'held for review')];
-  return [tag(job.state, job.stage || undefined), ['needed', 'accepted', 'rejected'].includes(job.review) && tag(job.review)];
+  const known = ['accepted', 'rejected', job.state !== 'cancelled' && 'needed'];
+  return [tag(job.state, job.stage || undefined), known.includes(job.review) && tag(job.review)];
 }
 
 function name(check) {
@@ -57,7 +58,7 @@ function targets(job) {
 /** Buttons for somebody who has looked. */
 export function verdicts(job, done) {
   if (!may.operate()) return [];
-  const stopped = job.review === 'rejected' && job.state === 'cancelled';
+  const stopped = job.state === 'cancelled' && (job.review === 'rejected' || job.hold);
   const waits = job.held || stopped ? targets(job) : null;
   const button = (verdict, text, look, ask) => job.actions.includes(verdict)
     && h('button', { type: 'button', class: look, onclick: async (event) => {

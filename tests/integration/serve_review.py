@@ -102,7 +102,7 @@ class Case(unittest.TestCase):
     def sctd(self, *words, status=0):
         done = subprocess.run([SCTD, *words, '--config', self.daemon.config], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
-        return done.stdout
+        return done.stdout + done.stderr if status else done.stdout
 
     def job(self):
         return json.loads(self.sctd('job', 'show', '1', '--json'))
@@ -177,6 +177,31 @@ class Held(Case):
         self.daemon.start()
         time.sleep(2)
         self.assertEqual(self.pacs.stored, [])
+
+    def test_what_is_superseded_is_never_sent(self):
+        """Four of five slices are held; the fifth makes another job, and only that may be accepted."""
+        every = kit.make_series(SCTD, self.work / 'longer', slices=5)
+        self.paths = every[:4]
+        self.start(STRICT)
+        self.assert_held()
+        send(self.daemon.port, every[4:])
+        self.daemon.wait_for('job-attempt', result='done', job=2)
+        self.wait_for_state('cancelled')
+        job = self.job()
+        self.assertEqual((job['superseded_by'], job['review'], job['held']), (2, 'needed', False))
+        for verb in ('accept', 'retry'):
+            self.assertIn('superseded by job 2', self.sctd('job', verb, '1', status=1))
+        self.assertIn('superseded by job 2', self.sctd('job', 'show', '1'))
+        told = Client(self.daemon, 'view').get('/api/v1/jobs/1').json
+        self.assertEqual((told['diagnosis']['title'], 'accept' in told['actions'], 'retry' in told['actions']),
+                         ('Superseded by job 2', False, False))
+        waiting = json.loads(self.sctd('job', 'list', '--review', 'needed', '--json'))['jobs']
+        self.assertEqual([j['id'] for j in waiting], [2])
+        time.sleep(1)
+        self.assertEqual(self.pacs.stored, [])
+        self.sctd('job', 'accept', '2')
+        self.paths = every
+        self.assert_all_came()
 
     def test_a_verdict_outlives_the_worker_that_found_it(self):
         """The files stand and the store does not know: as after a crash between the two."""

@@ -319,37 +319,86 @@ static void what_is_kept_here_is_marked_and_sent_on_only_when_accepted(void)
     kit_remove();
 }
 
-static void cancelling_what_is_held_rejects_it(void)
+static bool nobody_is_to_look(struct db *db)
+{
+    const struct db_job_filter filter = {
+        .state = -1, .by_review = true, .review = DB_REVIEW_NEEDED, .limit = 100};
+    struct db_job_page page = {0};
+    struct db_review_backlog backlog;
+    HOLDS(db_job_list(db, &filter, &page, &kit_err) == 0);
+    HOLDS(db_jobs_to_review(db, &backlog, &kit_err) == 0);
+    const bool none =
+        page.n == 0 && backlog.needed == 0 && backlog.held == 0 && backlog.needed_since_ms == 0;
+    db_job_page_fini(&page);
+    return none;
+}
+
+static void what_is_cancelled_while_it_is_held_waits_for_nobody_and_may_still_be_accepted(void)
 {
     struct db *db = kit_open();
     const int64_t held = reviewed(db, 1, DB_REVIEW_NEEDED, true, 1);
     const int64_t marked = reviewed(db, 2, DB_REVIEW_NEEDED, false, 1);
     HOLDS(db_job_cancel(db, &kit_now, held, "the wrong patient", &kit_err) == 0);
     HOLDS(db_job_cancel(db, &kit_now, marked, "the wrong patient", &kit_err) == 0);
-    HOLDS(kit_get(db, held).review == DB_REVIEW_REJECTED);
-    HOLDS(db_job_retry(db, &kit_now, held, "again", &kit_err) == DB_REFUSED);
+    HOLDS(kit_get(db, held).review == DB_REVIEW_NEEDED); /* nobody looked */
     HOLDS(kit_get(db, marked).review == DB_REVIEW_NEEDED);
+    HOLDS(nobody_is_to_look(db));
+    HOLDS(db_job_retry(db, &kit_now, held, "again", &kit_err) == DB_REFUSED);
     HOLDS(say(db, marked, true) == 0 && kit_get(db, marked).state == DB_JOB_CANCELLED);
     HOLDS(is_claimed_by_nobody(db));
+    HOLDS(say(db, held, false) == 0 && kit_get(db, held).review == DB_REVIEW_REJECTED);
+    HOLDS(kit_get(db, held).state == DB_JOB_CANCELLED && is_claimed_by_nobody(db));
+    HOLDS(say(db, held, true) == 0 && kit_get(db, held).review == DB_REVIEW_ACCEPTED);
+    send(db, "pacs1");
+    HOLDS(kit_get(db, held).state == DB_JOB_DONE);
     db_close(db);
     kit_remove();
 }
 
-static void a_later_revision_takes_the_place_of_what_is_held(void)
+static int64_t complete_with_one_more(struct db *db)
 {
-    struct db *db = kit_open();
-    const int64_t held = reviewed(db, 1, DB_REVIEW_NEEDED, true, 1);
     const int64_t series = kit_put(db, 1, 1, 2, 1);
     const struct db_job_spec spec = kit_spec(7, 1, false);
     const struct db_completion c = {series, 2, 3, DB_EVIDENCE_QUIET, "quiet", &spec};
     int64_t id = 0;
     HOLDS(db_series_complete(db, &kit_now, &c, &id, &kit_err) == 0);
+    return id;
+}
+
+static void what_is_held_is_sent_by_nothing_once_it_is_superseded(void)
+{
+    struct db *db = kit_open();
+    const int64_t held = reviewed(db, 1, DB_REVIEW_NEEDED, true, 1);
+    const int64_t id = complete_with_one_more(db);
     const struct db_job job = kit_get(db, held);
-    HOLDS(job.state == DB_JOB_CANCELLED && job.review == DB_REVIEW_REJECTED);
+    HOLDS(job.state == DB_JOB_CANCELLED && job.review == DB_REVIEW_NEEDED);
     HOLDS(job.superseded_by == id && strncmp(job.reason, "superseded", 10) == 0);
-    HOLDS(is_claimed_by_nobody(db));
+    HOLDS(!db_job_may_accept(&job) && db_job_is_barred(&job) && nobody_is_to_look(db));
+    HOLDS(say(db, held, true) == DB_REFUSED);
+    HOLDS(db_job_retry(db, &kit_now, held, "again", &kit_err) == DB_REFUSED);
+    HOLDS(say(db, held, false) == 0 && say(db, held, true) == DB_REFUSED);
+    HOLDS(kit_get(db, held).state == DB_JOB_CANCELLED && is_claimed_by_nobody(db));
     db_close(db);
     kit_remove();
+}
+
+static void what_was_rejected_or_only_marked_is_not_accepted_once_it_is_superseded(void)
+{
+    for (int is_rejected = 0; is_rejected < 2; is_rejected++) {
+        struct db *db = kit_open();
+        const struct db_job_spec wish = kit_spec(1, 3, false);
+        const int64_t id = reviewed(db, 1, DB_REVIEW_NEEDED, is_rejected != 0, 1);
+        if (is_rejected != 0) {
+            HOLDS(say(db, id, false) == 0);
+        } else {
+            send(db, "pacs1");
+        }
+        (void)complete_with_one_more(db);
+        HOLDS(say(db, id, true) == DB_REFUSED && is_claimed_by_nobody(db));
+        HOLDS(db_job_deliver(db, &kit_now, id, &wish, true, &kit_err) == DB_REFUSED);
+        db_close(db);
+        kit_remove();
+    }
 }
 
 static void a_worker_only_says_what_it_may(void)
@@ -440,8 +489,9 @@ int main(void)
     a_rejection_stops_what_is_on_its_way();
     what_fails_after_it_was_only_marked_may_be_retried_until_it_is_rejected();
     what_is_kept_here_is_marked_and_sent_on_only_when_accepted();
-    cancelling_what_is_held_rejects_it();
-    a_later_revision_takes_the_place_of_what_is_held();
+    what_is_cancelled_while_it_is_held_waits_for_nobody_and_may_still_be_accepted();
+    what_is_held_is_sent_by_nothing_once_it_is_superseded();
+    what_was_rejected_or_only_marked_is_not_accepted_once_it_is_superseded();
     a_worker_only_says_what_it_may();
     jobs_are_found_and_counted_by_their_review();
     a_review_is_named();
