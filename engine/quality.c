@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/body_margin.h"
@@ -58,20 +59,12 @@ struct quality {
     size_t n_percentiles;
     double percentile[QUALITY_PERCENTILES_MAX]; /* which */
     double intensity[QUALITY_PERCENTILES_MAX];  /* where they are */
-    quality_progress_fn on_progress;            /* or NULL */
-    void *progress_arg;
+    struct sctd_beat beat;
 };
 
 static size_t count_voxels(const struct volume_grid *grid)
 {
     return (size_t)grid->dim[0] * (size_t)grid->dim[1] * (size_t)grid->dim[2];
-}
-
-static void tell(const struct quality *quality)
-{
-    if (quality->on_progress != NULL) {
-        quality->on_progress(quality->progress_arg);
-    }
 }
 
 /* Of the middle of plane k across an axis. */
@@ -123,8 +116,7 @@ void quality_free(struct quality *quality)
 
 void quality_set_progress(struct quality *quality, quality_progress_fn on_progress, void *arg)
 {
-    quality->on_progress = on_progress;
-    quality->progress_arg = arg;
+    quality->beat = (struct sctd_beat){on_progress, arg};
 }
 
 int quality_take_source(struct quality *quality, const struct volume *source, const double clip[2],
@@ -136,39 +128,51 @@ int quality_take_source(struct quality *quality, const struct volume *source, co
         return sctd_error(err, SCTD_ENOMEM, "the checks of a source");
     }
     memcpy(quality->clip, clip, sizeof quality->clip);
-    const int r = source_body_find(flags, source, find_clip(quality), axis, err);
-    tell(quality);
+    const int r = source_body_find(flags, source, find_clip(quality), axis, &quality->beat, err);
     if (r >= 0) {
         quality->has_source = true;
         quality->source_has_body = r == 0;
-        quality->field_of_view = field_of_view_find(flags, source->grid.dim, axis);
+        quality->field_of_view = field_of_view_find(flags, source->grid.dim, axis, &quality->beat);
         quality->field_of_view_z_mm = find_z(&source->grid, axis, quality->field_of_view.plane);
-        tell(quality);
     }
     free(flags);
     return r < 0 ? r : 0;
 }
 
-/* Where the percentiles of the body are: all its voxels, 0 at the lower clip limit and 1 at the upper. */
+/* to: the body's voxels in slice k, 0 at the lower clip limit and 1 at the upper.  Returns how many. */
+static size_t scale_slice(float *to, const struct quality *quality, const struct volume *slices,
+                          int32_t k)
+{
+    const size_t plane = (size_t)slices->grid.dim[0] * (size_t)slices->grid.dim[1];
+    const double range = quality->clip[1] - quality->clip[0];
+    size_t n = 0;
+    for (size_t at = (size_t)k * plane; at < (size_t)(k + 1) * plane; at++) {
+        if ((quality->flags[at] & SOURCE_BODY_INSIDE) != 0) {
+            const double scaled = ((double)slices->voxel[at] - quality->clip[0]) / range;
+            to[n++] = (float)(scaled > 0.0 ? fmin(scaled, 1.0) : 0.0);
+        }
+    }
+    return n;
+}
+
+/* Where the percentiles of the body are. */
 static int find_intensity(struct quality *quality, const struct volume *slices,
                           struct sctd_error *err)
 {
     const size_t n = count_voxels(&slices->grid);
-    const double range = quality->clip[1] - quality->clip[0];
     size_t n_body = 0;
     for (size_t at = 0; at < n; at++) {
         n_body += quality->flags[at] & SOURCE_BODY_INSIDE;
     }
+    sctd_beat_tell(&quality->beat);
     float *x = malloc((n_body + 1) * sizeof *x);
     if (x == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "the intensities of a body");
     }
     size_t to = 0;
-    for (size_t at = 0; at < n; at++) {
-        if ((quality->flags[at] & SOURCE_BODY_INSIDE) != 0) {
-            const double scaled = ((double)slices->voxel[at] - quality->clip[0]) / range;
-            x[to++] = (float)(scaled > 0.0 ? fmin(scaled, 1.0) : 0.0);
-        }
+    for (int32_t k = 0; k < slices->grid.dim[2]; k++) {
+        to += scale_slice(x + to, quality, slices, k);
+        sctd_beat_tell(&quality->beat);
     }
     int r = 0;
     for (size_t i = 0; r == 0 && i < quality->n_percentiles; i += 2) {
@@ -177,7 +181,7 @@ static int find_intensity(struct quality *quality, const struct volume *slices,
                                    quality->percentile[i + (is_last ? 0 : 1)]};
         double found[2] = {0};
         r = percentile_find(found, percent, x, n_body, err);
-        tell(quality);
+        sctd_beat_tell(&quality->beat);
         quality->intensity[i] = found[0];
         if (!is_last) {
             quality->intensity[i + 1] = found[1];
@@ -201,8 +205,7 @@ int quality_take_slices(struct quality *quality, const struct volume *slices,
     quality->flags = flags;
     quality->has_slices = false;
     quality->grid = slices->grid;
-    int r = source_body_find(flags, slices, find_clip(quality), AXIAL, err);
-    tell(quality);
+    int r = source_body_find(flags, slices, find_clip(quality), AXIAL, &quality->beat, err);
     if (r < 0) {
         return r;
     }
@@ -345,7 +348,7 @@ static void count(struct counts *c, const struct judgement *j, const uint8_t *ma
         for (size_t at = (size_t)k * plane; at < (size_t)(k + 1) * plane; at++) {
             count_voxel(c, j, margins, k, at);
         }
-        tell(j->quality);
+        sctd_beat_tell(&j->quality->beat);
     }
 }
 
@@ -414,8 +417,8 @@ static int judge_hole(const struct judgement *j, uint8_t *margins, struct sctd_e
         const bool is_deep = (margins[at] & BODY_MARGIN_DEEP) != 0;
         margins[at] = is_deep && (j->quality->flags[at] & SOURCE_BODY_TISSUE) != 0 ? 1 : 0;
     }
-    int r = hole_find(&hole, j->hu, margins, err);
-    tell(j->quality);
+    sctd_beat_tell(&j->quality->beat);
+    int r = hole_find(&hole, j->hu, margins, &j->quality->beat, err);
     if (r < 0) {
         return r;
     }
@@ -435,8 +438,7 @@ static int judge_slice_jump(const struct judgement *j, struct sctd_error *err)
     struct quality_finding *f =
         add_scalar(j, QUALITY_SLICE_JUMP, j->quality->manifest->quality.slice_jump_hu);
     struct slice_jump jump;
-    int r = slice_jump_find(&jump, j->hu, j->quality->flags, err);
-    tell(j->quality);
+    int r = slice_jump_find(&jump, j->hu, j->quality->flags, &j->quality->beat, err);
     if (r < 0) {
         return r;
     }
@@ -445,6 +447,10 @@ static int judge_slice_jump(const struct judgement *j, struct sctd_error *err)
         return 0;
     }
     f->value = fmax(jump.hu, 0.0);
+    if (!(f->value > 0.0)) {
+        decide(j, f, "no two neighbouring slices differ more than those around them");
+        return 0;
+    }
     f->z_mm = find_z(&j->hu->grid, AXIAL, jump.slice);
     decide(j, f,
            "two neighbouring slices differ by %.3g HU more than those around them, at z %.1f mm",
@@ -452,21 +458,21 @@ static int judge_slice_jump(const struct judgement *j, struct sctd_error *err)
     return 0;
 }
 
-/* synthetic: the sCT's body; NULL: it has none. */
+/* synthetic: the sCT's body, which may be empty. */
 static int judge_outline(const struct judgement *j, const uint8_t *synthetic,
                          struct sctd_error *err)
 {
     struct quality_finding *f =
         add_scalar(j, QUALITY_OUTLINE, j->quality->manifest->quality.outline_mm);
     struct outline_distance distance;
-    if (synthetic == NULL) {
-        decide(j, f, "not measured: the sCT shows no body");
-        return 0;
-    }
-    int r = outline_distance_find(&distance, j->quality->flags, synthetic, &j->hu->grid, err);
-    tell(j->quality);
+    int r = outline_distance_find(&distance, j->quality->flags, synthetic, &j->hu->grid,
+                                  &j->quality->beat, err);
     if (r < 0) {
         return r;
+    }
+    if (r == OUTLINE_DISTANCE_NONE) {
+        decide(j, f, "not measured: the sCT shows no body");
+        return 0;
     }
     f->value = distance.hd95_mm;
     f->z_mm = find_z(&j->hu->grid, AXIAL, distance.worst_slice);
@@ -536,6 +542,7 @@ static void judge_nothing(const struct judgement *j)
 static int judge_body(const struct judgement *j, struct sctd_error *err)
 {
     const struct volume_grid *grid = &j->hu->grid;
+    const struct sctd_beat *beat = &j->quality->beat;
     sctd_auto(counts_fini) struct counts c = {
         .not_air = calloc((size_t)grid->dim[2], sizeof(size_t)),
         .saturated = calloc((size_t)grid->dim[2], sizeof(size_t)),
@@ -543,23 +550,43 @@ static int judge_body(const struct judgement *j, struct sctd_error *err)
     uint8_t *mask = malloc(count_voxels(grid) + 1);
     int r = c.not_air == NULL || c.saturated == NULL || mask == NULL
                 ? sctd_error(err, SCTD_ENOMEM, "the checks of %zu voxels", count_voxels(grid))
-                : body_margin_find(mask, j->quality->flags, grid, &margin, err);
-    tell(j->quality);
+                : body_margin_find(mask, j->quality->flags, grid, &margin, beat, err);
     if (r == 0) {
         count(&c, j, mask);
         judge_air_outside(j, &c);
         r = judge_hole(j, mask, err);
     }
     r = r < 0 ? r : judge_slice_jump(j, err);
-    r = r < 0 ? r : body_mask_find_above(mask, j->hu, OUTLINE_BODY_HU, AXIAL, err);
-    tell(j->quality);
-    r = r < 0 ? r : judge_outline(j, r == BODY_MASK_NONE ? NULL : mask, err);
+    r = r < 0 ? r : body_mask_find_above(mask, j->hu, OUTLINE_BODY_HU, AXIAL, beat, err);
+    r = r < 0 ? r : judge_outline(j, mask, err);
     if (r == 0) {
         judge_saturation(j, &c);
         judge_tissues(j, &c);
     }
     free(mask);
     return r;
+}
+
+/* A comparison with what is no number is false: every count would pass it by. */
+static int check_finite(const struct judgement *j, struct sctd_error *err)
+{
+    const struct volume_grid *grid = &j->hu->grid;
+    const size_t plane = (size_t)grid->dim[0] * (size_t)grid->dim[1];
+    size_t n = 0;
+    int32_t first = 0;
+    for (int32_t k = 0; k < grid->dim[2]; k++) {
+        const float *hu = j->hu->voxel + (size_t)k * plane;
+        const size_t before = n;
+        for (size_t i = 0; i < plane; i++) {
+            n += isfinite(hu[i]) ? 0 : 1;
+        }
+        first = before == 0 && n > 0 ? k : first;
+        sctd_beat_tell(&j->quality->beat);
+    }
+    return n == 0 ? 0
+                  : sctd_error(err, SCTD_EDATA,
+                               "%zu HU of the sCT are no finite numbers, the first at z %.1f mm", n,
+                               find_z(grid, AXIAL, first));
 }
 
 int quality_judge(struct quality_report *ret_report, const struct quality *quality,
@@ -573,10 +600,10 @@ int quality_judge(struct quality_report *ret_report, const struct quality *quali
     }
     struct quality_report report = {.is_checked = quality->manifest->quality.is_set};
     const struct judgement j = {.quality = quality, .hu = hu, .report = &report};
-    int r = 0;
-    if (quality->has_body) {
+    int r = check_finite(&j, err);
+    if (r == 0 && quality->has_body) {
         r = judge_body(&j, err);
-    } else {
+    } else if (r == 0) {
         judge_nothing(&j);
     }
     if (r == 0) {

@@ -8,7 +8,11 @@
  * (model/quality_limits.h) says passed, failed, or why it could not be made, which counts as failed where a limit is
  * set.  Percentiles and shares that have no limit are measured too, so that limits can be found.
  *
- * Memory: a byte for each voxel.  Thread safety: an object belongs to one thread at a time.
+ * Memory: between the looks a byte for each voxel of the slices.  Within them, and that byte included, 3 bytes for each voxel (the
+ * source's in its look) and 16 for each run of pieces.h, which are 8 more a voxel at worst; or, while the intensities are looked at,
+ * 1 for each voxel and 4 for each of the body.
+ *
+ * Thread safety: an object belongs to one thread at a time.
  */
 #pragma once
 
@@ -80,8 +84,8 @@ static inline void quality_freep(struct quality **quality)
     quality_free(*quality);
 }
 
-/* Work goes on: called with `arg` on the caller's thread after each part of a look or of the judgement.  It calls no function of
- * the object. */
+/* Work goes on: called with `arg` on the caller's thread, in each look and in the judgement at least once for every slice, and after
+ * each pass over the voxels.  It calls no function of the object. */
 typedef void (*quality_progress_fn)(void *arg);
 /* NULL: nobody is told, as before it is set.  arg: outlives the object. */
 void quality_set_progress(struct quality *quality, quality_progress_fn on_progress, void *arg);
@@ -93,7 +97,8 @@ SCTD_NODISCARD int quality_take_source(struct quality *quality, const struct vol
  * (no source was taken), SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_take_slices(struct quality *quality, const struct volume *slices,
                                        struct sctd_error *err);
-/* hu: on the grid of the slices.  Errors: SCTD_EINVAL (another grid, a look is missing), SCTD_ENOMEM. */
+/* hu: on the grid of the slices.  Errors: SCTD_EINVAL (another grid, a look is missing), SCTD_EDATA (HU
+ * that are no finite numbers, with their count and the first one's z), SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_judge(struct quality_report *ret_report, const struct quality *quality,
                                  const struct volume *hu, struct sctd_error *err);
 

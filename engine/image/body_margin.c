@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/distance.h"
@@ -71,7 +72,8 @@ static void find_slice(uint8_t *flags, const uint8_t *slice, struct work *w,
 }
 
 int body_margin_find(uint8_t *ret_flags, const uint8_t *mask, const struct volume_grid *grid,
-                     const struct body_margin *margin, struct sctd_error *err)
+                     const struct body_margin *margin, const struct sctd_beat *beat,
+                     struct sctd_error *err)
 {
     const size_t plane = (size_t)grid->dim[0] * (size_t)grid->dim[1];
     const int32_t longest = grid->dim[0] > grid->dim[1] ? grid->dim[0] : grid->dim[1];
@@ -82,6 +84,7 @@ int body_margin_find(uint8_t *ret_flags, const uint8_t *mask, const struct volum
     }
     for (int32_t k = 0; r == 0 && k < grid->dim[2]; k++) {
         find_slice(ret_flags + (size_t)k * plane, mask + (size_t)k * plane, &w, grid, margin);
+        sctd_beat_tell(beat);
     }
     return r;
 }

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -27,11 +28,12 @@ struct body_margin {
 /*
  * ret_flags [dim[2], dim[1], dim[0]]: BODY_MARGIN_BEYOND where the body (what of `mask` has the bit 1) is farther than
  * beyond_mm or not in the slice at all; BODY_MARGIN_DEEP in the body where what is no body is farther than deep_mm.
- * Errors: SCTD_ENOMEM.
+ * beat: told after each slice; or NULL.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int body_margin_find(uint8_t *ret_flags, const uint8_t *mask,
                                     const struct volume_grid *grid,
-                                    const struct body_margin *margin, struct sctd_error *err);
+                                    const struct body_margin *margin, const struct sctd_beat *beat,
+                                    struct sctd_error *err);
 
 #ifdef __cplusplus
 }

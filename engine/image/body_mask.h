@@ -14,6 +14,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -32,14 +33,16 @@ enum { BODY_MASK_NONE = 1 };
 
 /*
  * The same, but for a couch that touches, of what has at least `least`, with the planes across `axis` (0 ... 2) in the place of slices.
+ * beat: told after each plane in each pass; or NULL.
  * Returns 0, or BODY_MASK_NONE: nothing has, and the mask is 0.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least,
-                                        int axis, struct sctd_error *err);
+                                        int axis, const struct sctd_beat *beat,
+                                        struct sctd_error *err);
 
-/* Add to a mask what it encloses in each plane across `axis`.  Errors: SCTD_ENOMEM. */
+/* Add to a mask what it encloses in each plane across `axis`.  beat: told after each; or NULL.  Errors: SCTD_ENOMEM. */
 SCTD_NODISCARD int body_mask_fill(uint8_t *mask, const int32_t dim[3], int axis,
-                                  struct sctd_error *err);
+                                  const struct sctd_beat *beat, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/volume.h"
 
 int field_of_view_find_axis(const struct volume_grid *grid)
@@ -71,7 +72,8 @@ static struct counts count_plane(const struct planes *p, int axis, int32_t k)
     return c;
 }
 
-struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3], int axis)
+struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3], int axis,
+                                        const struct sctd_beat *beat)
 {
     const struct planes p = {
         .mask = mask,
@@ -88,6 +90,7 @@ struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3
         all.cut += here.cut;
         found.plane = here.cut > most ? k : found.plane;
         most = here.cut > most ? here.cut : most;
+        sctd_beat_tell(beat);
     }
     found.percent = all.outline == 0 ? 0.0 : 100.0 * (double)all.cut / (double)all.outline;
     return found;

@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/volume.h"
 
 #ifdef __cplusplus
@@ -27,8 +28,10 @@ struct field_of_view {
     int32_t plane;  /* across `axis`, with most that is cut off */
 };
 
-/* mask [dim[2], dim[1], dim[0]]: the body, what has the bit 1.  axis: as field_of_view_find_axis says. */
-struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3], int axis);
+/* mask [dim[2], dim[1], dim[0]]: the body, what has the bit 1.  axis: as field_of_view_find_axis says.
+ * beat: told after each plane; or NULL. */
+struct field_of_view field_of_view_find(const uint8_t *mask, const int32_t dim[3], int axis,
+                                        const struct sctd_beat *beat);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/outline.h"
@@ -37,6 +38,18 @@ static bool stays(const uint8_t *is_void, const int32_t dim[3], size_t at)
     return true;
 }
 
+static void keep_core(uint8_t *core, const uint8_t *is_void, const int32_t dim[3],
+                      const struct sctd_beat *beat)
+{
+    const size_t plane = (size_t)dim[0] * (size_t)dim[1];
+    for (size_t k = 0; k < (size_t)dim[2]; k++) {
+        for (size_t at = k * plane; at < (k + 1) * plane; at++) {
+            core[at] = is_void[at] != 0 && stays(is_void, dim, at) ? 1 : 0;
+        }
+        sctd_beat_tell(beat);
+    }
+}
+
 static int32_t find_slice(const uint8_t *mask, const int32_t dim[3])
 {
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
@@ -54,7 +67,7 @@ static int32_t find_slice(const uint8_t *mask, const int32_t dim[3])
 }
 
 int hole_find(struct hole *ret_hole, const struct volume *hu, uint8_t *tissue,
-              struct sctd_error *err)
+              const struct sctd_beat *beat, struct sctd_error *err)
 {
     const struct volume_grid *grid = &hu->grid;
     const size_t n = (size_t)grid->dim[0] * (size_t)grid->dim[1] * (size_t)grid->dim[2];
@@ -62,14 +75,13 @@ int hole_find(struct hole *ret_hole, const struct volume *hu, uint8_t *tissue,
     for (size_t at = 0; at < n; at++) {
         tissue[at] = tissue[at] != 0 && hu->voxel[at] < OUTLINE_BODY_HU ? 1 : 0;
     }
+    sctd_beat_tell(beat);
     uint8_t *core = malloc(n + 1);
     if (core == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "the voids of %zu voxels", n);
     }
-    for (size_t at = 0; at < n; at++) {
-        core[at] = tissue[at] != 0 && stays(tissue, grid->dim, at) ? 1 : 0;
-    }
-    int r = pieces_keep_largest(core, grid->dim, &n_hole, err);
+    keep_core(core, tissue, grid->dim, beat);
+    int r = pieces_keep_largest(core, grid->dim, &n_hole, beat, err);
     if (r == 0) {
         const double mm3 = grid->step[0] * grid->step[1] * grid->step[2];
         *ret_hole = (struct hole){.ml = (double)n_hole * mm3 / 1000.0,

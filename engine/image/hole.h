@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -27,10 +28,11 @@ struct hole {
 
 /*
  * tissue [dim[2], dim[1], dim[0]]: not 0 where a voxel may not be void; used as space.
- * Errors: SCTD_ENOMEM.
+ * beat: told after each slice in each pass; or NULL.
+ * Errors: SCTD_EINVAL (more voxels than pieces.h takes), SCTD_ENOMEM.
  */
 SCTD_NODISCARD int hole_find(struct hole *ret_hole, const struct volume *hu, uint8_t *tissue,
-                             struct sctd_error *err);
+                             const struct sctd_beat *beat, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/distance.h"
@@ -145,7 +146,8 @@ static double find_mean(const struct work *w, const size_t since[2])
     return n == 0 ? 0.0 : sum / (double)n;
 }
 
-static int find_slices(struct work *w, int32_t *ret_worst, struct sctd_error *err)
+static int find_slices(struct work *w, int32_t *ret_worst, const struct sctd_beat *beat,
+                       struct sctd_error *err)
 {
     const size_t plane = (size_t)w->grid->dim[0] * (size_t)w->grid->dim[1];
     double most = -1.0;
@@ -158,12 +160,14 @@ static int find_slices(struct work *w, int32_t *ret_worst, struct sctd_error *er
         const double mean = find_mean(w, since);
         *ret_worst = mean > most ? k : *ret_worst;
         most = mean > most ? mean : most;
+        sctd_beat_tell(beat);
     }
     return 0;
 }
 
 int outline_distance_find(struct outline_distance *ret_distance, const uint8_t *a, const uint8_t *b,
-                          const struct volume_grid *grid, struct sctd_error *err)
+                          const struct volume_grid *grid, const struct sctd_beat *beat,
+                          struct sctd_error *err)
 {
     static const double percent[2] = {95.0, 95.0};
     const size_t plane = (size_t)grid->dim[0] * (size_t)grid->dim[1];
@@ -178,7 +182,7 @@ int outline_distance_find(struct outline_distance *ret_distance, const uint8_t *
     if (r == 0 && w.squared == NULL) {
         r = sctd_error(err, SCTD_ENOMEM, "the distances of a slice");
     }
-    r = r < 0 ? r : find_slices(&w, &found.worst_slice, err);
+    r = r < 0 ? r : find_slices(&w, &found.worst_slice, beat, err);
     for (int d = 0; r == 0 && d < 2; d++) {
         double at[2] = {0};
         if (w.direction[d].n == 0) {

@@ -15,6 +15,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -31,12 +32,12 @@ struct outline_distance {
 enum { OUTLINE_DISTANCE_NONE = 1 };
 
 /*
- * a, b [dim[2], dim[1], dim[0]]: the bodies, what has the bit 1.
+ * a, b [dim[2], dim[1], dim[0]]: the bodies, what has the bit 1.  beat: told after each slice; or NULL.
  * Returns 0, or OUTLINE_DISTANCE_NONE: one of them is empty.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int outline_distance_find(struct outline_distance *ret_distance, const uint8_t *a,
                                          const uint8_t *b, const struct volume_grid *grid,
-                                         struct sctd_error *err);
+                                         const struct sctd_beat *beat, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

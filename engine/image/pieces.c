@@ -6,19 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 
 /* Voxels begin ... end - 1 of a row. */
 struct run {
     int32_t begin, end;
-    size_t parent; /* a run of the same piece, itself if it is the piece's first */
-    size_t voxels; /* of the whole piece, in its first run */
+    uint32_t parent; /* a run of the same piece, itself if it is the piece's first */
+    uint32_t voxels; /* of the whole piece, in its first run */
 };
 
 struct pieces {
-    struct run *run; /* in the order of the voxels */
-    size_t n, room;
-    size_t *row; /* [rows + 1]: the first run of each row */
+    struct run *run; /* in the order of the voxels; owned */
+    uint32_t n;
+    uint32_t *row; /* [rows + 1]: the first run of each row; owned */
 };
 
 static void pieces_fini(struct pieces *p)
@@ -27,28 +28,39 @@ static void pieces_fini(struct pieces *p)
     free(p->row);
 }
 
-static int add_run(struct pieces *p, int32_t begin, int32_t end, struct sctd_error *err)
+static uint32_t count_runs(const uint8_t *row, int32_t columns)
 {
-    enum { LEAST = 1024 };
-    if (p->n == p->room) {
-        const size_t room = p->room == 0 ? LEAST : 2 * p->room;
-        struct run *more = realloc(p->run, room * sizeof *more);
-        if (more == NULL) {
-            return sctd_error(err, SCTD_ENOMEM, "the pieces of a mask, %zu runs", room);
-        }
-        p->run = more;
-        p->room = room;
+    uint32_t n = row[0] != 0 ? 1 : 0;
+    for (int32_t i = 1; i < columns; i++) {
+        n += row[i] != 0 && row[i - 1] == 0 ? 1 : 0;
     }
-    p->run[p->n] = (struct run){begin, end, p->n, (size_t)(end - begin)};
-    p->n++;
-    return 0;
+    return n;
 }
 
-static int find_runs(struct pieces *p, const uint8_t *row, int32_t columns, struct sctd_error *err)
+/* Memory for all runs at once: to let it grow would take twice as much. */
+static int pieces_init(struct pieces *p, const uint8_t *mask, const int32_t dim[3],
+                       const struct sctd_beat *beat, struct sctd_error *err)
 {
-    int r = 0;
+    const size_t rows = (size_t)dim[1] * (size_t)dim[2];
+    size_t n = 0;
+    p->row = calloc(rows + 1, sizeof *p->row);
+    if (p->row == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "the pieces of a mask, %zu rows", rows);
+    }
+    for (size_t row = 0; row < rows; row++) {
+        n += count_runs(mask + row * (size_t)dim[0], dim[0]);
+        if ((row + 1) % (size_t)dim[1] == 0) {
+            sctd_beat_tell(beat);
+        }
+    }
+    p->run = malloc((n + 1) * sizeof *p->run);
+    return p->run == NULL ? sctd_error(err, SCTD_ENOMEM, "the pieces of a mask, %zu runs", n) : 0;
+}
+
+static void find_runs(struct pieces *p, const uint8_t *row, int32_t columns)
+{
     int32_t at = 0;
-    while (r == 0 && at < columns) {
+    while (at < columns) {
         while (at < columns && row[at] == 0) {
             at++;
         }
@@ -56,12 +68,14 @@ static int find_runs(struct pieces *p, const uint8_t *row, int32_t columns, stru
         while (at < columns && row[at] != 0) {
             at++;
         }
-        r = at > begin ? add_run(p, begin, at, err) : 0;
+        if (at > begin) {
+            p->run[p->n] = (struct run){begin, at, p->n, (uint32_t)(at - begin)};
+            p->n++;
+        }
     }
-    return r;
 }
 
-static size_t find_first(struct run *run, size_t at)
+static uint32_t find_first(struct run *run, uint32_t at)
 {
     while (run[at].parent != at) {
         run[at].parent = run[run[at].parent].parent;
@@ -70,13 +84,13 @@ static size_t find_first(struct run *run, size_t at)
     return at;
 }
 
-static void join(struct run *run, size_t a, size_t b)
+static void join(struct run *run, uint32_t a, uint32_t b)
 {
     a = find_first(run, a);
     b = find_first(run, b);
     if (a != b) {
-        const size_t first = a < b ? a : b;
-        const size_t other = a < b ? b : a;
+        const uint32_t first = a < b ? a : b;
+        const uint32_t other = a < b ? b : a;
         run[other].parent = first;
         run[first].voxels += run[other].voxels;
     }
@@ -85,8 +99,8 @@ static void join(struct run *run, size_t a, size_t b)
 /* Join the runs of two neighbouring rows that share a column. */
 static void join_rows(struct pieces *p, size_t before, size_t row)
 {
-    size_t a = p->row[before];
-    size_t b = p->row[row];
+    uint32_t a = p->row[before];
+    uint32_t b = p->row[row];
     while (a < p->row[before + 1] && b < p->row[row + 1]) {
         const struct run *x = &p->run[a];
         const struct run *y = &p->run[b];
@@ -101,9 +115,9 @@ static void join_rows(struct pieces *p, size_t before, size_t row)
     }
 }
 
-static void mark_row(struct pieces *p, uint8_t *mask, size_t row, size_t piece)
+static void mark_row(struct pieces *p, uint8_t *mask, size_t row, uint32_t piece)
 {
-    for (size_t i = p->row[row]; i < p->row[row + 1]; i++) {
+    for (uint32_t i = p->row[row]; i < p->row[row + 1]; i++) {
         const struct run *run = &p->run[i];
         if (find_first(p->run, i) == piece) {
             memset(mask + (size_t)run->begin, 1, (size_t)(run->end - run->begin));
@@ -111,17 +125,23 @@ static void mark_row(struct pieces *p, uint8_t *mask, size_t row, size_t piece)
     }
 }
 
-int pieces_keep_largest(uint8_t *mask, const int32_t dim[3], size_t *ret_n, struct sctd_error *err)
+int pieces_keep_largest(uint8_t *mask, const int32_t dim[3], size_t *ret_n,
+                        const struct sctd_beat *beat, struct sctd_error *err)
 {
-    const size_t rows = (size_t)dim[1] * (size_t)dim[2];
+    const size_t columns = (size_t)dim[0];
     const size_t in_slice = (size_t)dim[1];
-    sctd_auto(pieces_fini) struct pieces p = {.row = calloc(rows + 1, sizeof *p.row)};
-    int r = p.row == NULL ? sctd_error(err, SCTD_ENOMEM, "the pieces of a mask") : 0;
-    for (size_t row = 0; r == 0 && row < rows; row++) {
-        r = find_runs(&p, mask + row * (size_t)dim[0], dim[0], err);
-        if (r < 0) {
-            break;
-        }
+    const size_t rows = in_slice * (size_t)dim[2];
+    if (rows > PIECES_VOXELS_MAX / columns) {
+        return sctd_error(err, SCTD_EINVAL, "the pieces of a mask of %zu x %zu voxels, at most %zu",
+                          rows, columns, (size_t)PIECES_VOXELS_MAX);
+    }
+    sctd_auto(pieces_fini) struct pieces p = {.run = NULL};
+    int r = pieces_init(&p, mask, dim, beat, err);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t row = 0; row < rows; row++) {
+        find_runs(&p, mask + row * columns, dim[0]);
         p.row[row + 1] = p.n;
         if (row % in_slice > 0) {
             join_rows(&p, row - 1, row);
@@ -129,19 +149,22 @@ int pieces_keep_largest(uint8_t *mask, const int32_t dim[3], size_t *ret_n, stru
         if (row >= in_slice) {
             join_rows(&p, row - in_slice, row);
         }
+        if ((row + 1) % in_slice == 0) {
+            sctd_beat_tell(beat);
+        }
     }
-    if (r < 0) {
-        return r;
-    }
-    size_t largest = 0;
-    for (size_t i = 1; i < p.n; i++) {
+    uint32_t largest = 0;
+    for (uint32_t i = 1; i < p.n; i++) {
         if (p.run[i].parent == i && p.run[i].voxels > p.run[largest].voxels) {
             largest = i;
         }
     }
-    memset(mask, 0, rows * (size_t)dim[0]);
+    memset(mask, 0, rows * columns);
     for (size_t row = 0; row < rows; row++) {
-        mark_row(&p, mask + row * (size_t)dim[0], row, largest);
+        mark_row(&p, mask + row * columns, row, largest);
+        if ((row + 1) % in_slice == 0) {
+            sctd_beat_tell(beat);
+        }
     }
     *ret_n = p.n == 0 ? 0 : p.run[largest].voxels;
     return 0;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -46,7 +47,8 @@ static struct pair compare_slices(const float *hu, const uint8_t *mask, size_t p
 }
 
 /* value [slices]: space.  0 where no slice has a body. */
-static double find_median_body(double *value, const uint8_t *mask, const int32_t dim[3])
+static double find_median_body(double *value, const uint8_t *mask, const int32_t dim[3],
+                               const struct sctd_beat *beat)
 {
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
     size_t n = 0;
@@ -58,6 +60,7 @@ static double find_median_body(double *value, const uint8_t *mask, const int32_t
         }
         value[n] = (double)body;
         n += body > 0 ? 1 : 0;
+        sctd_beat_tell(beat);
     }
     return n == 0 ? 0.0 : find_median(value, n);
 }
@@ -76,7 +79,7 @@ static double find_jump(const struct pair *pair, int32_t n, int32_t k)
 }
 
 int slice_jump_find(struct slice_jump *ret_jump, const struct volume *hu, const uint8_t *mask,
-                    struct sctd_error *err)
+                    const struct sctd_beat *beat, struct sctd_error *err)
 {
     const int32_t *dim = hu->grid.dim;
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
@@ -86,11 +89,12 @@ int slice_jump_find(struct slice_jump *ret_jump, const struct volume *hu, const 
     struct slice_jump most = {.hu = -(double)INFINITY};
     int r = pair == NULL || body == NULL ? sctd_error(err, SCTD_ENOMEM, "the jumps of slices") : 0;
     if (r == 0) {
-        const double least = find_median_body(body, mask, dim) / 4.0;
+        const double least = find_median_body(body, mask, dim, beat) / 4.0;
         for (int32_t k = 0; k < n; k++) {
             const size_t first = (size_t)k * plane;
             pair[k] = compare_slices(hu->voxel + first, mask + first, plane);
             pair[k].apart = (double)pair[k].in_both < least ? (double)NAN : pair[k].apart;
+            sctd_beat_tell(beat);
         }
         for (int32_t k = 0; k < n; k++) {
             const double jump = find_jump(pair, n, k);

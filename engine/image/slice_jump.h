@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -28,11 +29,12 @@ struct slice_jump {
 enum { SLICE_JUMP_NONE = 1 };
 
 /*
- * mask [dim[2], dim[1], dim[0]]: the body, what has the bit 1.
+ * mask [dim[2], dim[1], dim[0]]: the body, what has the bit 1.  beat: told after each slice in each pass; or NULL.
  * Returns 0, or SLICE_JUMP_NONE: there are too few slices with enough of the body.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int slice_jump_find(struct slice_jump *ret_jump, const struct volume *hu,
-                                   const uint8_t *mask, struct sctd_error *err);
+                                   const uint8_t *mask, const struct sctd_beat *beat,
+                                   struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 #include "engine/image/body_mask.h"
@@ -144,9 +145,21 @@ static void count_bins(size_t count[BINS], const uint16_t *bin, size_t n)
     }
 }
 
+static void mark_above(uint8_t *flags, const uint16_t *median, const int32_t dim[3], int border,
+                       const struct sctd_beat *beat)
+{
+    const size_t plane = (size_t)dim[0] * (size_t)dim[1];
+    for (size_t k = 0; k < (size_t)dim[2]; k++) {
+        for (size_t at = k * plane; at < (k + 1) * plane; at++) {
+            flags[at] = median[at] > border ? SOURCE_BODY_TISSUE : 0;
+        }
+        sctd_beat_tell(beat);
+    }
+}
+
 /* flags: SOURCE_BODY_TISSUE where there is. */
 static int mark_mr(uint8_t *flags, const struct volume *source, const double clip[2],
-                   struct sctd_error *err)
+                   const struct sctd_beat *beat, struct sctd_error *err)
 {
     const int32_t *dim = source->grid.dim;
     const size_t plane = (size_t)dim[0] * (size_t)dim[1];
@@ -160,46 +173,57 @@ static int mark_mr(uint8_t *flags, const struct volume *source, const double cli
         find_bins(s.bin, source->voxel + at, plane, clip);
         smooth_slice(&s, dim, median + at);
         count_bins(count, median + at, plane);
+        sctd_beat_tell(beat);
     }
     if (r == 0) {
-        const int border = find_border(count);
-        for (size_t at = 0; at < n; at++) {
-            flags[at] = median[at] > border ? SOURCE_BODY_TISSUE : 0;
-        }
+        mark_above(flags, median, dim, find_border(count), beat);
     }
     free(median);
     free(count);
     return r;
 }
 
-static void mark_ct(uint8_t *flags, const struct volume *source, size_t n)
+static void mark_ct(uint8_t *flags, const struct volume *source, const struct sctd_beat *beat)
 {
-    for (size_t at = 0; at < n; at++) {
-        flags[at] = source->voxel[at] >= OUTLINE_BODY_HU ? SOURCE_BODY_TISSUE : 0;
+    const int32_t *dim = source->grid.dim;
+    const size_t plane = (size_t)dim[0] * (size_t)dim[1];
+    for (size_t k = 0; k < (size_t)dim[2]; k++) {
+        for (size_t at = k * plane; at < (k + 1) * plane; at++) {
+            flags[at] = source->voxel[at] >= OUTLINE_BODY_HU ? SOURCE_BODY_TISSUE : 0;
+        }
+        sctd_beat_tell(beat);
     }
 }
 
 int source_body_find(uint8_t *ret_flags, const struct volume *source, const double *clip, int axis,
-                     struct sctd_error *err)
+                     const struct sctd_beat *beat, struct sctd_error *err)
 {
     const int32_t *dim = source->grid.dim;
     const size_t n = (size_t)dim[0] * (size_t)dim[1] * (size_t)dim[2];
     size_t n_body = 0;
-    uint8_t *mask = malloc(n);
-    int r = mask == NULL ? sctd_error(err, SCTD_ENOMEM, "the body of %zu voxels", n) : 0;
-    if (r == 0 && clip != NULL) {
-        r = mark_mr(ret_flags, source, clip, err);
-    } else if (r == 0) {
-        mark_ct(ret_flags, source, n);
+    int r = 0;
+    if (clip != NULL) {
+        r = mark_mr(ret_flags, source, clip, beat, err);
+    } else {
+        mark_ct(ret_flags, source, beat);
     }
-    for (size_t at = 0; r == 0 && at < n; at++) {
+    if (r < 0) {
+        return r;
+    }
+    uint8_t *mask = malloc(n + 1);
+    if (mask == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "the body of %zu voxels", n);
+    }
+    for (size_t at = 0; at < n; at++) {
         mask[at] = ret_flags[at] != 0 ? 1 : 0;
     }
-    r = r < 0 ? r : pieces_keep_largest(mask, dim, &n_body, err);
-    r = r < 0 || n_body == 0 ? r : body_mask_fill(mask, dim, axis, err);
+    sctd_beat_tell(beat);
+    r = pieces_keep_largest(mask, dim, &n_body, beat, err);
+    r = r < 0 || n_body == 0 ? r : body_mask_fill(mask, dim, axis, beat, err);
     for (size_t at = 0; r == 0 && at < n; at++) {
         ret_flags[at] = (uint8_t)(ret_flags[at] | mask[at]);
     }
+    sctd_beat_tell(beat);
     free(mask);
     return r < 0 ? r : n_body == 0 ? SOURCE_BODY_NONE : 0;
 }

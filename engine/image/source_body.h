@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "engine/base/beat.h"
 #include "engine/base/error.h"
 #include "engine/base/volume.h"
 
@@ -34,10 +35,12 @@ enum { SOURCE_BODY_NONE = 1 };
  * ret_flags [dim[2], dim[1], dim[0]]: SOURCE_BODY_INSIDE where the body is, SOURCE_BODY_TISSUE where a voxel, wherever, is as
  * bright as tissue.
  * clip: of an MR, its limits as engine_find_clip finds them; NULL: a CT.  axis: nearest to the patient's head and feet.
+ * beat: told after each slice, or plane across `axis`, in each pass; or NULL.
  * Returns 0, or SOURCE_BODY_NONE: there is nothing but background, and no voxel is in the body.  Errors: SCTD_ENOMEM.
  */
 SCTD_NODISCARD int source_body_find(uint8_t *ret_flags, const struct volume *source,
-                                    const double *clip, int axis, struct sctd_error *err);
+                                    const double *clip, int axis, const struct sctd_beat *beat,
+                                    struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -161,7 +161,7 @@ int thin_plate_cut(uint8_t *mask, const struct volume_grid *grid, struct sctd_er
     } else {
         size_t n_left = 0;
         find_thin(&c, mask, reach);
-        r = cut_wide(&c, mask) ? pieces_keep_largest(mask, grid->dim, &n_left, err) : 0;
+        r = cut_wide(&c, mask) ? pieces_keep_largest(mask, grid->dim, &n_left, NULL, err) : 0;
     }
     free(c.thin);
     free(c.before);

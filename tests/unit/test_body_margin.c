@@ -38,7 +38,7 @@ static void compare(const uint8_t *mask)
     const struct volume_grid grid = made_grid(COLUMNS, ROWS, SLICES, step);
     uint8_t flags[VOXELS];
     memset(flags, 0xFF, sizeof flags);
-    assert(body_margin_find(flags, mask, &grid, &margin, &err) == 0);
+    assert(body_margin_find(flags, mask, &grid, &margin, NULL, &err) == 0);
     for (int32_t n = 0; n < VOXELS; n++) {
         const int32_t k = n / PLANE;
         const bool is_beyond = !is_near(mask, k, n % PLANE, true, margin.beyond_mm);

@@ -20,7 +20,7 @@ static struct field_of_view find(const struct made_box *box, int axis)
     const struct volume_grid grid = made_grid(COLUMNS, ROWS, SLICES, step);
     uint8_t mask[VOXELS] = {0};
     made_mark(mask, &grid, box, 3);
-    return field_of_view_find(mask, grid.dim, axis);
+    return field_of_view_find(mask, grid.dim, axis, NULL);
 }
 
 static bool is_near(double a, double b)
@@ -59,7 +59,7 @@ static void full_image_is_all_cut_off_and_empty_one_is_not(void)
     uint8_t mask[VOXELS] = {0};
     const int32_t dim[3] = {COLUMNS, ROWS, SLICES};
     assert(is_near(find(&all, 2).percent, 100.0));
-    assert(is_near(field_of_view_find(mask, dim, 2).percent, 0.0));
+    assert(is_near(field_of_view_find(mask, dim, 2, NULL).percent, 0.0));
 }
 
 static void axis_is_the_one_nearest_to_head_and_feet(void)

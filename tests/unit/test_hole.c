@@ -21,7 +21,7 @@ static struct hole find(const struct volume *v, const struct made_box *tissue)
     uint8_t mask[VOXELS] = {0};
     struct hole hole = {0};
     made_mark(mask, &v->grid, tissue, 1);
-    assert(hole_find(&hole, v, mask, &err) == 0);
+    assert(hole_find(&hole, v, mask, NULL, &err) == 0);
     return hole;
 }
 

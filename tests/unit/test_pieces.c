@@ -82,7 +82,7 @@ static void largest_piece_is_the_one_that_walking_finds(void)
         }
         memcpy(walked, mask, sizeof walked);
         const size_t most = keep_largest_by_walking(walked);
-        assert(pieces_keep_largest(mask, dim, &n, &err) == 0);
+        assert(pieces_keep_largest(mask, dim, &n, NULL, &err) == 0);
         assert(n == most && memcmp(mask, walked, sizeof mask) == 0);
     }
 }
@@ -93,7 +93,7 @@ static void of_equal_pieces_the_first_stays(void)
     size_t n = 0;
     mask[5] = 200;
     mask[9] = 200;
-    assert(pieces_keep_largest(mask, dim, &n, &err) == 0);
+    assert(pieces_keep_largest(mask, dim, &n, NULL, &err) == 0);
     assert(n == 1 && mask[5] == 1 && mask[9] == 0);
 }
 
@@ -101,9 +101,9 @@ static void empty_and_full_masks_stay_what_they_are(void)
 {
     uint8_t mask[VOXELS] = {0};
     size_t n = 9;
-    assert(pieces_keep_largest(mask, dim, &n, &err) == 0 && n == 0);
+    assert(pieces_keep_largest(mask, dim, &n, NULL, &err) == 0 && n == 0);
     memset(mask, 255, sizeof mask);
-    assert(pieces_keep_largest(mask, dim, &n, &err) == 0 && n == VOXELS);
+    assert(pieces_keep_largest(mask, dim, &n, NULL, &err) == 0 && n == VOXELS);
     for (size_t at = 0; at < VOXELS; at++) {
         assert(mask[at] == 1);
     }
@@ -123,8 +123,17 @@ static void runs_that_meet_late_are_one_piece(void)
     uint8_t walked[VOXELS];
     memcpy(walked, mask, sizeof walked);
     const size_t most = keep_largest_by_walking(walked);
-    assert(pieces_keep_largest(mask, dim, &n, &err) == 0 && n == most);
+    assert(pieces_keep_largest(mask, dim, &n, NULL, &err) == 0 && n == most);
     assert(n > (size_t)SIDE * SIDE / 2);
+}
+
+static void mask_of_too_many_voxels_is_refused(void)
+{
+    static const int32_t large[3] = {65536, 65536, 1};
+    uint8_t mask[1] = {1};
+    size_t n = 9;
+    assert(pieces_keep_largest(mask, large, &n, NULL, &err) == SCTD_EINVAL);
+    assert(mask[0] == 1 && n == 9);
 }
 
 int main(void)
@@ -133,5 +142,6 @@ int main(void)
     of_equal_pieces_the_first_stays();
     empty_and_full_masks_stay_what_they_are();
     runs_that_meet_late_are_one_piece();
+    mask_of_too_many_voxels_is_refused();
     return 0;
 }

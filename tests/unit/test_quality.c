@@ -254,6 +254,55 @@ static void without_limits_everything_is_measured_and_nothing_judged(void)
     assert(find(&report, QUALITY_HOLES, "")->value > 9.0);
 }
 
+/* Every comparison with a NAN is false, so that no check would find it. */
+static void hu_that_are_no_numbers_are_refused(void)
+{
+    static const float bad[] = {NAN, INFINITY, -INFINITY};
+    const size_t plane = (size_t)COLUMNS * ROWS;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        sctd_auto(pair_fini) struct pair p = make("mr");
+        struct quality_report report;
+        sctd_auto(quality_freep) struct quality *q = NULL;
+        assert(quality_new(&q, &p.manifest, &err) == 0);
+        assert(quality_take_source(q, p.source, clip, &err) == 0);
+        assert(quality_take_slices(q, p.source, &err) == 0);
+        p.hu->voxel[7 * plane] = bad[i]; /* in the air */
+        assert(quality_judge(&report, q, p.hu, &err) == SCTD_EDATA);
+        assert(strcmp(err.text, "1 HU of the sCT are no finite numbers, the first at z 55.0 mm") ==
+               0);
+        p.hu->voxel[plane * SLICES - 1] = bad[i];
+        p.hu->voxel[10 * plane + (size_t)25 * COLUMNS + 20] = bad[i]; /* in bone */
+        assert(quality_judge(&report, q, p.hu, &err) == SCTD_EDATA);
+        assert(strncmp(err.text, "3 HU", 4) == 0 && strstr(err.text, "z 55.0 mm") != NULL);
+    }
+}
+
+static void hu_that_are_no_numbers_are_refused_without_a_body_too(void)
+{
+    sctd_auto(pair_fini) struct pair p = make("mr");
+    struct quality_report report;
+    sctd_auto(quality_freep) struct quality *q = NULL;
+    for (size_t at = 0; at < made_count(&p.source->grid); at++) {
+        p.source->voxel[at] = 0.0F;
+    }
+    p.hu->voxel[0] = NAN;
+    assert(quality_new(&q, &p.manifest, &err) == 0);
+    assert(quality_take_source(q, p.source, clip, &err) == 0);
+    assert(quality_take_slices(q, p.source, &err) == 0);
+    assert(quality_judge(&report, q, p.hu, &err) == SCTD_EDATA);
+}
+
+static void slices_that_do_not_jump_have_no_worst(void)
+{
+    sctd_auto(pair_fini) struct pair p = make("cbct");
+    made_fill(p.hu, &(struct made_box){{12, 12, 0}, {47, 37, SLICES - 1}}, 30.0F);
+    const struct quality_report report = judge(&p);
+    const struct quality_finding *f = find(&report, QUALITY_SLICE_JUMP, "");
+    assert(f->verdict == QUALITY_PASSED && !(f->value > 0.0) && isnan(f->z_mm));
+    assert(strcmp(f->text, "no two neighbouring slices differ more than those around them; "
+                           "at most 75 HU") == 0);
+}
+
 static void source_without_a_body_fails_every_check(void)
 {
     sctd_auto(pair_fini) struct pair p = make("mr");
@@ -279,8 +328,9 @@ static void sct_without_a_body_fails(void)
         p.hu->voxel[at] = -1000.0F;
     }
     const struct quality_report report = judge(&p);
-    assert(find(&report, QUALITY_OUTLINE, "")->verdict == QUALITY_FAILED);
-    assert(isnan(find(&report, QUALITY_OUTLINE, "")->value));
+    const struct quality_finding *f = find(&report, QUALITY_OUTLINE, "");
+    assert(f->verdict == QUALITY_FAILED && isnan(f->value) && isnan(f->z_mm));
+    assert(strstr(f->text, "not measured: the sCT shows no body") != NULL);
     assert(find(&report, QUALITY_HOLES, "")->verdict == QUALITY_FAILED);
 }
 
@@ -368,11 +418,11 @@ static void work_says_that_it_goes_on(void)
     sctd_auto(quality_freep) struct quality *q = NULL;
     assert(quality_new(&q, &p.manifest, &err) == 0);
     quality_set_progress(q, count_call, &n);
-    assert(quality_take_source(q, p.source, clip, &err) == 0 && n > 0);
+    assert(quality_take_source(q, p.source, clip, &err) == 0 && n >= (size_t)6 * SLICES);
     n = 0;
-    assert(quality_take_slices(q, p.source, &err) == 0 && n > 0);
+    assert(quality_take_slices(q, p.source, &err) == 0 && n >= (size_t)5 * SLICES);
     n = 0;
-    assert(quality_judge(&report, q, p.hu, &err) == 0 && n >= SLICES);
+    assert(quality_judge(&report, q, p.hu, &err) == 0 && n >= (size_t)14 * SLICES);
     n = 0;
     quality_set_progress(q, NULL, NULL);
     assert(quality_judge(&report, q, p.hu, &err) == 0 && n == 0);
@@ -408,6 +458,9 @@ int main(void)
     tissue_beyond_its_range_is_found();
     intensity_that_was_never_trained_with_is_found();
     without_limits_everything_is_measured_and_nothing_judged();
+    hu_that_are_no_numbers_are_refused();
+    hu_that_are_no_numbers_are_refused_without_a_body_too();
+    slices_that_do_not_jump_have_no_worst();
     source_without_a_body_fails_every_check();
     sct_without_a_body_fails();
     body_that_fills_the_image_is_judged();

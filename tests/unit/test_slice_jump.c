@@ -32,7 +32,7 @@ static struct volume *make(uint8_t mask[VOXELS])
 static void must_find(const struct volume *v, const uint8_t *mask, double hu, int32_t slice)
 {
     struct slice_jump jump;
-    assert(slice_jump_find(&jump, v, mask, &err) == 0);
+    assert(slice_jump_find(&jump, v, mask, NULL, &err) == 0);
     assert(fabs(jump.hu - hu) < 1e-9 && jump.slice == slice);
 }
 
@@ -91,12 +91,12 @@ static void too_few_slices_have_no_jump(void)
         const struct volume_grid grid = made_grid(SIDE, SIDE, slices, step);
         sctd_auto(volume_freep) struct volume *v = made_volume(&grid, 0.0F);
         memset(mask, 1, sizeof mask);
-        assert(slice_jump_find(&jump, v, mask, &err) == SLICE_JUMP_NONE);
+        assert(slice_jump_find(&jump, v, mask, NULL, &err) == SLICE_JUMP_NONE);
     }
     memset(mask, 0, sizeof mask);
     sctd_auto(volume_freep) struct volume *v = make(mask);
     memset(mask, 0, sizeof mask);
-    assert(slice_jump_find(&jump, v, mask, &err) == SLICE_JUMP_NONE);
+    assert(slice_jump_find(&jump, v, mask, NULL, &err) == SLICE_JUMP_NONE);
     assert(jump.hu > 6.0);
 }
 

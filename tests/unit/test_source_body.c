@@ -65,7 +65,7 @@ static void dim_tissue_and_enclosed_cavities_belong_to_the_body(double noise)
 {
     uint8_t flags[VOXELS];
     sctd_auto(volume_freep) struct volume *v = make_mr(noise);
-    assert(source_body_find(flags, v, clip, 2, &err) == 0);
+    assert(source_body_find(flags, v, clip, 2, NULL, &err) == 0);
     compare(flags);
     const size_t centre = made_index(&v->grid, 24, 15, 2);
     assert(flags[centre] == SOURCE_BODY_INSIDE); /* it is no tissue */
@@ -77,7 +77,7 @@ static void what_is_apart_is_no_body_but_tissue(void)
     uint8_t flags[VOXELS];
     sctd_auto(volume_freep) struct volume *v = make_mr(0.0);
     made_fill(v, &(struct made_box){{1, 1, 0}, {4, 3, SLICES - 1}}, 900.0F);
-    assert(source_body_find(flags, v, clip, 2, &err) == 0);
+    assert(source_body_find(flags, v, clip, 2, NULL, &err) == 0);
     assert(flags[made_index(&v->grid, 2, 2, 2)] == SOURCE_BODY_TISSUE);
 }
 
@@ -86,11 +86,11 @@ static void scale_of_the_intensities_does_not_matter(void)
     uint8_t flags[VOXELS];
     uint8_t scaled[VOXELS];
     sctd_auto(volume_freep) struct volume *v = make_mr(20.0);
-    assert(source_body_find(flags, v, clip, 2, &err) == 0);
+    assert(source_body_find(flags, v, clip, 2, NULL, &err) == 0);
     for (size_t at = 0; at < VOXELS; at++) {
         v->voxel[at] = v->voxel[at] * 4.0F + 64.0F;
     }
-    assert(source_body_find(scaled, v, (const double[]){64.0, 4064.0}, 2, &err) == 0);
+    assert(source_body_find(scaled, v, (const double[]){64.0, 4064.0}, 2, NULL, &err) == 0);
     size_t apart = 0;
     for (size_t at = 0; at < VOXELS; at++) {
         apart += flags[at] != scaled[at] ? 1 : 0;
@@ -106,11 +106,11 @@ static void planes_across_another_axis_enclose_other_things(void)
     made_fill(v, &body, 0.0F);
     /* a tunnel through rows: open in slices, closed in planes across the rows */
     made_fill(v, &(struct made_box){{15, 6, 2}, {18, 25, 3}}, -1000.0F);
-    assert(source_body_find(flags, v, NULL, 2, &err) == 0);
+    assert(source_body_find(flags, v, NULL, 2, NULL, &err) == 0);
     assert(flags[made_index(&grid, 16, 15, 2)] == 0);
-    assert(source_body_find(flags, v, NULL, 1, &err) == 0);
+    assert(source_body_find(flags, v, NULL, 1, NULL, &err) == 0);
     assert(flags[made_index(&grid, 16, 15, 2)] == SOURCE_BODY_INSIDE);
-    assert(source_body_find(flags, v, NULL, 0, &err) == 0);
+    assert(source_body_find(flags, v, NULL, 0, NULL, &err) == 0);
     assert(flags[made_index(&grid, 16, 15, 2)] == 0);
 }
 
@@ -119,12 +119,12 @@ static void nothing_but_background_has_no_body(void)
     uint8_t flags[VOXELS];
     const struct volume_grid grid = made_grid(COLUMNS, ROWS, SLICES, step);
     sctd_auto(volume_freep) struct volume *v = made_volume(&grid, 0.0F);
-    assert(source_body_find(flags, v, clip, 2, &err) == SOURCE_BODY_NONE);
+    assert(source_body_find(flags, v, clip, 2, NULL, &err) == SOURCE_BODY_NONE);
     assert(count(flags, 3) == 0);
     for (size_t at = 0; at < VOXELS; at++) {
         v->voxel[at] = -1000.0F;
     }
-    assert(source_body_find(flags, v, NULL, 2, &err) == SOURCE_BODY_NONE);
+    assert(source_body_find(flags, v, NULL, 2, NULL, &err) == SOURCE_BODY_NONE);
     assert(count(flags, 3) == 0);
 }
 
@@ -133,7 +133,7 @@ static void values_that_are_no_numbers_are_background(void)
     uint8_t flags[VOXELS];
     sctd_auto(volume_freep) struct volume *v = make_mr(0.0);
     v->voxel[made_index(&v->grid, 2, 2, 0)] = NAN;
-    assert(source_body_find(flags, v, clip, 2, &err) == 0);
+    assert(source_body_find(flags, v, clip, 2, NULL, &err) == 0);
     compare(flags);
 }
 

@@ -133,11 +133,11 @@ static void check_couch(const struct couch *couch, uint64_t seed, double step)
     uint8_t *before = malloc(n);
     uint8_t *after = malloc(n);
     assert(truth != NULL && before != NULL && after != NULL);
-    assert(body_mask_find_above(truth, ct, OUTLINE_BODY_HU, 2, &err) == 0);
+    assert(body_mask_find_above(truth, ct, OUTLINE_BODY_HU, 2, NULL, &err) == 0);
     assert(body_mask_find(after, ct, &err) == 0);
     assert(memcmp(after, truth, n) == 0); /* nothing is lost without a couch */
     add_couch(ct, truth, couch);
-    assert(body_mask_find_above(before, ct, OUTLINE_BODY_HU, 2, &err) == 0);
+    assert(body_mask_find_above(before, ct, OUTLINE_BODY_HU, 2, NULL, &err) == 0);
     assert(body_mask_find(after, ct, &err) == 0);
     const double was = percent_wrong(before, truth, n);
     const double is = percent_wrong(after, truth, n);
