@@ -90,7 +90,8 @@ typedef void (*quality_progress_fn)(void *arg);
 /* NULL: nobody is told, as before it is set.  arg: outlives the object. */
 void quality_set_progress(struct quality *quality, quality_progress_fn on_progress, void *arg);
 
-/* The source in its own order.  clip: the recipe's limits for it, as engine_find_clip finds them.  Errors: SCTD_ENOMEM. */
+/* The source in its own order.  clip: the recipe's limits for it, as engine_find_clip finds them.  Errors: SCTD_EINVAL (more than
+ * 4294967295 voxels), SCTD_ENOMEM. */
 SCTD_NODISCARD int quality_take_source(struct quality *quality, const struct volume *source,
                                        const double clip[2], struct sctd_error *err);
 /* The slices that the network is given, after the source; the volume may be changed afterwards.  Errors: SCTD_EINVAL

@@ -24,7 +24,7 @@ extern "C" {
 
 /*
  * ret_mask [dim[2], dim[1], dim[0]]: 1 in the body, else 0.
- * Errors: SCTD_EDATA (nothing is no air), SCTD_ENOMEM.
+ * Errors: SCTD_EDATA (nothing is no air), SCTD_EINVAL (more voxels than pieces.h takes), SCTD_ENOMEM.
  */
 SCTD_NODISCARD int body_mask_find(uint8_t *ret_mask, const struct volume *ct,
                                   struct sctd_error *err);
@@ -34,7 +34,8 @@ enum { BODY_MASK_NONE = 1 };
 /*
  * The same, but for a couch that touches, of what has at least `least`, with the planes across `axis` (0 ... 2) in the place of slices.
  * beat: told after each plane in each pass; or NULL.
- * Returns 0, or BODY_MASK_NONE: nothing has, and the mask is 0.  Errors: SCTD_ENOMEM.
+ * Returns 0, or BODY_MASK_NONE: nothing has, and the mask is 0.
+ * Errors: SCTD_EINVAL (more voxels than pieces.h takes), SCTD_ENOMEM.
  */
 SCTD_NODISCARD int body_mask_find_above(uint8_t *ret_mask, const struct volume *volume, float least,
                                         int axis, const struct sctd_beat *beat,

@@ -36,7 +36,8 @@ enum { SOURCE_BODY_NONE = 1 };
  * bright as tissue.
  * clip: of an MR, its limits as engine_find_clip finds them; NULL: a CT.  axis: nearest to the patient's head and feet.
  * beat: told after each slice, or plane across `axis`, in each pass; or NULL.
- * Returns 0, or SOURCE_BODY_NONE: there is nothing but background, and no voxel is in the body.  Errors: SCTD_ENOMEM.
+ * Returns 0, or SOURCE_BODY_NONE: there is nothing but background, and no voxel is in the body.
+ * Errors: SCTD_EINVAL (more voxels than pieces.h takes), SCTD_ENOMEM.
  */
 SCTD_NODISCARD int source_body_find(uint8_t *ret_flags, const struct volume *source,
                                     const double *clip, int axis, const struct sctd_beat *beat,
