@@ -267,6 +267,48 @@ static int write_quality(struct db *db, int64_t job_id, const char *text, struct
     return sql_finish(s, err);
 }
 
+/*
+ * Files lie where the output series says, so those of a cancelled job that made the same are this job's by now.
+ * Returns DB_CHANGED where some of them are just being removed.
+ */
+static int take_over(struct db *db, const struct db_now *now, int64_t job_id,
+                     struct sctd_error *err)
+{
+    const struct moves_query query = {
+        "SELECT k.id FROM job AS j JOIN job AS k ON k.output_series_uid = j.output_series_uid AND "
+        "k.state = 7 AND k.id <> j.id WHERE j.id = ?1 AND k.kept > 0",
+        {job_id},
+        1};
+    char reason[DB_REASON_SIZE];
+    struct moves_ids ids = {.n = 0};
+    int64_t going = 0;
+    int r = core_number(
+        db,
+        "SELECT count(*) FROM job AS j JOIN job AS k ON k.output_series_uid = j.output_series_uid "
+        "AND k.state = 7 AND k.id <> j.id JOIN output AS o ON o.job_id = k.id AND o.file_state = 1 "
+        "WHERE j.id = ?1",
+        job_id, &going, err);
+    if (r < 0 || going > 0) {
+        return r < 0 ? r : DB_CHANGED;
+    }
+    (void)snprintf(reason, sizeof reason, "job %lld made the same: its files are that job's now",
+                   (long long)job_id);
+    r = moves_find(db, &query, &ids, err);
+    for (size_t i = 0; r == 0 && i < ids.n; i++) {
+        const struct core_change change = {.job_id = ids.id[i],
+                                           .from = DB_JOB_CANCELLED,
+                                           .to = DB_JOB_CANCELLED,
+                                           .reason = reason};
+        r = run_with_job(db,
+                         "UPDATE output SET file_state = 2 WHERE job_id = ?1 AND file_state = 0",
+                         ids.id[i], -1, err);
+        r = r < 0 ? r
+                  : run_with_job(db, "UPDATE job SET kept = 0 WHERE id = ?1", ids.id[i], -1, err);
+        r = r < 0 ? r : core_note(db, now, &change, err);
+    }
+    return r;
+}
+
 static void describe_result(char text[DB_REASON_SIZE], const struct db_work_result *result,
                             bool is_sent, bool is_held)
 {
@@ -336,12 +378,20 @@ static int finish(struct db *db, const struct db_now *now, const struct ending *
                   struct sctd_error *err)
 {
     struct db_job job = {0};
-    const int r = get_leased(db, e->token, &job, err);
+    int r = get_leased(db, e->token, &job, err);
     if (r != 0) {
         return r;
     }
-    return e->result->work == DB_WORK_DONE ? finish_done(db, now, &job, e->result, err)
-                                           : moves_failed(db, now, &job, e->result, e->retry, err);
+    if (e->result->work != DB_WORK_DONE) {
+        return moves_failed(db, now, &job, e->result, e->retry, err);
+    }
+    static const struct db_work_result going = {
+        .work = DB_WORK_FAILED,
+        .reason = "files of a cancelled job that made the same are being removed"};
+    r = take_over(db, now, job.id, err);
+    return r < 0    ? r
+           : r == 0 ? finish_done(db, now, &job, e->result, err)
+                    : moves_failed(db, now, &job, &going, e->retry, err);
 }
 
 int db_job_finish(struct db *db, const struct db_now *now, struct db_token token,

@@ -214,7 +214,8 @@ struct db_work_result {
 
 /*
  * End an attempt.  DONE: the job is DELIVERING, or DONE if it has no destination; one that is to be held and needs
- * review keeps its deliveries WAITING.
+ * review keeps its deliveries WAITING.  Files of cancelled jobs that made the same are its own then; where some of
+ * these are being removed, the attempt has failed instead, and is tried again.
  * Returns 0 or DB_LOST.
  * Errors: SCTD_EINVAL (an output UID that was not decided, one twice, none), SCTD_EIO.
  */

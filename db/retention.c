@@ -42,7 +42,8 @@ static const struct kind kinds[] = {
     [DB_FILE_PRODUCED] =
         {
             "SELECT o.id, o.file, o.size FROM job AS j CROSS JOIN output AS o ON o.job_id = j.id "
-            "WHERE j.kept > 0 AND j.ended_ms > 0 AND j.ended_ms < ?1 AND o.file_state = 0 AND (j.state = 7 OR "
+            "WHERE j.kept > 0 AND j.ended_ms > 0 AND j.ended_ms < ?1 AND o.file_state = 0 AND ((j.state = 7 AND NOT "
+            "EXISTS (SELECT 1 FROM job AS k WHERE k.output_series_uid = j.output_series_uid AND k.state < 3)) OR "
             "(j.state = 4 AND EXISTS (SELECT 1 FROM delivery AS d WHERE d.job_id = j.id AND d.state = 5))) "
             "ORDER BY j.ended_ms, j.id, o.place LIMIT ?2",
             "SELECT id, file, size FROM output WHERE file_state = 1 ORDER BY id LIMIT ?1",
@@ -129,12 +130,20 @@ int db_retention_take(struct db *db, enum db_file_kind kind, int64_t before_ms, 
 static int take_result(struct db *db, int64_t job_id, int64_t *ret_n, struct sctd_error *err)
 {
     struct db_job job = {0};
+    int64_t makers = 0; /* which may have found its files, and make nothing anew */
     int r = db_job_get(db, job_id, &job, err);
     if (r != 0) {
         return r;
     }
     if (job.state != DB_JOB_DONE && job.state != DB_JOB_CANCELLED) {
         return DB_REFUSED;
+    }
+    r = core_number(db,
+                    "SELECT count(*) FROM job AS j JOIN job AS k ON k.output_series_uid = "
+                    "j.output_series_uid AND k.id <> j.id AND k.state < 3 WHERE j.id = ?1",
+                    job_id, &makers, err);
+    if (r < 0 || makers > 0) {
+        return r < 0 ? r : DB_REFUSED;
     }
     r = core_number(db, "SELECT count(*) FROM output WHERE job_id = ?1 AND file_state = 0", job_id,
                     ret_n, err);

@@ -44,7 +44,7 @@ SCTD_NODISCARD int db_retention_take(struct db *db, enum db_file_kind kind, int6
                                      size_t limit, struct db_removal_list *ret_list,
                                      struct sctd_error *err);
 /* The same with all files that a job has produced, whatever their age: *ret_n of them.  Returns 0, DB_NONE, or
- * DB_REFUSED: only what is DONE or CANCELLED may go.  Errors: SCTD_EIO. */
+ * DB_REFUSED: only what is DONE or CANCELLED, and is not being made again, may go.  Errors: SCTD_EIO. */
 SCTD_NODISCARD int db_result_take(struct db *db, int64_t job_id, int64_t *ret_n,
                                   struct sctd_error *err);
 /* Files that were taken and are not done: unlink them (again) and call db_retention_done. */

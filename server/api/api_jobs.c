@@ -306,9 +306,10 @@ void api_job_delete_result(struct request *request)
     char text[80];
     const int r = db_result_take(api->node.db, request->found.id, &n, &err);
     if (r == DB_REFUSED) {
-        reply_problem(&request->reply, 409,
-                      "only the result of a job that is done or cancelled can be deleted: nothing "
-                      "undelivered is ever removed");
+        reply_problem(
+            &request->reply, 409,
+            "only the result of a job that is done or cancelled, and is not being made again, "
+            "can be deleted: nothing undelivered is ever removed");
         return;
     }
     if (r != 0) {

@@ -203,6 +203,23 @@ class Held(Case):
         self.paths = every
         self.assert_all_came()
 
+    def test_what_was_cancelled_while_held_is_made_again(self):
+        """The files lie where the first job left them, and are the second's then."""
+        self.start(STRICT)
+        self.sctd('job', 'cancel', '1')
+        self.wait_for_state('cancelled')
+        before = self.daemon.files('results')
+        self.sctd('reprocess', '--held')
+        self.daemon.wait_for('job-attempt', result='done', job=2)
+        self.assertEqual(self.daemon.files('results'), before)
+        waiting = json.loads(self.sctd('job', 'list', '--review', 'needed', '--json'))['jobs']
+        self.assertEqual([(j['id'], j['held']) for j in waiting], [(2, True)])
+        self.sctd('job', 'accept', '1', status=1)
+        self.assertEqual(self.pacs.stored, [])
+        self.sctd('job', 'accept', '2')
+        self.assert_all_came()
+        self.sctd('job', 'retry', '1', status=1)
+
     def test_a_verdict_outlives_the_worker_that_found_it(self):
         """The files stand and the store does not know: as after a crash between the two."""
         self.start(STRICT)

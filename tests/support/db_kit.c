@@ -241,12 +241,17 @@ int kit_done(struct db *db, const struct db_job *job)
 int kit_checked(struct db *db, const struct db_job *job, enum db_review review, const char *quality)
 {
     char uids[KIT_OUTPUTS][DB_UID_SIZE];
+    char files[KIT_OUTPUTS][DB_FILE_SIZE];
     struct db_output output[KIT_OUTPUTS];
+    const struct db_job whole = kit_get(db, job->id);
     HOLDS(db_job_output_uids(db, job->id, uids, KIT_OUTPUTS, &kit_err) == 0);
     for (int i = 0; i < KIT_OUTPUTS; i++) {
+        (void)snprintf(files[i], sizeof files[i], "out/%s/%d.dcm",
+                       strrchr(whole.output_series_uid, '.') + 1,
+                       i); /* as in life: by what it makes */
         output[i] = (struct db_output){.sop_uid = uids[i],
                                        .sop_class_uid = "1.2.840.10008.5.1.4.1.1.2",
-                                       .file = say("out/#/#.dcm", (int)job->id, i, 0),
+                                       .file = files[i],
                                        .size = 2000 + i};
         output[i].sha256[0] = (unsigned char)i;
     }

@@ -209,6 +209,74 @@ static void what_is_removed_or_made_by_another_cannot_be_accepted_any_more(void)
     kit_remove();
 }
 
+static int64_t make_again(struct db *db, int64_t id)
+{
+    const struct db_job_spec same = kit_spec(1, 1, false);
+    int64_t twin = 0;
+    HOLDS(db_job_create(db, &kit_now, kit_get(db, id).series_id, &same, &twin, &kit_err) == 0);
+    return twin;
+}
+
+static void what_is_made_again_takes_the_files_of_what_was_cancelled(void)
+{
+    struct db *db = kit_open();
+    struct db_removal_list removals = {0};
+    int64_t n = 0;
+    const int64_t first = reviewed(db, 1, DB_REVIEW_NEEDED, true, 1);
+    HOLDS(say(db, first, false) == 0);
+    const int64_t second = make_again(db, first);
+    /* Its worker may have found the files by now. */
+    HOLDS(db_retention_take(db, DB_FILE_PRODUCED, INT64_MAX, 9, &removals, &kit_err) == 0);
+    HOLDS(removals.n == 0 && db_result_take(db, first, &n, &kit_err) == DB_REFUSED);
+    const struct db_job job = kit_claim(db);
+    HOLDS(job.id == second && kit_checked(db, &job, DB_REVIEW_NEEDED, report) == 0);
+    HOLDS(is_held_now(db, second));
+    HOLDS(kit_number(db, "SELECT count(*) FROM output WHERE job_id = 1 AND file_state = 2") ==
+          KIT_OUTPUTS);
+    HOLDS(kit_number(db, "SELECT count(*) FROM output WHERE job_id = 2 AND file_state = 0") ==
+          KIT_OUTPUTS);
+    HOLDS(kit_number(db, "SELECT kept FROM job WHERE id = 1") == 0);
+    HOLDS(kit_number(db, "SELECT kept FROM job WHERE id = 2") == KIT_OUTPUTS);
+    /* The first has no files any more, whatever becomes of the second. */
+    HOLDS(say(db, first, true) == DB_REFUSED);
+    HOLDS(db_result_take(db, first, &n, &kit_err) == 0 && n == 0);
+    HOLDS(db_job_cancel(db, &kit_now, second, "not that one", &kit_err) == 0);
+    HOLDS(say(db, first, true) == DB_REFUSED && is_claimed_by_nobody(db));
+    HOLDS(say(db, second, true) == 0);
+    send(db, "pacs1");
+    HOLDS(kit_get(db, second).state == DB_JOB_DONE);
+    HOLDS(db_verify(db, DB_CHECK_FULL, &kit_err) == 0);
+    db_close(db);
+    kit_remove();
+}
+
+static void what_is_made_again_waits_until_the_old_files_are_gone(void)
+{
+    struct db *db = kit_open();
+    struct db_removal_list going = {0};
+    int64_t n = 0;
+    const int64_t first = reviewed(db, 1, DB_REVIEW_NEEDED, true, 1);
+    HOLDS(say(db, first, false) == 0);
+    HOLDS(db_result_take(db, first, &n, &kit_err) == 0 && n == KIT_OUTPUTS);
+    const int64_t second = make_again(db, first);
+    struct db_job job = kit_claim(db);
+    HOLDS(kit_checked(db, &job, DB_REVIEW_NEEDED, report) == 0);
+    job = kit_get(db, second);
+    HOLDS(job.state == DB_JOB_RETRY && job.failures == 1 && job.review == DB_REVIEW_NONE);
+    HOLDS(strstr(job.reason, "being removed") != NULL);
+    HOLDS(db_retention_taken(db, DB_FILE_PRODUCED, 9, &going, &kit_err) == 0);
+    for (size_t i = 0; i < going.n; i++) {
+        HOLDS(db_retention_done(db, DB_FILE_PRODUCED, &going.removal[i].id, 1, &kit_err) == 0);
+    }
+    db_removal_list_fini(&going);
+    kit_now.lease_ms += KIT_LEASE_MS;
+    job = kit_claim(db);
+    HOLDS(job.id == second && kit_checked(db, &job, DB_REVIEW_NEEDED, report) == 0);
+    HOLDS(is_held_now(db, second));
+    db_close(db);
+    kit_remove();
+}
+
 static void the_same_again_after_a_rejection_is_held(void)
 {
     struct db *db = kit_open();
@@ -484,6 +552,8 @@ int main(void)
     what_is_accepted_is_sent();
     what_is_rejected_is_cancelled_and_may_still_be_accepted();
     what_is_removed_or_made_by_another_cannot_be_accepted_any_more();
+    what_is_made_again_takes_the_files_of_what_was_cancelled();
+    what_is_made_again_waits_until_the_old_files_are_gone();
     the_same_again_after_a_rejection_is_held();
     what_was_delivered_is_only_marked();
     a_rejection_stops_what_is_on_its_way();
