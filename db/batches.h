@@ -203,6 +203,7 @@ SCTD_NODISCARD int db_batches_claim_series(struct db *db, const char *series_uid
 struct db_made {
     int64_t job_id;
     int state; /* enum db_job_state */
+    bool is_rejected;
     int64_t created_ms;
     char output_series_uid[DB_UID_SIZE];
 };

@@ -143,13 +143,14 @@ int db_batches_find_made(struct db *db, int64_t series_id, const char *model_sha
     static const struct sql_field fields[] = {
         SQL_FIELD(SQL_I64, db_made, job_id),
         SQL_FIELD_ENUM(db_made, state, DB_JOB_STATES),
+        SQL_FIELD(SQL_BOOL, db_made, is_rejected),
         SQL_FIELD(SQL_I64, db_made, created_ms),
         SQL_FIELD(SQL_TEXT, db_made, output_series_uid),
     };
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
     int r = sql_prepare(
         &s, db->sql,
-        "SELECT id, state, created_ms, output_series_uid FROM job WHERE series_id = ?1 AND "
+        "SELECT id, state, review = 4, created_ms, output_series_uid FROM job WHERE series_id = ?1 AND "
         "model_sha256 = ?2 AND parameters = ?3 AND superseded_by IS NULL AND (state "
         "< 7 OR review = 4) AND revision = (SELECT revision FROM series WHERE id = ?1) ORDER BY id "
         "DESC LIMIT 1",

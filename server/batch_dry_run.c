@@ -49,7 +49,8 @@ static void tell_made(struct batch_dry_row *row, const struct db_made *made,
                       const struct order_terms *terms, bool force)
 {
     const bool has_failed = made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON;
-    if (made->state == DB_JOB_DONE && terms->decision.rule->destinations_count > 0) {
+    if (made->state == DB_JOB_DONE && !made->is_rejected &&
+        terms->decision.rule->destinations_count > 0) {
         (void)snprintf(row->what, sizeof row->what,
                        "deliver%s: job %" PRId64 " has made the same before",
                        force ? " again" : " where it is not yet", made->job_id);
@@ -57,11 +58,10 @@ static void tell_made(struct batch_dry_row *row, const struct db_made *made,
     }
     (void)snprintf(row->what, sizeof row->what, "%s: job %" PRId64 " %s",
                    force && has_failed ? "try again" : "skip", made->job_id,
-                   made->state == DB_JOB_DONE ? "has made the same before"
-                   : made->state == DB_JOB_CANCELLED
-                       ? "has made the same before, and its result was rejected"
-                   : has_failed ? "has failed with the same"
-                                : "makes the same now");
+                   made->is_rejected ? "has made the same before, and its result was rejected"
+                   : made->state == DB_JOB_DONE ? "has made the same before"
+                   : has_failed                 ? "has failed with the same"
+                                                : "makes the same now");
 }
 
 /* *ret_made: a job makes the same.  Without a series here nothing is known of jobs. */

@@ -105,8 +105,7 @@ static int say_made_before(const struct batch_series *s, struct db_item *item, b
     struct db_job job = {.id = 0};
     const int r = refused ? db_job_get(s->db, item->job_id, &job, err) : 0;
     say(item, "job %" PRId64 " has made the same before%s", item->job_id,
-        !refused                           ? ""
-        : job.review == DB_REVIEW_REJECTED ? ", and its result was rejected"
+        !refused ? ""
         : job.review == DB_REVIEW_NEEDED && job.hold
             ? ", and its result is to be accepted before it is sent"
             : ", and its files are removed");
@@ -122,6 +121,13 @@ static int take_made(const struct batch_series *s, const struct db_now *now, str
     (void)snprintf(item->output_series_uid, sizeof item->output_series_uid, "%s",
                    made->output_series_uid);
     item->has_made = item->begun_ms > 0 && made->created_ms >= item->begun_ms;
+    if (!item->has_made && made->is_rejected) { /* made again it would be the same */
+        say(item,
+            "job %" PRId64
+            " has made the same before, and its result was rejected: accept it, or use another model",
+            made->job_id);
+        return move_to(s, now, item, DB_ITEM_SKIPPED, err);
+    }
     if (s->request->force && (made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON)) {
         const int r = db_job_retry(s->db, now, made->job_id, "a batch by force", err);
         if (r < 0) {
@@ -134,12 +140,6 @@ static int take_made(const struct batch_series *s, const struct db_now *now, str
             r = r < 0 ? r : say_made_before(s, item, refused, err);
             return r < 0 ? r : move_to(s, now, item, DB_ITEM_SKIPPED, err);
         }
-    } else if (!item->has_made && made->state == DB_JOB_CANCELLED) {
-        say(item,
-            "job %" PRId64
-            " has made the same before, and its result was rejected: --force makes it again",
-            made->job_id);
-        return move_to(s, now, item, DB_ITEM_SKIPPED, err);
     } else if (!item->has_made && (made->state == DB_JOB_FAILED || made->state == DB_JOB_POISON)) {
         say(item, "job %" PRId64 " has failed with the same before: --force tries it again",
             made->job_id);

@@ -132,10 +132,9 @@ int batch_terms_find_made(const struct batch_terms *terms, const struct order_te
     int r = parameters_make(&parameters, order->decision.rule,
                             terms->policy->config->workers.precision, manifest, err);
     r = r < 0 ? r : parameters_write(&text, &parameters, err);
-    r = r < 0 ? r
-              : db_batches_find_made(db, series_id, manifest->weights_sha256,
-                                     sctd_buf_get_text(&text), ret_made, err);
-    return r == 0 && ret_made->state == DB_JOB_CANCELLED && terms->request->force ? DB_NONE : r;
+    return r < 0 ? r
+                 : db_batches_find_made(db, series_id, manifest->weights_sha256,
+                                        sctd_buf_get_text(&text), ret_made, err);
 }
 
 int batch_terms_deliver(const struct batch_terms *terms, const struct config_rule *rule,
