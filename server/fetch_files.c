@@ -183,7 +183,12 @@ static int read_series(const struct dicom_scan *scan, size_t series,
         }
         sink->moving(sink->arg);
     }
-    return r;
+    if (r == 0 && result->completed == (int32_t)n) { /* files; but several may hold one instance */
+        result->completed = count_instances(scan, series);
+    }
+    return r < 0 || result->completed >= 0
+               ? r
+               : sctd_error(err, SCTD_ENOMEM, "the instances of %zu files", n);
 }
 
 int fetch_files_read(const char *folder, const char *series_uid,
