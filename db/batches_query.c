@@ -94,13 +94,8 @@ int db_batch_get(struct db *db, int64_t id, struct db_batch *ret_batch, struct s
 
 int db_batch_request_get(struct db *db, int64_t id, char **ret_text, struct sctd_error *err)
 {
-    sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    int r = sql_prepare(&s, db->sql, "SELECT text FROM batch_request WHERE batch_id = ?1", err);
-    if (r < 0) {
-        return r;
-    }
-    sql_bind_int(s, id);
-    return core_read_text(s, ret_text, err);
+    return core_text_of(db, "SELECT text FROM batch_request WHERE batch_id = ?1", id, ret_text,
+                        err);
 }
 
 void db_batch_page_fini(struct db_batch_page *list)

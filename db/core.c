@@ -151,9 +151,16 @@ int core_read_one(struct sql_statement *statement, const struct sql_field *field
     return sql_read(statement, field, n, ret_struct, err);
 }
 
-int core_read_text(struct sql_statement *statement, char **ret_text, struct sctd_error *err)
+int core_text_of(struct db *db, const char *query, int64_t parameter, char **ret_text,
+                 struct sctd_error *err)
 {
-    const int r = sql_step(statement, err);
+    sctd_auto(sql_donep) struct sql_statement *statement = NULL;
+    int r = sql_prepare(&statement, db->sql, query, err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_int(statement, parameter);
+    r = sql_step(statement, err);
     if (r != SQL_ROW) {
         return r < 0 ? r : DB_NONE;
     }

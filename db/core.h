@@ -81,9 +81,9 @@ SCTD_NODISCARD int core_event(struct db *db, const struct db_now *now, const str
 SCTD_NODISCARD int core_read_one(struct sql_statement *statement, const struct sql_field *field,
                                  size_t n, void *ret_struct, struct sctd_error *err);
 
-/* The same of one column: a text of any length, which the caller frees.  Errors: SCTD_ENOMEM too. */
-SCTD_NODISCARD int core_read_text(struct sql_statement *statement, char **ret_text,
-                                  struct sctd_error *err);
+/* One text of any length, by a literal with one int parameter; the caller frees it.  Returns 0 or DB_NONE. */
+SCTD_NODISCARD int core_text_of(struct db *db, const char *query, int64_t parameter,
+                                char **ret_text, struct sctd_error *err);
 
 /* One number of a literal with at most one int parameter; 0 without a row. */
 SCTD_NODISCARD int core_number(struct db *db, const char *text, int64_t parameter,

@@ -129,7 +129,13 @@ static inline bool db_job_is_held(const struct db_job *job)
     return job->state == DB_JOB_DELIVERING && job->review == DB_REVIEW_NEEDED && job->hold;
 }
 
-/* The same in SQL, of the table or alias `job`. */
+/* Instances of the sCT that was written: what needs or needed a review has a page besides. */
+static inline int32_t db_job_slices(const struct db_job *job)
+{
+    return job->outputs - (job->review >= DB_REVIEW_NEEDED ? 1 : 0);
+}
+
+/* db_job_is_held in SQL, of the table or alias `job`. */
 #define DB_JOB_IS_HELD(job) "(" job ".state = 3 AND " job ".review = 2 AND " job ".hold = 1)"
 
 /* db_job_review may accept it: a check failed, and no job makes the sCT of more images of its series. */

@@ -14,6 +14,8 @@
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
 
+#define HELD DB_JOB_IS_HELD("job")
+
 static const char *const review_names[] = {
     [DB_REVIEW_NONE] = "unchecked",    [DB_REVIEW_PASSED] = "passed",
     [DB_REVIEW_NEEDED] = "needed",     [DB_REVIEW_ACCEPTED] = "accepted",
@@ -125,12 +127,11 @@ int db_jobs_to_review(struct db *db, struct db_review_backlog *ret_backlog, stru
         SQL_FIELD(SQL_I64, db_review_backlog, held_since_ms),
     };
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    int r = sql_prepare(
-        &s, db->sql,
-        "SELECT count(*), ifnull(min(review_ms), 0), count(*) FILTER (WHERE " DB_JOB_IS_HELD(
-            "job") "), ifnull(min(review_ms) FILTER (WHERE " DB_JOB_IS_HELD("job") "), 0) FROM job INDEXED BY "
-                                                                                   "job_needed WHERE review = 2 AND state < 7",
-        err);
+    int r = sql_prepare(&s, db->sql,
+                        "SELECT count(*), ifnull(min(review_ms), 0), count(*) FILTER (WHERE " HELD
+                        "), ifnull(min(review_ms) FILTER (WHERE " HELD "), 0) FROM job INDEXED BY "
+                        "job_needed WHERE review = 2 AND state < 7",
+                        err);
     if (r < 0) {
         return r;
     }
@@ -139,11 +140,5 @@ int db_jobs_to_review(struct db *db, struct db_review_backlog *ret_backlog, stru
 
 int db_job_quality(struct db *db, int64_t job_id, char **ret_text, struct sctd_error *err)
 {
-    sctd_auto(sql_donep) struct sql_statement *s = NULL;
-    int r = sql_prepare(&s, db->sql, "SELECT text FROM quality WHERE job_id = ?1", err);
-    if (r < 0) {
-        return r;
-    }
-    sql_bind_int(s, job_id);
-    return core_read_text(s, ret_text, err);
+    return core_text_of(db, "SELECT text FROM quality WHERE job_id = ?1", job_id, ret_text, err);
 }

@@ -154,8 +154,9 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
     const double seconds[METRICS_STAGES] = {
         [METRICS_QUEUE] = timings->queue_s,       [METRICS_LOAD] = timings->load_s,
         [METRICS_ASSEMBLE] = timings->assemble_s, [METRICS_CONVERT] = timings->convert_s,
-        [METRICS_WRITE] = timings->write_s,       [METRICS_DELIVER] = timings->deliver_s,
-        [METRICS_COMMIT] = timings->commit_s,     [METRICS_TOTAL] = timings->total_s,
+        [METRICS_CHECK] = timings->check_s,       [METRICS_WRITE] = timings->write_s,
+        [METRICS_DELIVER] = timings->deliver_s,   [METRICS_COMMIT] = timings->commit_s,
+        [METRICS_TOTAL] = timings->total_s,
     };
     if (is_counted(metrics, job)) {
         return;
@@ -169,9 +170,9 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
         exposition_observe(&metrics->stage[i], seconds[i]);
     }
     if (isfinite(timings->convert_s) && timings->convert_s > 0) {
-        model->slices += job->outputs;
+        model->slices += db_job_slices(job);
         model->seconds += timings->convert_s;
-        metrics->last_slices_per_s = job->outputs / timings->convert_s;
+        metrics->last_slices_per_s = db_job_slices(job) / timings->convert_s;
     }
 }
 
@@ -288,10 +289,9 @@ static void write_checks(const struct metrics *m, struct exposition *e)
 static void write_stages(const struct metrics *m, struct exposition *e)
 {
     static const char *const names[METRICS_STAGES] = {
-        [METRICS_QUEUE] = "queue",       [METRICS_LOAD] = "load",
-        [METRICS_ASSEMBLE] = "assemble", [METRICS_CONVERT] = "convert",
-        [METRICS_WRITE] = "write",       [METRICS_DELIVER] = "deliver",
-        [METRICS_COMMIT] = "commit",     [METRICS_TOTAL] = "turnaround"};
+        [METRICS_QUEUE] = "queue",     [METRICS_LOAD] = "load",     [METRICS_ASSEMBLE] = "assemble",
+        [METRICS_CONVERT] = "convert", [METRICS_CHECK] = "check",   [METRICS_WRITE] = "write",
+        [METRICS_DELIVER] = "deliver", [METRICS_COMMIT] = "commit", [METRICS_TOTAL] = "turnaround"};
     const struct exposition_label none = {NULL, NULL};
     exposition_family(e, "sctd_job_stage_seconds", "histogram",
                       "How long the stages of jobs that are done took.");

@@ -26,11 +26,9 @@ static double *find_stage(struct timings *t, const char *stage)
     const struct {
         const char *name;
         double *sum_s;
-    } stages[] = {{"load", &t->load_s},
-                  {"assemble", &t->assemble_s},
-                  {"orient", &t->convert_s},
-                  {"network", &t->convert_s},
-                  {"write", &t->write_s}};
+    } stages[] = {{"load", &t->load_s},      {"assemble", &t->assemble_s},
+                  {"orient", &t->convert_s}, {"network", &t->convert_s},
+                  {"check", &t->check_s},    {"write", &t->write_s}};
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {
         if (strcmp(stages[i].name, stage) == 0) {
             return stages[i].sum_s;
@@ -122,7 +120,7 @@ void timings_of(const struct db_job *job, const struct db_history *history,
                 struct timings *ret_timings)
 {
     const double none = (double)NAN;
-    struct timings t = {none, none, none, none, none, none, none, none};
+    struct timings t = {none, none, none, none, none, none, none, none, none};
     const size_t claim = find_claim(history);
     if (claim < history->n) {
         t.queue_s = seconds(job->created_ms, history->transition[claim].at_ms);

@@ -18,6 +18,7 @@ struct timings {
     double load_s;     /* of the last attempt: the model, where it was not loaded yet */
     double assemble_s; /* files to a volume */
     double convert_s;  /* orientation and network */
+    double check_s;    /* of the sCT, where the model has limits */
     double write_s;
     double
         deliver_s; /* from written, or accepted if it was held, to the last instance stored at the last destination */

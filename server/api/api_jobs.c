@@ -34,8 +34,8 @@ static void write_timings(struct json_writer *w, const struct db_job *job,
         double seconds; /* NAN is null */
     } stages[] = {
         {"queue_s", t.queue_s},     {"assemble_s", t.assemble_s}, {"load_s", t.load_s},
-        {"convert_s", t.convert_s}, {"write_s", t.write_s},       {"deliver_s", t.deliver_s},
-        {"commit_s", t.commit_s},   {"total_s", t.total_s},
+        {"convert_s", t.convert_s}, {"check_s", t.check_s},       {"write_s", t.write_s},
+        {"deliver_s", t.deliver_s}, {"commit_s", t.commit_s},     {"total_s", t.total_s},
     };
     json_write_object_begin(w, "timings");
     for (size_t i = 0; i < sizeof stages / sizeof *stages; i++) {

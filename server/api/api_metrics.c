@@ -87,7 +87,8 @@ static int write_jobs(struct exposition *e, const struct api *api, struct sctd_e
     for (int i = 0; i < DB_JOB_STATES; i++) {
         exposition_labelled(e, "state", db_job_state_name((enum db_job_state)i), (double)counts[i]);
     }
-    static const char *const stages[] = {"start", "load", "assemble", "orient", "network", "write"};
+    static const char *const stages[] = {"start",   "load",  "assemble", "orient",
+                                         "network", "check", "write"};
     exposition_family(e, "sctd_jobs_running", "gauge",
                       "Jobs that a worker has, by what it is doing.");
     for (size_t k = 0; k < sizeof stages / sizeof *stages; k++) {

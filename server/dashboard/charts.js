@@ -7,6 +7,7 @@ const STAGES = [
   ['load_s', 'load', 'loading the model'],
   ['assemble_s', 'assemble', 'assembling'],
   ['convert_s', 'convert', 'network'],
+  ['check_s', 'check', 'checking'],
   ['write_s', 'write', 'writing'],
   ['deliver_s', 'deliver', 'delivering'],
   ['commit_s', 'commit', 'commitment'],

@@ -205,6 +205,7 @@ class Watched(unittest.TestCase):
         for stage in ('queue', 'load', 'assemble', 'convert', 'write', 'deliver', 'commit'):
             self.assertEqual(self.value('sctd_job_stage_seconds_count', stage=stage), 1, stage)
             self.assertAlmostEqual(self.value('sctd_job_stage_seconds_sum', stage=stage), timings[f'{stage}_s'])
+        self.assertEqual((self.value('sctd_job_stage_seconds_count', stage='check'), timings['check_s']), (0, None))
 
     def test_nothing_needs_review_where_no_model_has_limits(self):
         for name in ('sctd_review_needed', 'sctd_review_needed_oldest_seconds', 'sctd_review_held', 'sctd_review_held_oldest_seconds'):
@@ -223,7 +224,7 @@ class Watched(unittest.TestCase):
                 self.assertEqual([v for _, v in buckets], sorted(v for _, v in buckets))
                 self.assertEqual(buckets[-1], (math.inf, count))
                 took = self.samples[f'{name}_sum'][labels]
-                self.assertEqual([v for _, v in buckets], [float(took <= bound) for bound, _ in buckets])
+                self.assertEqual([v for _, v in buckets], [float(count > 0 and took <= bound) for bound, _ in buckets])
 
     def test_destinations_are_told_apart(self):
         self.assertEqual(self.values('sctd_destination_backlog'), {'pacs': 0, 'away': 1})

@@ -302,7 +302,22 @@ class Case(unittest.TestCase):
         self.assertEqual(self.node.stop(), 0)
 
 
-class Get(Case):
+class Faults:
+    """What a case does with its ROWS: a fault of the PACS, and what the batch says of it."""
+
+    def test_what_never_goes_well_ends_after_five_tries(self):
+        self.hold(len(self.ROWS) + 1, [(name, ALWAYS) for name, _ in self.ROWS])
+        report = self.run_batch('--method', self.METHOD)
+        self.check(report, [*(('failed', 5, piece) for _, piece in self.ROWS), ('done', 1, '')])
+
+    def test_what_goes_well_later_is_made(self):
+        self.hold(len(self.ROWS) + 1, [(name, 2) for name, _ in self.ROWS])
+        report = self.run_batch('--method', self.METHOD)
+        self.check(report, [*(('done', 3, piece) for _, piece in self.ROWS), ('done', 1, '')])
+
+
+class Get(Faults, Case):
+    METHOD = 'get'
     ROWS = (('get_pending_for_ever', 'PACS goes on and sent no new image for 2 s; 1 of 8'),
             ('get_silence', 'did not answer in time; 3 of 8'),
             ('get_same_image_for_ever', 'PACS goes on and sent no new image for 2 s; 1 of 8'),
@@ -312,16 +327,6 @@ class Get(Case):
             ('get_rubbish', '3 of 8 images are here'),
             ('get_abort', 'aborted the association; 6 of 8'),
             ('get_hang_up', 'closed the connection; 6 of 8'))
-
-    def test_what_never_goes_well_ends_after_five_tries(self):
-        self.hold(len(self.ROWS) + 1, [(name, ALWAYS) for name, _ in self.ROWS])
-        report = self.run_batch('--method', 'get')
-        self.check(report, [*(('failed', 5, piece) for _, piece in self.ROWS), ('done', 1, '')])
-
-    def test_what_goes_well_later_is_made(self):
-        self.hold(len(self.ROWS) + 1, [(name, 2) for name, _ in self.ROWS])
-        report = self.run_batch('--method', 'get')
-        self.check(report, [*(('done', 3, piece) for _, piece in self.ROWS), ('done', 1, '')])
 
     def test_a_pacs_that_does_not_count_is_measured_by_what_it_announced(self):
         self.hold(2, [('get_too_few', 1)])
@@ -336,22 +341,13 @@ class Get(Case):
         self.check(report, [('done', 2, 'aborted the association; 6 of 6'), ('done', 1, '')])
 
 
-class Move(Case):
+class Move(Faults, Case):
+    METHOD = 'move'
     ROWS = (('move_pending_for_ever', 'no new image came for 2 s; 2 of 8'),
             ('move_silence', 'no new image came for 2 s; 0 of 8'),
             ('move_too_few', '5 of 8 images came'),
             ('move_to_somebody_else', '0 of 8 images came, though the PACS says that it sent 8: see whether it has'),
             ('move_abort', 'aborted the association; 6 of 8'))
-
-    def test_what_never_goes_well_ends_after_five_tries(self):
-        self.hold(len(self.ROWS) + 1, [(name, ALWAYS) for name, _ in self.ROWS])
-        report = self.run_batch('--method', 'move')
-        self.check(report, [*(('failed', 5, piece) for _, piece in self.ROWS), ('done', 1, '')])
-
-    def test_what_goes_well_later_is_made(self):
-        self.hold(len(self.ROWS) + 1, [(name, 2) for name, _ in self.ROWS])
-        report = self.run_batch('--method', 'move')
-        self.check(report, [*(('done', 3, piece) for _, piece in self.ROWS), ('done', 1, '')])
 
     def test_all_images_are_enough_whatever_is_said_after_them(self):
         self.hold(1, [('move_silence_after_all', ALWAYS)])

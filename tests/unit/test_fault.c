@@ -19,7 +19,7 @@ static void statuses_mean_what_the_process_should_do(void)
         {FAULT_CUDA, 35, SCTD_EINVAL},      /* insufficient driver */
         {FAULT_CUDA, 100, SCTD_EINVAL},     /* no device */
         {FAULT_CUDA, 46, SCTD_EDEVICE},     /* devices unavailable */
-        {FAULT_CUDA, 34, SCTD_EINVAL},      /* stub library */
+        {FAULT_CUDA, 34, SCTD_EINVAL},      /* the library for linking */
         {FAULT_CUDA, 209, SCTD_EINVAL},     /* no kernel image for the device */
         {FAULT_CUDA, 802, SCTD_EINVAL},     /* system not ready */
         {FAULT_CUDA, 803, SCTD_EINVAL},     /* system driver mismatch */

@@ -39,8 +39,10 @@ static struct db_job make_job(int64_t id, const char *model, enum db_job_state s
 
 static void an_end_is_counted_once_and_a_second_end_again(struct metrics *m)
 {
-    const struct timings t = {0.5, 1, 0.2, 4, 0.1, 3, (double)NAN, 9};
+    const struct timings t = {0.5, 1, 0.2, 4, 0.3, 0.1, 3, (double)NAN, 9};
     struct db_job job = make_job(1, "a@1", DB_JOB_DONE);
+    job.outputs++; /* a page, which is no slice */
+    job.review = DB_REVIEW_ACCEPTED;
     metrics_job_ended(m, &job, &t);
     metrics_job_ended(m, &job, &t);
     assert(has(m, "sctd_jobs_ended_total{model=\"a@1\",outcome=\"done\"} 1\n"));
@@ -48,6 +50,7 @@ static void an_end_is_counted_once_and_a_second_end_again(struct metrics *m)
     assert(has(m, "sctd_engine_seconds_total{model=\"a@1\"} 4\n"));
     assert(has(m, "sctd_engine_last_slices_per_second 3\n"));
     assert(has(m, "sctd_job_stage_seconds_count{stage=\"load\"} 1\n"));
+    assert(has(m, "sctd_job_stage_seconds_count{stage=\"check\"} 1\n"));
     assert(has(m, "sctd_job_stage_seconds_count{stage=\"commit\"} 0\n"));
     assert(has(m, "sctd_job_turnaround_seconds_bucket{le=\"5\"} 0\n"));
     assert(has(m, "sctd_job_turnaround_seconds_bucket{le=\"10\"} 1\n"));
@@ -94,7 +97,7 @@ static void a_failed_check_is_counted_once_for_each_result(struct metrics *m)
 
 static void models_without_end_are_one(struct metrics *m)
 {
-    const struct timings t = {0, 0, 0, 1, 0, 0, 0, 1};
+    const struct timings t = {0, 0, 0, 1, 0, 0, 0, 0, 1};
     char name[32];
     for (int i = 0; i < 100; i++) {
         (void)snprintf(name, sizeof name, "c%d@1", i);

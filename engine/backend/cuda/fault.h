@@ -20,8 +20,8 @@ enum fault_library { FAULT_CUDA, FAULT_CUDNN, FAULT_CUBLAS };
 enum {
     FAULT_CUDA_MEMORY = 2,
     FAULT_CUDA_OLD_DRIVER = 35,
-    FAULT_CUDA_STUB = 34, /* the library for linking stands in the driver's place */
-    FAULT_CUDA_BUSY = 46, /* in exclusive use */
+    FAULT_CUDA_LINK_LIBRARY = 34, /* the library for linking stands in the driver's place */
+    FAULT_CUDA_BUSY = 46,         /* in exclusive use */
     FAULT_CUDA_NO_DEVICE = 100,
     FAULT_CUDA_NO_IMAGE = 209,
     FAULT_CUDA_ECC = 214,

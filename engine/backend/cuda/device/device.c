@@ -18,7 +18,7 @@ enum { LEAST_MAJOR = 8, MIB = 1 << 20, MOST_DEVICES = 1024 };
 
 _Static_assert((int)cudaErrorMemoryAllocation == (int)FAULT_CUDA_MEMORY &&
                    (int)cudaErrorInsufficientDriver == (int)FAULT_CUDA_OLD_DRIVER &&
-                   (int)cudaErrorStubLibrary == (int)FAULT_CUDA_STUB &&
+                   (int)cudaErrorStubLibrary == (int)FAULT_CUDA_LINK_LIBRARY &&
                    (int)cudaErrorDevicesUnavailable == (int)FAULT_CUDA_BUSY &&
                    (int)cudaErrorNoKernelImageForDevice == (int)FAULT_CUDA_NO_IMAGE &&
                    (int)cudaErrorSystemNotReady == (int)FAULT_CUDA_NOT_READY &&
