@@ -9,13 +9,14 @@
 #include "db/jobs.h"
 #include "server/timings.h"
 
-enum { LINES_MAX = 16 };
+enum { LINES_MAX = 32 };
 static struct db_transition lines[LINES_MAX];
 static struct db_history history = {lines, 0};
 
 static void add(int64_t at_ms, const char *destination, const char *from, const char *to,
                 const char *reason)
 {
+    assert(history.n < LINES_MAX);
     struct db_transition *t = &lines[history.n++];
     *t = (struct db_transition){.at_ms = at_ms};
     (void)snprintf(t->destination, sizeof t->destination, "%s", destination);
