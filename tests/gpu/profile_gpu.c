@@ -30,23 +30,15 @@
 enum { SKIPPED = 77, SEED = 1, ROUNDS = 5 };
 
 static const char *const kinds[STEP_KINDS] = {
-    [STEP_CONVERT] = "convert",
-    [STEP_FIRST_CONV] = "first conv",
-    [STEP_CONV] = "conv",
-    [STEP_LAST_CONV] = "last conv",
-    [STEP_LINEAR] = "linear",
-    [STEP_ACT] = "act",
-    [STEP_PATCHIFY] = "patchify",
-    [STEP_TOKENS] = "tokens",
-    [STEP_NORM] = "norm",
-    [STEP_ROPE] = "rope",
-    [STEP_ATTENTION] = "attention",
-    [STEP_SWIGLU] = "swiglu",
-    [STEP_MAX_POOL] = "max pool",
-    [STEP_UPSAMPLE] = "upsample",
-    [STEP_ADD] = "add",
-    [STEP_MEAN] = "mean",
-    [STEP_GATE] = "gate",
+    [STEP_CONVERT] = "convert",     [STEP_FIRST_CONV] = "first conv",
+    [STEP_CONV] = "conv",           [STEP_LAST_CONV] = "last conv",
+    [STEP_LINEAR] = "linear",       [STEP_ACT] = "act",
+    [STEP_PATCHIFY] = "patchify",   [STEP_TOKENS] = "tokens",
+    [STEP_NORM] = "norm",           [STEP_ROPE] = "rope",
+    [STEP_ATTENTION] = "attention", [STEP_SWIGLU] = "swiglu",
+    [STEP_MAX_POOL] = "max pool",   [STEP_UPSAMPLE] = "upsample",
+    [STEP_EXPAND] = "expand",       [STEP_ADD] = "add",
+    [STEP_MEAN] = "mean",           [STEP_GATE] = "gate",
     [STEP_SCALE_ADD] = "scale add",
 };
 

@@ -13,6 +13,7 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/bind.h"
 #include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/body_expand.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
@@ -256,6 +257,9 @@ static void run_item(enum step_kind kind, const union step_args *a, size_t item)
         break;
     case STEP_UPSAMPLE:
         upsample_body(&a->upsample, item);
+        break;
+    case STEP_EXPAND:
+        expand_body(&a->expand, item);
         break;
     case STEP_ADD:
         add_body(&a->join, item);

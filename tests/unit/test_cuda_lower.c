@@ -38,6 +38,16 @@ static int32_t count(const struct program *p, enum step_kind kind)
     return n;
 }
 
+static const struct step *find(const struct program *p, enum step_kind kind)
+{
+    int32_t i = 0;
+    while (i < p->n_steps && p->step[i].kind != kind) {
+        i++;
+    }
+    assert(i < p->n_steps);
+    return &p->step[i];
+}
+
 static int32_t conv(int32_t in, int32_t add, int32_t channels, enum graph_act act)
 {
     return graph_make_conv(&make, (const int32_t[]){in, NONE, add}, 3, channels, act);
@@ -107,6 +117,35 @@ static void a_concatenation_is_never_made(void)
     graph_make_fini(&make);
 }
 
+/* The convolution of an upsample is made on the coarse map, unless the upsample is wanted itself. */
+static void an_upsample_is_its_convolution_s(void)
+{
+    graph_make_init(&make, 16, 32, 7);
+    const int32_t x = conv(GRAPH_X_CNN, NONE, 24, GRAPH_ACT_GELU);
+    const int32_t coarse = graph_make_max_pool(&make, x);
+    const int32_t up = graph_make_upsample(&make, coarse, 2);
+    graph_make_finish(&make, conv(up, x, 24, GRAPH_ACT_GELU));
+    static const enum backend_precision all[] = {BACKEND_FP32, BACKEND_TF32, BACKEND_FP16,
+                                                 BACKEND_BF16};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct program *p = lower(all[i], NULL, 0);
+        assert(count(p, STEP_UPSAMPLE) == 0 && count(p, STEP_CONV) == 0);
+        assert(count(p, STEP_LINEAR) == 1 && count(p, STEP_EXPAND) == 1);
+        const struct step *product = find(p, STEP_LINEAR);
+        const struct step *expand = find(p, STEP_EXPAND);
+        assert(expand->in[0] == product->out && expand->in[2] != PROGRAM_NONE);
+        assert(p->weight[product->weight].kind == WEIGHT_SPREAD);
+        const struct program_buffer *products = &p->buffer[product->out];
+        assert(products->h == 8 && products->w == 16 && products->c == 9 * 24);
+        assert(products->type == (all[i] == BACKEND_FP16 ? VALUE_F16 : VALUE_F32));
+        program_free(p);
+        p = lower(all[i], &up, 1);
+        assert(count(p, STEP_UPSAMPLE) == 1 && count(p, STEP_EXPAND) == 0);
+        program_free(p);
+    }
+    graph_make_fini(&make);
+}
+
 static void check_type(const struct program *p, const struct step *s)
 {
     const int32_t type = p->buffer[s->out].type;
@@ -160,6 +199,7 @@ int main(void)
     residual_and_skip_are_the_convolution_s();
     what_nobody_needs_is_not_computed();
     a_concatenation_is_never_made();
+    an_upsample_is_its_convolution_s();
     the_transformer_s_stream_is_f32();
     other_precisions_are_refused();
     return 0;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/body_expand.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
@@ -193,6 +194,27 @@ static size_t bind_upsample(union step_args *a, const struct site *at)
     return at->groups;
 }
 
+/* Tiles that are nearly square in coarse pixels, so that their items share what they read. */
+static size_t bind_expand(union step_args *a, const struct site *at)
+{
+    enum { TILE = 4, WIDE = 8 };
+    const int32_t factor = at->s->factor;
+    const int32_t rows = factor == 2 ? at->in->h : at->out->h;
+    const int32_t cells = at->in->w;
+    const int32_t wide = factor == 2 ? WIDE : TILE;
+    a->expand = (struct expand_args){
+        .z = bind_operand(at->b, at->s->in[0]),
+        .finish = finish_of(at),
+        .h = at->in->h,
+        .w = cells,
+        .factor = factor,
+        .tile_rows = rows % TILE == 0 ? TILE : 1,
+        .tile_cells = cells % wide == 0 ? wide : 1,
+    };
+    return (size_t)at->b->slices * (size_t)rows * (size_t)cells *
+           ((size_t)at->out->stride / VALUE_LANES);
+}
+
 static size_t bind_join(union step_args *a, const struct site *at)
 {
     a->join = (struct join_args){
@@ -216,23 +238,15 @@ static size_t bind_mean(union step_args *a, const struct site *at)
 size_t bind_step(union step_args *ret_args, const struct binding *b, const struct step *s)
 {
     static size_t (*const binders[STEP_KINDS])(union step_args *, const struct site *) = {
-        [STEP_CONVERT] = bind_convert,
-        [STEP_FIRST_CONV] = bind_first_conv,
-        [STEP_CONV] = bind_product,
-        [STEP_LAST_CONV] = bind_last_conv,
-        [STEP_LINEAR] = bind_product,
-        [STEP_ACT] = bind_act,
-        [STEP_PATCHIFY] = bind_patchify,
-        [STEP_TOKENS] = bind_tokens,
-        [STEP_NORM] = bind_norm,
-        [STEP_ROPE] = bind_rope,
-        [STEP_ATTENTION] = bind_attention,
-        [STEP_SWIGLU] = bind_join,
-        [STEP_MAX_POOL] = bind_max_pool,
-        [STEP_UPSAMPLE] = bind_upsample,
-        [STEP_ADD] = bind_join,
-        [STEP_MEAN] = bind_mean,
-        [STEP_GATE] = bind_join,
+        [STEP_CONVERT] = bind_convert,     [STEP_FIRST_CONV] = bind_first_conv,
+        [STEP_CONV] = bind_product,        [STEP_LAST_CONV] = bind_last_conv,
+        [STEP_LINEAR] = bind_product,      [STEP_ACT] = bind_act,
+        [STEP_PATCHIFY] = bind_patchify,   [STEP_TOKENS] = bind_tokens,
+        [STEP_NORM] = bind_norm,           [STEP_ROPE] = bind_rope,
+        [STEP_ATTENTION] = bind_attention, [STEP_SWIGLU] = bind_join,
+        [STEP_MAX_POOL] = bind_max_pool,   [STEP_UPSAMPLE] = bind_upsample,
+        [STEP_EXPAND] = bind_expand,       [STEP_ADD] = bind_join,
+        [STEP_MEAN] = bind_mean,           [STEP_GATE] = bind_join,
         [STEP_SCALE_ADD] = bind_join,
     };
     struct site at = {

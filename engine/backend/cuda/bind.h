@@ -8,9 +8,10 @@
 
 #include <stdint.h> // IWYU pragma: export
 
-#include "engine/backend/cuda/body.h"     // IWYU pragma: export
-#include "engine/backend/cuda/body_vit.h" // IWYU pragma: export
-#include "engine/backend/cuda/program.h"  // IWYU pragma: export
+#include "engine/backend/cuda/body.h"        // IWYU pragma: export
+#include "engine/backend/cuda/body_expand.h" // IWYU pragma: export
+#include "engine/backend/cuda/body_vit.h"    // IWYU pragma: export
+#include "engine/backend/cuda/program.h"     // IWYU pragma: export
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +46,7 @@ union step_args {
     struct attention_args attention;
     struct pool_args pool;
     struct upsample_args upsample;
+    struct expand_args expand;
     struct join_args join;
     struct mean_args mean;
 };

@@ -25,6 +25,7 @@ struct lowering {
     struct forms *form; /* [n_tensors] */
     struct survey survey;
     bool *folded;     /* [n_ops] part of another operation's step */
+    bool *expanded;   /* [n_ops] a convolution whose input's upsample is folded into it */
     bool *fine;       /* [n_tensors] kept in f32 for a sensitive convolution */
     int32_t y_direct; /* the buffer of y where a step writes it as it leaves */
     struct sctd_error *err;
@@ -35,6 +36,7 @@ static void lowering_fini(struct lowering *w)
     free(w->form);
     survey_fini(&w->survey);
     free(w->folded);
+    free(w->expanded);
     free(w->fine);
 }
 
@@ -43,8 +45,9 @@ static int lowering_init(struct lowering *w)
     const size_t tensors = (size_t)w->graph->n_tensors;
     w->form = calloc(tensors, sizeof *w->form);
     w->folded = calloc((size_t)w->graph->n_ops, sizeof *w->folded);
+    w->expanded = calloc((size_t)w->graph->n_ops, sizeof *w->expanded);
     w->fine = calloc(tensors, sizeof *w->fine);
-    if (w->form == NULL || w->folded == NULL || w->fine == NULL) {
+    if (w->form == NULL || w->folded == NULL || w->expanded == NULL || w->fine == NULL) {
         return sctd_error(w->err, SCTD_ENOMEM, "lowering");
     }
     return survey_make(&w->survey, w->graph, w->options->taps, w->options->n_taps, w->err);
@@ -55,22 +58,34 @@ static bool is_input(int32_t tensor)
     return tensor == GRAPH_X_CNN || tensor == GRAPH_X_DINO;
 }
 
+static int32_t op_index(const struct lowering *w, const struct graph_op *op)
+{
+    return (int32_t)(op - w->graph->op);
+}
+
 /*
- * Products whose rounding to bf16 shows most in the output for what they cost: the 3x3 convolutions that
- * lead to a map of another number of channels, since no residual carries what they lose past them; the
- * merges of two maps; and the fusion of the encoder's deepest level.  In bf16 they run in tf32.
+ * Products whose rounding to bf16 shows most in the output for what they cost: the encoder's and the fusion's of its
+ * deepest level, on which all the rest is built; the 3x3 convolutions that lead to a map of another number of
+ * channels, since no residual carries what they lose past them; the merges of two maps; and those made on a coarse
+ * map, whose errors spread over what it is upsampled to.  In bf16 they run in tf32.
  */
 static bool is_sensitive(const struct lowering *w, const struct graph_op *op)
 {
     if (w->p->half != VALUE_BF16 || op->kind != GRAPH_CONV) {
         return false;
     }
-    if (op->kernel == 1) {
+    if (op->kernel == 1 || op->stage == GRAPH_ENCODER || w->expanded[op_index(w, op)]) {
         return true;
     }
     const struct graph_tensor *in = &w->graph->tensor[op->in[0]];
     const struct graph_tensor *out = &w->graph->tensor[op->out];
     return in->c != out->c || (op->stage == GRAPH_FUSION && out->h == w->survey.deepest);
+}
+
+/* Whose upsample is folded into the convolution `op`, if it is. */
+static int32_t upsampled_tensor(const struct lowering *w, const struct graph_op *op)
+{
+    return w->graph->op[w->survey.producer[op->in[0]]].in[0];
 }
 
 /* What a product reads. */
@@ -100,8 +115,39 @@ static void mark_fine(struct lowering *w, const struct graph_op *op)
 {
     for (int32_t k = 0; w->p->half == VALUE_BF16 && k < 3; k++) {
         if (op->in[k] != GRAPH_NONE && (is_sensitive(w, op) || !is_operand(op, k))) {
-            w->fine[op->in[k]] = true;
+            const bool through = k == 0 && w->expanded[op_index(w, op)];
+            w->fine[through ? upsampled_tensor(w, op) : op->in[k]] = true;
         }
+    }
+}
+
+/* y, and nobody else reads it: it is written as it leaves. */
+static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
+{
+    for (int32_t i = 0; i < w->options->n_taps; i++) {
+        if (w->options->taps[i] == op->out) {
+            return false;
+        }
+    }
+    return op->out == w->graph->y && w->survey.consumers[op->out] == 0 && op->in[1] == GRAPH_NONE &&
+           op->in[2] == GRAPH_NONE && w->graph->tensor[op->out].c == 1;
+}
+
+/*
+ * A 3x3 convolution of an upsample that nobody else reads is made of products on the coarse map (body_expand.h):
+ * a quarter of the multiplications or fewer, and no upsampled map.
+ */
+static void mark_expanded(struct lowering *w, const struct graph_op *op)
+{
+    if (op->kind != GRAPH_CONV || op->kernel != 3 || op->in[1] != GRAPH_NONE ||
+        !survey_is_private(&w->survey, op->in[0]) || is_last_conv(w, op)) {
+        return;
+    }
+    const int32_t producer = w->survey.producer[op->in[0]];
+    if (producer != GRAPH_NONE && w->graph->op[producer].kind == GRAPH_UPSAMPLE &&
+        !is_input(w->graph->op[producer].in[0])) {
+        w->expanded[op_index(w, op)] = true;
+        w->folded[producer] = true;
     }
 }
 
@@ -115,6 +161,11 @@ static void prepare(struct lowering *w)
     }
     for (int32_t i = 0; i < w->graph->n_ops; i++) {
         if (w->survey.live[i]) {
+            mark_expanded(w, &w->graph->op[i]);
+        }
+    }
+    for (int32_t i = 0; i < w->graph->n_ops; i++) {
+        if (w->survey.live[i] && !w->folded[i]) {
             mark_fine(w, &w->graph->op[i]);
         }
     }
@@ -216,11 +267,6 @@ static int get_optional(struct lowering *w, int32_t *ret_buffer, int32_t tensor,
 
 /* Weights */
 
-static int32_t op_index(const struct lowering *w, const struct graph_op *op)
-{
-    return (int32_t)(op - w->graph->op);
-}
-
 static int add_vector(struct lowering *w, int32_t *ret_weight, const struct graph_op *op,
                       enum weight_source source, int32_t type)
 {
@@ -269,18 +315,6 @@ static int add_rows(struct lowering *w, int32_t *ret_weight, const struct graph_
 static bool is_first_conv(const struct graph_op *op)
 {
     return is_input(op->in[0]) && op->in[1] == GRAPH_NONE && op->in[2] == GRAPH_NONE;
-}
-
-/* y, and nobody else reads it: it is written as it leaves. */
-static bool is_last_conv(const struct lowering *w, const struct graph_op *op)
-{
-    for (int32_t i = 0; i < w->options->n_taps; i++) {
-        if (w->options->taps[i] == op->out) {
-            return false;
-        }
-    }
-    return op->out == w->graph->y && w->survey.consumers[op->out] == 0 && op->in[1] == GRAPH_NONE &&
-           op->in[2] == GRAPH_NONE && w->graph->tensor[op->out].c == 1;
 }
 
 static int lower_first_conv(struct lowering *w, const struct graph_op *op)
@@ -372,15 +406,61 @@ static int lower_first_half(struct lowering *w, const struct graph_op *op, int32
     return r < 0 ? r : add_step(w, &s);
 }
 
+/* A convolution's last step: its bias, what is added behind the activation, and where it goes. */
+static int finish_conv(struct lowering *w, const struct graph_op *op, struct step *s)
+{
+    const struct graph_op *add = skip_after(w, op);
+    s->act = op->act;
+    int r = add_vector(w, &s->bias, op, WEIGHT_OF_BIAS, VALUE_F32);
+    if (r == 0) {
+        r = get_optional(w, &s->in[2], op->in[2], op);
+    }
+    if (r == 0 && add != NULL) {
+        const int32_t skip = add->in[0] == op->out ? add->in[1] : add->in[0];
+        w->folded[op_index(w, add)] = true;
+        r = get_any(w, &s->in[s->in[2] == PROGRAM_NONE ? 2 : 3], skip, op);
+    }
+    if (r == 0) {
+        const int32_t out = add == NULL ? op->out : add->out;
+        r = new_form(w, &s->out, out, map_type(w, out));
+    }
+    return r < 0 ? r : add_step(w, s);
+}
+
+/* The nine products on the coarse map, in fp16 as they are rounded to when summed up, else in f32; then their sums. */
+static int lower_expanded_conv(struct lowering *w, const struct graph_op *op)
+{
+    const int32_t source = upsampled_tensor(w, op);
+    const struct graph_tensor *coarse = &w->graph->tensor[source];
+    const int32_t type = product_type(w, op);
+    const int32_t taps = op->kernel * op->kernel;
+    const int32_t products = taps * program_pad(w->graph->tensor[op->out].c);
+    struct step product = step_of(STEP_LINEAR, op);
+    struct step expand = step_of(STEP_EXPAND, op);
+    int r = get_form(w, &product.in[0], source, type, op);
+    if (r == 0) {
+        r = add_rows(w, &product.weight, op, (const int32_t[]){0, coarse->c}, taps);
+    }
+    if (r == 0) {
+        w->p->weight[product.weight].kind = WEIGHT_SPREAD;
+        r = new_buffer(w, &product.out, (const int32_t[]){coarse->h, coarse->w, products},
+                       type == VALUE_F16 ? VALUE_F16 : VALUE_F32);
+    }
+    if (r == 0) {
+        r = add_step(w, &product);
+    }
+    expand.in[0] = product.out;
+    expand.factor = w->graph->op[w->survey.producer[op->in[0]]].factor;
+    return r < 0 ? r : finish_conv(w, op, &expand);
+}
+
 static int lower_map_conv(struct lowering *w, const struct graph_op *op)
 {
     struct step s = step_of(STEP_CONV, op);
-    const struct graph_op *add = skip_after(w, op);
     const bool two = op->in[1] != GRAPH_NONE;
     const int32_t first = two ? w->graph->tensor[op->in[0]].c : 0;
     const int32_t source = two ? op->in[1] : op->in[0];
     const int32_t part[2] = {first, w->graph->tensor[source].c};
-    s.act = op->act;
     int r = two ? lower_first_half(w, op, &s.in[1]) : 0;
     if (r == 0) {
         r = get_form(w, &s.in[0], source, product_type(w, op), op);
@@ -388,28 +468,16 @@ static int lower_map_conv(struct lowering *w, const struct graph_op *op)
     if (r == 0) {
         r = add_rows(w, &s.weight, op, part, op->kernel * op->kernel);
     }
-    if (r == 0) {
-        r = add_vector(w, &s.bias, op, WEIGHT_OF_BIAS, VALUE_F32);
-    }
-    if (r == 0) {
-        r = get_optional(w, &s.in[2], op->in[2], op);
-    }
-    if (r == 0 && add != NULL) {
-        const int32_t skip = add->in[0] == op->out ? add->in[1] : add->in[0];
-        w->folded[op_index(w, add)] = true;
-        r = get_any(w, &s.in[s.in[2] == PROGRAM_NONE ? 2 : 3], skip, op);
-    }
-    if (r == 0) {
-        const int32_t out = add == NULL ? op->out : add->out;
-        r = new_form(w, &s.out, out, map_type(w, out));
-    }
-    return r < 0 ? r : add_step(w, &s);
+    return r < 0 ? r : finish_conv(w, op, &s);
 }
 
 static int lower_conv(struct lowering *w, const struct graph_op *op)
 {
     if (is_last_conv(w, op)) {
         return lower_last_conv(w, op);
+    }
+    if (w->expanded[op_index(w, op)]) {
+        return lower_expanded_conv(w, op);
     }
     return is_first_conv(op) ? lower_first_conv(w, op) : lower_map_conv(w, op);
 }

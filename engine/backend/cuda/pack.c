@@ -90,8 +90,9 @@ static void pack_kernel(const struct program_weight *w, const struct graph_op *o
         round_kernel(weight, w);
     }
     for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
-        const size_t at = (o_i[0] * (size_t)w->taps + tap) * (size_t)w->stride + o_i[1];
-        value_store(bytes, w->type, at, weight[tap]);
+        const size_t row = w->kind == WEIGHT_SPREAD ? tap * (size_t)program_pad(w->rows) + o_i[0]
+                                                    : o_i[0] * (size_t)w->taps + tap;
+        value_store(bytes, w->type, row * (size_t)w->stride + o_i[1], weight[tap]);
     }
 }
 
@@ -149,6 +150,7 @@ void program_pack(const struct program *p, const struct graph *graph, int32_t i,
     memset(ret_bytes, 0, w->bytes);
     switch (w->kind) {
     case WEIGHT_ROWS:
+    case WEIGHT_SPREAD:
         pack_rows(w, op, inputs_of(graph, op), ret_bytes);
         break;
     case WEIGHT_TAPS:

@@ -64,6 +64,7 @@ static size_t count_values(const struct program_weight *w)
     const size_t rows = (size_t)program_pad(w->rows);
     switch (w->kind) {
     case WEIGHT_ROWS:
+    case WEIGHT_SPREAD:
         return rows * (size_t)w->taps * (size_t)w->stride;
     case WEIGHT_TAPS:
         return (size_t)w->taps * rows;

@@ -36,6 +36,7 @@ enum step_kind {
     STEP_SWIGLU,
     STEP_MAX_POOL,
     STEP_UPSAMPLE,
+    STEP_EXPAND, /* out = act(in[0]'s nine products, upsampled, each at its tap + bias) + in[2] + in[3] */
     STEP_ADD,
     STEP_MEAN,
     STEP_GATE,
@@ -57,6 +58,7 @@ struct program_buffer {
 
 enum weight_kind {
     WEIGHT_ROWS,   /* [rows padded][taps][row padded] of `type`: the outputs' rows */
+    WEIGHT_SPREAD, /* [taps][rows padded][row padded] of `type`: the same, a product for each tap */
     WEIGHT_TAPS,   /* [taps][rows padded] f32: the first convolution */
     WEIGHT_ROW,    /* [taps][row padded] f32: the last convolution's only output */
     WEIGHT_VECTOR, /* [rows padded] of `type`: biases and norms */
@@ -87,7 +89,7 @@ struct step {
     int32_t out;
     int32_t weight, bias, table; /* weights or PROGRAM_NONE */
     int32_t kernel;              /* CONV, FIRST_CONV, LAST_CONV */
-    int32_t factor;              /* UPSAMPLE */
+    int32_t factor;              /* UPSAMPLE, EXPAND */
     int32_t heads, width;        /* ROPE, ATTENTION */
     int32_t prefix;              /* TOKENS, NORM, ROPE */
     float eps;                   /* NORM */

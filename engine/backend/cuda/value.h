@@ -19,6 +19,13 @@
 #    define CUDA_BODY static inline __attribute__((unused))
 #endif
 
+/* Before a loop whose arrays are to stay in registers. */
+#ifdef __CUDA_ARCH__
+#    define CUDA_UNROLL _Pragma("unroll")
+#else
+#    define CUDA_UNROLL
+#endif
+
 enum value_type { VALUE_F32, VALUE_F16, VALUE_BF16 };
 
 /* Channels are padded to a multiple of this, so that each pixel begins at 16 bytes. */

@@ -183,6 +183,8 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
     case STEP_UPSAMPLE:
         upsample_kernel<<<blocks, THREADS, 0, stream>>>(args->upsample, items);
         break;
+    case STEP_EXPAND:
+        return kernels_start_expand(&args->expand, items, stream);
     case STEP_ADD:
         add_kernel<<<blocks, THREADS, 0, stream>>>(args->join, items);
         break;

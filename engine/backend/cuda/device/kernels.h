@@ -26,6 +26,9 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
 /* The epilogue alone: args->product.finish over what lies in y. */
 cudaError_t kernels_start_finish(const struct finish_args *args, size_t items, cudaStream_t stream);
 
+/* STEP_EXPAND's, which kernels_start calls. */
+cudaError_t kernels_start_expand(const struct expand_args *args, size_t items, cudaStream_t stream);
+
 /*
  * Attention on tensor cores: fp16 or bf16, heads of 32, 64 or 128 channels.  Returns whether it is for
  * these arguments; *ret_error is then what the launch says.

@@ -2,6 +2,7 @@
 #include "engine/backend/cuda/device/product.h"
 
 #include <library_types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -74,8 +75,9 @@ static cublasStatus_t describe(struct product *p, enum backend_precision precisi
     const uint64_t pixels = (uint64_t)a->slices * (uint64_t)a->h * (uint64_t)a->w;
     const uint64_t inputs = (uint64_t)a->x.stride;
     const uint64_t outputs = (uint64_t)a->finish.y.stride;
-    const cublasComputeType_t compute =
-        precision == BACKEND_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+    /* What bf16 keeps in f32 is multiplied in tf32, as its convolutions are. */
+    const bool tf32 = a->x.type == VALUE_F32 && precision != BACKEND_FP32;
+    const cublasComputeType_t compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const cublasLtEpilogue_t epilogue =
         a->finish.bias != NULL ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
