@@ -30,15 +30,25 @@
 enum { SKIPPED = 77, SEED = 1, ROUNDS = 5 };
 
 static const char *const kinds[STEP_KINDS] = {
-    [STEP_CONVERT] = "convert",     [STEP_FIRST_CONV] = "first conv",
-    [STEP_CONV] = "conv",           [STEP_LAST_CONV] = "last conv",
-    [STEP_LINEAR] = "linear",       [STEP_ACT] = "act",
-    [STEP_PATCHIFY] = "patchify",   [STEP_TOKENS] = "tokens",
-    [STEP_NORM] = "norm",           [STEP_ROPE] = "rope",
-    [STEP_ATTENTION] = "attention", [STEP_SWIGLU] = "swiglu",
-    [STEP_MAX_POOL] = "max pool",   [STEP_UPSAMPLE] = "upsample",
-    [STEP_EXPAND] = "expand",       [STEP_ADD] = "add",
-    [STEP_MEAN] = "mean",           [STEP_GATE] = "gate",
+    [STEP_CONVERT] = "convert",
+    [STEP_FIRST_CONV] = "first conv",
+    [STEP_CONV] = "conv",
+    [STEP_MERGE] = "merge",
+    [STEP_LAST_CONV] = "last conv",
+    [STEP_LINEAR] = "linear",
+    [STEP_ACT] = "act",
+    [STEP_PATCHIFY] = "patchify",
+    [STEP_TOKENS] = "tokens",
+    [STEP_NORM] = "norm",
+    [STEP_ROPE] = "rope",
+    [STEP_ATTENTION] = "attention",
+    [STEP_SWIGLU] = "swiglu",
+    [STEP_MAX_POOL] = "max pool",
+    [STEP_UPSAMPLE] = "upsample",
+    [STEP_EXPAND] = "expand",
+    [STEP_ADD] = "add",
+    [STEP_MEAN] = "mean",
+    [STEP_GATE] = "gate",
     [STEP_SCALE_ADD] = "scale add",
 };
 
@@ -88,6 +98,8 @@ static struct cost cost_of(const struct program *p, const struct step *s)
     }
     if (s->kind == STEP_CONV || s->kind == STEP_FIRST_CONV || s->kind == STEP_LAST_CONV) {
         c.gflop = 2e-9 * outputs * (double)in->c * (double)s->kernel * (double)s->kernel;
+    } else if (s->kind == STEP_MERGE) {
+        c.gflop = 2e-9 * outputs * (double)(in->c + p->buffer[s->in[1]].c);
     } else if (s->kind == STEP_LINEAR) {
         c.gflop = 2e-9 * outputs * (double)in->c;
     } else if (s->kind == STEP_ATTENTION) {

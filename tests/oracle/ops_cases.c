@@ -116,6 +116,15 @@ static int32_t conv3_of_two(struct graph_make *m, const struct ops_size *s)
     return of_two(m, s, 3);
 }
 
+/* Something is added within the operation, and a skip behind it. */
+static int32_t conv1_of_two_and_skips(struct graph_make *m, const struct ops_size *s)
+{
+    const int32_t first = lift(m, GRAPH_X_CNN, s->a);
+    const int32_t second = lift(m, GRAPH_X_DINO, s->b);
+    const int32_t in[3] = {first, second, lift(m, GRAPH_X_DINO, s->a)};
+    return join(m, GRAPH_ADD, graph_make_conv(m, in, 1, s->a, GRAPH_ACT_SIGMOID), first, NONE);
+}
+
 static int32_t conv_residual(struct graph_make *m, const struct ops_size *s)
 {
     const int32_t skip = lift(m, GRAPH_X_DINO, s->b);
@@ -382,6 +391,7 @@ const struct ops_case ops_cases[] = {
     {"conv bare", conv_bare, OVER(few_conv_sizes), false},
     {"conv of image", conv_of_image, OVER(conv_sizes), false},
     {"conv1 of two", conv1_of_two, OVER(conv_sizes), false},
+    {"conv1 of two and skips", conv1_of_two_and_skips, OVER(conv_sizes), false},
     {"conv3 of two", conv3_of_two, OVER(few_conv_sizes), true},
     {"conv residual", conv_residual, OVER(conv_sizes), false},
     {"residual block", residual_block, OVER(conv_sizes), false},

@@ -14,6 +14,7 @@
 #include "engine/backend/cuda/bind.h"
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/body_expand.h"
+#include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
@@ -227,6 +228,9 @@ static void run_item(enum step_kind kind, const union step_args *a, size_t item)
         break;
     case STEP_FIRST_CONV:
         first_conv_body(&a->first_conv, item);
+        break;
+    case STEP_MERGE:
+        merge_body(&a->merge, item);
         break;
     case STEP_LAST_CONV:
         last_conv_body(&a->last_conv, item);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/program.h"
@@ -98,21 +99,73 @@ static void what_nobody_needs_is_not_computed(void)
     graph_make_fini(&make);
 }
 
-/* Two maps become two convolutions, the second of which goes on from the first's sum. */
-static void a_concatenation_is_never_made(void)
+/* The merge of 13 and 5 channels, each of which is padded to a multiple of eight. */
+static void build_merge(int32_t kernel)
 {
     graph_make_init(&make, 16, 16, 7);
-    const int32_t a = conv(GRAPH_X_CNN, NONE, 16, GRAPH_ACT_GELU);
-    const int32_t b = conv(GRAPH_X_DINO, NONE, 8, GRAPH_ACT_GELU);
+    const int32_t a = conv(GRAPH_X_CNN, NONE, 13, GRAPH_ACT_GELU);
+    const int32_t b = conv(GRAPH_X_DINO, NONE, 5, GRAPH_ACT_GELU);
     const int32_t both[3] = {a, b, NONE};
-    graph_make_finish(&make, graph_make_conv(&make, both, 1, 16, GRAPH_ACT_GELU));
-    struct program *p = lower(BACKEND_BF16, NULL, 0);
-    assert(count(p, STEP_CONV) == 2 && p->n_steps == 5);
+    graph_make_finish(&make, graph_make_conv(&make, both, kernel, 16, GRAPH_ACT_GELU));
+}
+
+/* Two maps become two convolutions, the second of which goes on from the first's sum. */
+static void check_two_convolutions(enum backend_precision precision)
+{
+    struct program *p = lower(precision, NULL, 0);
+    assert(count(p, STEP_CONV) == 2 && count(p, STEP_MERGE) == 0 && p->n_steps == 5);
     const struct step *first = &p->step[2];
     const struct step *second = &p->step[3];
     assert(second->in[1] == first->out && first->bias == PROGRAM_NONE);
-    assert(p->weight[first->weight].row0 == 0 && p->weight[first->weight].row == 16);
-    assert(p->weight[second->weight].row0 == 16 && p->weight[second->weight].row == 8);
+    assert(p->weight[first->weight].row0 == 0 && p->weight[first->weight].row == 13);
+    assert(p->weight[second->weight].row0 == 13 && p->weight[second->weight].row == 5);
+    program_free(p);
+}
+
+static void a_concatenation_is_never_made(void)
+{
+    build_merge(1);
+    check_two_convolutions(BACKEND_FP32);
+    check_two_convolutions(BACKEND_TF32);
+    check_two_convolutions(BACKEND_BF16);
+    graph_make_fini(&make);
+    build_merge(3);
+    check_two_convolutions(BACKEND_FP16);
+    graph_make_fini(&make);
+}
+
+static void check_merged_row(const struct program *p, int32_t weight, const struct graph_op *op)
+{
+    const struct program_weight *w = &p->weight[weight];
+    uint16_t *packed = calloc(1, w->bytes);
+    assert(packed != NULL && w->stride == 24 && w->bytes >= sizeof *packed * 16 * 24);
+    program_pack(p, &make.graph, weight, packed);
+    for (size_t at = 0; at < (size_t)16 * 24; at++) {
+        const size_t o = at / 24;
+        const size_t i = at % 24;
+        const float *row = op->weight + o * 18;
+        float expected = 0.0F; /* where padding is */
+        if (i < 13 || (i >= 16 && i < 21)) {
+            expected = (float)((double)row[i < 13 ? i : i - 3] * op->scale[o]);
+        }
+        assert(packed[at] == value_to_f16(expected));
+    }
+    free(packed);
+}
+
+/* In fp16 a kernel reads both maps, and a row of weights has a part for each. */
+static void a_merge_in_fp16_is_one_step(void)
+{
+    build_merge(1);
+    struct program *p = lower(BACKEND_FP16, NULL, 0);
+    assert(count(p, STEP_MERGE) == 1 && count(p, STEP_CONV) == 0 && p->n_steps == 4);
+    const struct step *s = &p->step[2];
+    assert(s->kind == STEP_MERGE && s->act == GRAPH_ACT_GELU && s->bias != PROGRAM_NONE);
+    assert(s->in[0] == p->step[0].out && s->in[1] == p->step[1].out);
+    assert(s->in[2] == PROGRAM_NONE && s->in[3] == PROGRAM_NONE);
+    assert(p->buffer[s->in[0]].type == VALUE_F16 && p->buffer[s->in[1]].type == VALUE_F16);
+    assert(p->buffer[s->out].type == VALUE_F16);
+    check_merged_row(p, s->weight, &make.graph.op[2]);
     program_free(p);
     graph_make_fini(&make);
 }
@@ -200,6 +253,7 @@ int main(void)
     what_nobody_needs_is_not_computed();
     a_concatenation_is_never_made();
     an_upsample_is_its_convolution_s();
+    a_merge_in_fp16_is_one_step();
     the_transformer_s_stream_is_f32();
     other_precisions_are_refused();
     return 0;

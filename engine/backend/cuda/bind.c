@@ -6,6 +6,7 @@
 
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/body_expand.h"
+#include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
@@ -86,6 +87,17 @@ static size_t bind_product(union step_args *a, const struct site *at)
         .w = at->out->w,
         .kernel = at->s->kind == STEP_CONV ? at->s->kernel : 1,
     };
+    return at->groups;
+}
+
+static size_t bind_merge(union step_args *a, const struct site *at)
+{
+    a->merge = (struct merge_args){
+        .x = {bind_operand(at->b, at->s->in[0]), bind_operand(at->b, at->s->in[1])},
+        .weight = weight_at(at->b, at->s->weight),
+        .finish = finish_of(at),
+    };
+    a->merge.finish.before.data = NULL; /* in[1] is the second map */
     return at->groups;
 }
 
@@ -238,15 +250,25 @@ static size_t bind_mean(union step_args *a, const struct site *at)
 size_t bind_step(union step_args *ret_args, const struct binding *b, const struct step *s)
 {
     static size_t (*const binders[STEP_KINDS])(union step_args *, const struct site *) = {
-        [STEP_CONVERT] = bind_convert,     [STEP_FIRST_CONV] = bind_first_conv,
-        [STEP_CONV] = bind_product,        [STEP_LAST_CONV] = bind_last_conv,
-        [STEP_LINEAR] = bind_product,      [STEP_ACT] = bind_act,
-        [STEP_PATCHIFY] = bind_patchify,   [STEP_TOKENS] = bind_tokens,
-        [STEP_NORM] = bind_norm,           [STEP_ROPE] = bind_rope,
-        [STEP_ATTENTION] = bind_attention, [STEP_SWIGLU] = bind_join,
-        [STEP_MAX_POOL] = bind_max_pool,   [STEP_UPSAMPLE] = bind_upsample,
-        [STEP_EXPAND] = bind_expand,       [STEP_ADD] = bind_join,
-        [STEP_MEAN] = bind_mean,           [STEP_GATE] = bind_join,
+        [STEP_CONVERT] = bind_convert,
+        [STEP_FIRST_CONV] = bind_first_conv,
+        [STEP_CONV] = bind_product,
+        [STEP_MERGE] = bind_merge,
+        [STEP_LAST_CONV] = bind_last_conv,
+        [STEP_LINEAR] = bind_product,
+        [STEP_ACT] = bind_act,
+        [STEP_PATCHIFY] = bind_patchify,
+        [STEP_TOKENS] = bind_tokens,
+        [STEP_NORM] = bind_norm,
+        [STEP_ROPE] = bind_rope,
+        [STEP_ATTENTION] = bind_attention,
+        [STEP_SWIGLU] = bind_join,
+        [STEP_MAX_POOL] = bind_max_pool,
+        [STEP_UPSAMPLE] = bind_upsample,
+        [STEP_EXPAND] = bind_expand,
+        [STEP_ADD] = bind_join,
+        [STEP_MEAN] = bind_mean,
+        [STEP_GATE] = bind_join,
         [STEP_SCALE_ADD] = bind_join,
     };
     struct site at = {

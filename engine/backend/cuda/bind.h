@@ -10,6 +10,7 @@
 
 #include "engine/backend/cuda/body.h"        // IWYU pragma: export
 #include "engine/backend/cuda/body_expand.h" // IWYU pragma: export
+#include "engine/backend/cuda/body_merge.h"  // IWYU pragma: export
 #include "engine/backend/cuda/body_vit.h"    // IWYU pragma: export
 #include "engine/backend/cuda/program.h"     // IWYU pragma: export
 
@@ -37,6 +38,7 @@ union step_args {
     struct convert_args convert;
     struct first_conv_args first_conv;
     struct product_args product;
+    struct merge_args merge;
     struct last_conv_args last_conv;
     struct finish_args finish;
     struct patchify_args patchify;

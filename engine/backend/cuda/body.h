@@ -191,20 +191,19 @@ CUDA_BODY void last_conv_body(const struct last_conv_args *a, size_t item)
     a->y[item] = fabsf(sum) <= 3.402823466e+38F ? body_act(sum, a->act) : nanf("");
 }
 
-/* Any convolution, slowly: for what cuDNN has no engine for.  An item is a pixel and eight outputs. */
-struct plain_conv_args {
-    struct operand x;
-    const void *weight; /* [outputs][kernel * kernel][stride of x], of x's type */
-    struct finish_args finish;
-    int32_t h, w, kernel;
+/* Weights of outputs, one row of inputs after the other. */
+struct body_rows {
+    const void *data;
+    int32_t type;
+    size_t row; /* values from one output to the next */
 };
 
-/* Eight outputs' products with eight inputs; weight: of the first output, `row` values apart. */
-CUDA_BODY void plain_conv_lanes(struct lanes *sum, const struct lanes *value,
-                                const struct plain_conv_args *a, size_t weight, size_t row)
+/* Add eight outputs' products with eight inputs, whose weights for the first output begin at `at`. */
+CUDA_BODY void body_multiply(struct lanes *sum, const struct lanes *value,
+                             const struct body_rows *weight, size_t at)
 {
     for (int i = 0; i < VALUE_LANES; i++) {
-        const struct lanes w = lanes_load(a->weight, a->x.type, weight + (size_t)i * row);
+        const struct lanes w = lanes_load(weight->data, weight->type, at + (size_t)i * weight->row);
         float part = 0.0F;
         for (int k = 0; k < VALUE_LANES; k++) {
             part += value->v[k] * w.v[k];
@@ -213,6 +212,14 @@ CUDA_BODY void plain_conv_lanes(struct lanes *sum, const struct lanes *value,
     }
 }
 
+/* Any convolution, slowly: for what cuDNN has no engine for.  An item is a pixel and eight outputs. */
+struct plain_conv_args {
+    struct operand x;
+    const void *weight; /* [outputs][kernel * kernel][stride of x], of x's type */
+    struct finish_args finish;
+    int32_t h, w, kernel;
+};
+
 CUDA_BODY void plain_conv_body(const struct plain_conv_args *a, size_t item)
 {
     const size_t groups = (size_t)a->finish.y.stride / VALUE_LANES;
@@ -220,6 +227,7 @@ CUDA_BODY void plain_conv_body(const struct plain_conv_args *a, size_t item)
     const size_t channel = item % groups * VALUE_LANES;
     const size_t stride = (size_t)a->x.stride;
     const size_t row = (size_t)a->kernel * (size_t)a->kernel * stride; /* an output's weights */
+    const struct body_rows weight = {a->weight, a->x.type, row};
     const int32_t h_w[2] = {a->h, a->w};
     struct lanes sum = {{0.0F}};
     for (int32_t tap = 0; tap < a->kernel * a->kernel; tap++) {
@@ -230,7 +238,7 @@ CUDA_BODY void plain_conv_body(const struct plain_conv_args *a, size_t item)
         }
         for (size_t in = 0; in < stride; in += VALUE_LANES) {
             const struct lanes value = lanes_load(a->x.data, a->x.type, from * stride + in);
-            plain_conv_lanes(&sum, &value, a, channel * row + (size_t)tap * stride + in, row);
+            body_multiply(&sum, &value, &weight, channel * row + (size_t)tap * stride + in);
         }
     }
     const struct lanes y = finish_lanes(&a->finish, sum, pixel, channel);

@@ -471,6 +471,36 @@ static int lower_map_conv(struct lowering *w, const struct graph_op *op)
     return r < 0 ? r : finish_conv(w, op, &s);
 }
 
+/* A 1x1 convolution of two maps in fp16, for which there is a kernel that reads both. */
+static bool is_merge(const struct lowering *w, const struct graph_op *op)
+{
+    return product_type(w, op) == VALUE_F16 && op->in[1] != GRAPH_NONE && op->kernel == 1;
+}
+
+static int lower_merge(struct lowering *w, const struct graph_op *op)
+{
+    struct step s = step_of(STEP_MERGE, op);
+    const int32_t first = w->graph->tensor[op->in[0]].c;
+    const int32_t second = w->graph->tensor[op->in[1]].c;
+    const struct program_weight rows = {.kind = WEIGHT_ROWS,
+                                        .source = WEIGHT_OF_WEIGHT,
+                                        .op = op_index(w, op),
+                                        .type = VALUE_F16,
+                                        .rows = w->graph->tensor[op->out].c,
+                                        .taps = 1,
+                                        .row = first + second,
+                                        .split = first,
+                                        .stride = program_pad(first) + program_pad(second)};
+    int r = get_form(w, &s.in[0], op->in[0], VALUE_F16, op);
+    if (r == 0) {
+        r = get_form(w, &s.in[1], op->in[1], VALUE_F16, op);
+    }
+    if (r == 0) {
+        r = program_add_weight(&s.weight, w->p, &rows, w->err);
+    }
+    return r < 0 ? r : finish_conv(w, op, &s);
+}
+
 static int lower_conv(struct lowering *w, const struct graph_op *op)
 {
     if (is_last_conv(w, op)) {
@@ -478,6 +508,9 @@ static int lower_conv(struct lowering *w, const struct graph_op *op)
     }
     if (w->expanded[op_index(w, op)]) {
         return lower_expanded_conv(w, op);
+    }
+    if (is_merge(w, op)) {
+        return lower_merge(w, op);
     }
     return is_first_conv(op) ? lower_first_conv(w, op) : lower_map_conv(w, op);
 }

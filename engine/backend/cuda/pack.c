@@ -78,6 +78,13 @@ static void round_kernel(float weight[KERNEL_ROUND], const struct program_weight
     }
 }
 
+/* Where input `i` of a row lies in it. */
+static size_t place_of(const struct program_weight *w, size_t i)
+{
+    const size_t split = (size_t)w->split;
+    return i < split ? i : i - split + (size_t)program_pad(w->split);
+}
+
 /* One output's weights for one of its inputs, by tap. */
 static void pack_kernel(const struct program_weight *w, const struct graph_op *op,
                         const size_t o_i[2], size_t inputs, void *bytes)
@@ -92,7 +99,7 @@ static void pack_kernel(const struct program_weight *w, const struct graph_op *o
     for (size_t tap = 0; tap < (size_t)w->taps; tap++) {
         const size_t row = w->kind == WEIGHT_SPREAD ? tap * (size_t)program_pad(w->rows) + o_i[0]
                                                     : o_i[0] * (size_t)w->taps + tap;
-        value_store(bytes, w->type, row * (size_t)w->stride + o_i[1], weight[tap]);
+        value_store(bytes, w->type, row * (size_t)w->stride + place_of(w, o_i[1]), weight[tap]);
     }
 }
 

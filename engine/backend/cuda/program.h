@@ -25,6 +25,7 @@ enum step_kind {
     STEP_CONVERT,    /* out = in[0] in another storage */
     STEP_FIRST_CONV, /* of one channel, f32 */
     STEP_CONV,       /* out = act(conv(in[0]) + bias + in[1]) + in[2] + in[3] */
+    STEP_MERGE,      /* out = act(weight [in[0], in[1]] + bias) + in[2] + in[3], of f16 */
     STEP_LAST_CONV,  /* to one channel, f32 */
     STEP_LINEAR,     /* out = in[0] weight' + bias + in[1], which has out's type */
     STEP_ACT,        /* out = act(in[0]); out may be in[0] */
@@ -76,6 +77,7 @@ struct program_weight {
     bool tf32; /* ROWS of f32 that the product rounds to tf32 */
     int32_t rows, taps;
     int32_t row0, row; /* the input channels row0 ... row0 + row - 1 of each row */
+    int32_t split;     /* ROWS of two maps: the first's channels, padded by themselves; 0: of one */
     int32_t stride;    /* row padded */
     size_t bytes;      /* a multiple of PROGRAM_ALIGN */
     size_t offset;     /* into the weights */

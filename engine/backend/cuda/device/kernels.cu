@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/device/kernels.h"
 
@@ -23,6 +24,7 @@ ITEM_KERNEL(finish_kernel, finish_args, finish_body)
 ITEM_KERNEL(first_conv_kernel, first_conv_args, first_conv_body)
 ITEM_KERNEL(last_conv_kernel, last_conv_args, last_conv_body)
 ITEM_KERNEL(plain_conv_kernel, plain_conv_args, plain_conv_body)
+ITEM_KERNEL(merge_kernel, merge_args, merge_body)
 ITEM_KERNEL(patchify_kernel, patchify_args, patchify_body)
 ITEM_KERNEL(tokens_kernel, tokens_args, tokens_body)
 ITEM_KERNEL(rope_kernel, rope_args, rope_body)
@@ -152,6 +154,9 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
         break;
     case STEP_CONV:
         plain_conv_kernel<<<blocks, THREADS, 0, stream>>>(plain_conv_of(&args->product), items);
+        break;
+    case STEP_MERGE:
+        merge_kernel<<<blocks, THREADS, 0, stream>>>(args->merge, items);
         break;
     case STEP_LAST_CONV:
         last_conv_kernel<<<blocks, THREADS, 0, stream>>>(args->last_conv, items);

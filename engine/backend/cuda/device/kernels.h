@@ -36,6 +36,13 @@ cudaError_t kernels_start_expand(const struct expand_args *args, size_t items, c
 int kernels_start_tensor_attention(const struct attention_args *args, int32_t slices,
                                    cudaStream_t stream, cudaError_t *ret_error);
 
+/*
+ * The merge of two maps on tensor cores: all of it fp16, but what is added may be of any type.  Returns whether it
+ * is for these arguments; *ret_error is then what the launch says.
+ */
+int kernels_start_tensor_merge(const struct merge_args *args, size_t items, cudaStream_t stream,
+                               cudaError_t *ret_error);
+
 /* The recipe's (body_recipe.h).  Each gives what the launch says. */
 cudaError_t kernels_start_count(const struct recipe_count_args *args, size_t values,
                                 int multiprocessors, cudaStream_t stream);

@@ -25,10 +25,14 @@ static int start_step(struct cuda_plan *plan, const struct cuda_step *s, struct 
         return product_run(s->product, plan->lt, plan->workspace.data, plan->work, err);
     }
     cudaError_t e = cudaSuccess;
-    const bool on_tensor_cores =
-        s->kind == STEP_ATTENTION &&
-        kernels_start_tensor_attention(&s->args.attention, plan->chunk, plan->work, &e) != 0;
-    if (!on_tensor_cores) {
+    int on_tensor_cores = 0;
+    if (s->kind == STEP_ATTENTION) {
+        on_tensor_cores =
+            kernels_start_tensor_attention(&s->args.attention, plan->chunk, plan->work, &e);
+    } else if (s->kind == STEP_MERGE) {
+        on_tensor_cores = kernels_start_tensor_merge(&s->args.merge, s->items, plan->work, &e);
+    }
+    if (on_tensor_cores == 0) {
         e = kernels_start(s->kind, &s->args, s->items, plan->work);
     }
     return device_check(e, "a kernel", err);
