@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/tensor_core.cuh"
 
 /*
  * Attention on tensor cores.  A warp has 16 queries of a head; the warps of a block share the head's keys and
  * values, which come into shared memory 64 at a time, the next ones while these are worked on.  Scores,
  * weights and mixes stay in registers: a lane's accumulators of scores are where its operands of weights
- * must be, so that nothing passes between lanes but each query's largest score and sum.
- *
- * Fragments are those of the PTX ISA's mma.m16n8k16.  Lane 4 g + t has of an accumulator [16][8] the rows g
- * (first two values) and g + 8 (last two), columns 2 t and 2 t + 1 of each; of the left operand [16][16] a
- * pair of columns from 2 t on in rows g and g + 8, then the pairs eight columns on; of the right operand
- * [16][8] rows 2 t and 2 t + 1 of column g, then the pair eight rows on.
+ * must be, so that nothing passes between lanes but each query's largest score and sum.  Fragments, and g and t
+ * of a lane, are those of tensor_core.cuh.
  */
 
 namespace
@@ -42,61 +39,6 @@ template <int WIDTH> struct queries {
     float top[2];                     /* largest score so far */
     float sum[2];                     /* of the weights of this lane's columns so far */
 };
-
-/* 16 bytes to shared memory, on their own; zeros instead where they are not `there`. */
-__device__ __forceinline__ void copy_async(void *to, const void *from, bool there)
-{
-    const uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
-    const int bytes = there ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(bytes)
-                 : "memory");
-}
-
-/* Until the thread's own copies are there; those of others need a barrier besides. */
-__device__ __forceinline__ void wait_for_copies()
-{
-    asm volatile("cp.async.wait_all;" ::: "memory");
-}
-
-/* Four matrices [8][8], lane l giving the address of row l % 8 of matrix l / 8; lane 4 g + t gets columns
- * 2 t and 2 t + 1 of row g of each. */
-__device__ __forceinline__ void load_matrices(uint32_t (&to)[4], const void *row)
-{
-    const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(at)
-                 : "memory");
-}
-
-/* The same, but lane 4 g + t gets rows 2 t and 2 t + 1 of column g. */
-__device__ __forceinline__ void load_matrices_turned(uint32_t (&to)[4], const void *row)
-{
-    const uint32_t at = (uint32_t)__cvta_generic_to_shared(row);
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(at)
-                 : "memory");
-}
-
-/* sum += left * right; the type of the operands is told by the last argument. */
-__device__ __forceinline__ void add_product(float (&sum)[4], const uint32_t (&left)[4],
-                                            const uint32_t *right, __half)
-{
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right[0]), "r"(right[1]));
-}
-
-__device__ __forceinline__ void add_product(float (&sum)[4], const uint32_t (&left)[4],
-                                            const uint32_t *right, __nv_bfloat16)
-{
-    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-        "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-        : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-        : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right[0]), "r"(right[1]));
-}
 
 /* 2^x; what is below the normal numbers becomes zero, and spares the three instructions of exp2f. */
 __device__ __forceinline__ float power_of_two(float x)
@@ -386,7 +328,7 @@ __global__ void __launch_bounds__(MAX_WARPS *WARP, WIDTH <= 64 ? 2 : 1)
 
     for (int first = 0; first < a.tokens; first += TILE) {
         const key_tile<T, WIDTH> *tile = &tiles[first / TILE % STAGES];
-        wait_for_copies();
+        copy_async_wait_all();
         __syncthreads(); /* everybody's; and all are through with the tile before */
         if (first + TILE < a.tokens) {
             start_copying(&tiles[(first / TILE + 1) % STAGES], h, first + TILE);

@@ -10,7 +10,8 @@
  * beyond the pixels, outputs or inputs is zero there.
  *
  * Weights lie in shared memory in such an order that an accumulator's lane ends up with eight neighbouring outputs
- * of a pixel, which the epilogue finishes and writes as they are.
+ * of a pixel, which the epilogue finishes and writes as they are.  Fragments, and g and t of a lane, are those of
+ * tensor_core.cuh.
  */
 
 namespace
