@@ -175,7 +175,7 @@ static void run_norm(const struct norm_args *a, size_t item)
     for (int32_t lane = 0; lane < LANES; lane++) {
         squares += norm_square_sum(a, item, mean_rate[0], lane, LANES);
     }
-    mean_rate[1] = 1.0F / sqrtf(squares / (float)a->c + a->eps);
+    mean_rate[1] = norm_rate(a, squares);
     for (int32_t lane = 0; lane < LANES; lane++) {
         norm_write(a, item, mean_rate, lane, LANES);
     }

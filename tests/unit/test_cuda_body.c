@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tests/oracle does not reach: the slow convolution, and values that are no numbers. */
+/*
+ * What tests/oracle does not reach: the slow convolution, values that are no numbers, items beyond 32 bits, and
+ * that eight values at a time are what one at a time is.
+ */
 #undef NDEBUG
 #include <assert.h>
 #include <math.h>
@@ -7,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/base/rng.h"
 
@@ -120,8 +125,88 @@ static void a_pool_keeps_what_is_no_number(void)
     }
 }
 
+static void must_split(size_t item, int32_t n)
+{
+    const struct body_split s = body_split_of(item, n);
+    assert(s.low < (size_t)n && s.high * (size_t)n + s.low == item);
+}
+
+static void items_beyond_32_bits_are_split_too(void)
+{
+    static const size_t items[] = {0,          1,           6,           7,          4294967295U,
+                                   4294967296, 4294967297U, 30064771071, 30064771079};
+    for (size_t i = 0; i < sizeof items / sizeof items[0]; i++) {
+        must_split(items[i], 1);
+        must_split(items[i], 7);
+        must_split(items[i], 256);
+        must_split(items[i], INT32_MAX);
+    }
+}
+
+static bool are_same(const float *a, const float *b, size_t n)
+{
+    size_t same = 0;
+    while (same < n && value_bits(a[same]) == value_bits(b[same])) {
+        same++;
+    }
+    return same == n;
+}
+
+static void eight_pairs_turn_as_one(void)
+{
+    enum { TOKENS = 5, PREFIX = 2, HEADS = 3, WIDTH = 32, STRIDE = 3 * HEADS * WIDTH };
+    enum { VALUES = 2 * TOKENS * STRIDE, PAIRS = 2 * (TOKENS - PREFIX) * 2 * HEADS * WIDTH / 2 };
+    static float one[VALUES];
+    static float eight[VALUES];
+    static float table[2 * (TOKENS - PREFIX) * WIDTH];
+    struct sctd_rng rng = {4};
+    draw(one, VALUES, &rng);
+    draw(table, sizeof table / sizeof table[0], &rng);
+    memcpy(eight, one, sizeof one);
+    struct rope_args a = {.x = {one, VALUE_F32, STRIDE},
+                          .table = table,
+                          .prefix = PREFIX,
+                          .tokens = TOKENS,
+                          .heads = HEADS,
+                          .width = WIDTH,
+                          .lanes = 1};
+    for (size_t item = 0; item < PAIRS; item++) {
+        rope_body(&a, item);
+    }
+    a.x.data = eight;
+    assert(!are_same(one, eight, VALUES));
+    a.lanes = VALUE_LANES;
+    for (size_t item = 0; item < PAIRS / VALUE_LANES; item++) {
+        rope_body(&a, item);
+    }
+    assert(are_same(one, eight, VALUES));
+}
+
+static void eight_values_convert_as_one(void)
+{
+    static float x[X_VALUES];
+    static uint16_t one[X_VALUES];
+    static uint16_t eight[X_VALUES];
+    struct sctd_rng rng = {5};
+    draw(x, X_VALUES, &rng);
+    struct convert_args a = {
+        .x = {x, VALUE_F32, IN}, .y = {one, VALUE_BF16, IN}, .c = IN, .lanes = 1};
+    for (size_t item = 0; item < X_VALUES; item++) {
+        convert_body(&a, item);
+    }
+    a.y.data = eight;
+    a.lanes = VALUE_LANES;
+    for (size_t item = 0; item < X_VALUES / VALUE_LANES; item++) {
+        convert_body(&a, item);
+    }
+    assert(one[1] != 0 && memcmp(one, eight, sizeof one) == 0);
+}
+
 int main(void)
 {
+    items_beyond_32_bits_are_split_too();
+    eight_pairs_turn_as_one();
+    eight_values_convert_as_one();
     the_slow_convolution_is_a_convolution();
     an_overflow_reaches_the_output();
     a_pool_keeps_what_is_no_number();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/bind.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,10 +45,12 @@ struct site {
 
 static size_t bind_convert(union step_args *a, const struct site *at)
 {
-    a->convert = (struct convert_args){.x = bind_operand(at->b, at->s->in[0]),
-                                       .y = bind_operand(at->b, at->s->out),
-                                       .c = at->out->c};
-    return at->pixels * (size_t)at->out->stride;
+    const struct operand x = bind_operand(at->b, at->s->in[0]);
+    const struct operand y = bind_operand(at->b, at->s->out);
+    const bool lanes = x.stride == y.stride && y.stride % VALUE_LANES == 0;
+    a->convert = (struct convert_args){
+        .x = x, .y = y, .c = at->out->c, .lanes = lanes ? (int32_t)VALUE_LANES : 1};
+    return at->pixels * (size_t)y.stride / (size_t)a->convert.lanes;
 }
 
 static size_t bind_first_conv(union step_args *a, const struct site *at)
@@ -163,6 +166,7 @@ static size_t bind_norm(union step_args *a, const struct site *at)
 static size_t bind_rope(union step_args *a, const struct site *at)
 {
     const struct step *s = at->s;
+    const int32_t pairs = s->width / 2;
     a->rope = (struct rope_args){
         .x = bind_operand(at->b, s->out),
         .table = (const float *)weight_at(at->b, s->table),
@@ -170,9 +174,10 @@ static size_t bind_rope(union step_args *a, const struct site *at)
         .tokens = at->out->w,
         .heads = s->heads,
         .width = s->width,
+        .lanes = pairs % VALUE_LANES == 0 ? (int32_t)VALUE_LANES : 1,
     };
     return (size_t)at->b->slices * (size_t)(at->out->w - s->prefix) * 2 * (size_t)s->heads *
-           (size_t)(s->width / 2);
+           (size_t)(pairs / a->rope.lanes);
 }
 
 static size_t bind_attention(union step_args *a, const struct site *at)

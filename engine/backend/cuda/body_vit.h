@@ -25,14 +25,11 @@ CUDA_BODY void patchify_body(const struct patchify_args *a, size_t item)
 {
     const size_t at = item % (BODY_PATCH_VALUES / VALUE_LANES) * VALUE_LANES;
     const size_t patch = item / (BODY_PATCH_VALUES / VALUE_LANES);
-    const size_t columns = (size_t)a->w / BODY_PATCH;
+    const struct body_split place = body_split_of(patch, a->w / BODY_PATCH);
     /* Rows of patches of all slices follow each other, since h is a multiple of 16. */
-    const size_t row = patch / columns * BODY_PATCH + at / BODY_PATCH;
-    const size_t column = patch % columns * BODY_PATCH + at % BODY_PATCH;
-    struct lanes y = {{0.0F}};
-    for (int i = 0; i < VALUE_LANES; i++) {
-        y.v[i] = a->x[row * (size_t)a->w + column + (size_t)i];
-    }
+    const size_t row = place.high * BODY_PATCH + at / BODY_PATCH;
+    const size_t column = place.low * BODY_PATCH + at % BODY_PATCH;
+    const struct lanes y = lanes_load(a->x, VALUE_F32, row * (size_t)a->w + column);
     lanes_store(a->y.data, a->y.type, item * VALUE_LANES, &y);
 }
 
@@ -46,22 +43,18 @@ struct tokens_args {
 
 CUDA_BODY void tokens_body(const struct tokens_args *a, size_t item)
 {
-    const size_t groups = (size_t)a->y.stride / VALUE_LANES;
-    const size_t channel = item % groups * VALUE_LANES;
-    const size_t tokens = (size_t)a->prefix + (size_t)a->patches;
-    const size_t token = item / groups % tokens;
-    const size_t slice = item / groups / tokens;
+    const struct body_at at = body_at_of(item, a->y.stride);
+    const struct body_split place = body_split_of(at.pixel, a->prefix + a->patches);
+    const size_t token = place.low;
     struct lanes y = {{0.0F}};
     if (token < (size_t)a->prefix) {
-        const float *from = a->prefix_tokens + token * (size_t)a->y.stride + channel;
-        for (int i = 0; i < VALUE_LANES; i++) {
-            y.v[i] = from[i];
-        }
+        y = lanes_load(a->prefix_tokens, VALUE_F32, token * (size_t)a->y.stride + at.channel);
     } else {
-        const size_t patch = slice * (size_t)a->patches + token - (size_t)a->prefix;
-        y = lanes_load(a->x.data, a->x.type, patch * (size_t)a->x.stride + channel);
+        const size_t patch = place.high * (size_t)a->patches + token - (size_t)a->prefix;
+        const struct lanes bias = lanes_load(a->bias, VALUE_F32, at.channel);
+        y = lanes_load(a->x.data, a->x.type, patch * (size_t)a->x.stride + at.channel);
         for (int i = 0; i < VALUE_LANES; i++) {
-            y.v[i] += a->bias[channel + (size_t)i];
+            y.v[i] += bias.v[i];
         }
     }
     lanes_store(a->y.data, a->y.type, item * VALUE_LANES, &y);
@@ -75,19 +68,66 @@ struct norm_args {
     float eps;
 };
 
+/* Where an item's token begins in x. */
 CUDA_BODY size_t norm_row(const struct norm_args *a, size_t item)
 {
-    const size_t kept = (size_t)a->tokens - (size_t)a->prefix;
-    const size_t token = item / kept * (size_t)a->tokens + (size_t)a->prefix + item % kept;
+    const struct body_split place = body_split_of(item, a->tokens - a->prefix);
+    const size_t token = place.high * (size_t)a->tokens + (size_t)a->prefix + place.low;
     return token * (size_t)a->x.stride;
 }
+
+/* Of eight channels, of which `n` count; the others of x are zero, and y's become it. */
+
+CUDA_BODY float norm_lanes_sum(const struct lanes *x)
+{
+    float sum = x->v[0];
+    CUDA_UNROLL
+    for (int i = 1; i < VALUE_LANES; i++) {
+        sum += x->v[i];
+    }
+    return sum;
+}
+
+CUDA_BODY float norm_lanes_square_sum(const struct lanes *x, int32_t n, float mean)
+{
+    float sum = 0.0F;
+    CUDA_UNROLL
+    for (int i = 0; i < VALUE_LANES; i++) {
+        const float d = i < n ? x->v[i] - mean : 0.0F;
+        sum += d * d;
+    }
+    return sum;
+}
+
+/* The channels `channel` ... of y's token `item`. */
+CUDA_BODY void norm_lanes_write(const struct norm_args *a, size_t item, int32_t channel,
+                                const struct lanes *x, int32_t n, const float mean_rate[2])
+{
+    const struct lanes weight = lanes_load(a->weight, VALUE_F32, (size_t)channel);
+    const struct lanes bias = lanes_load(a->bias, VALUE_F32, (size_t)channel);
+    struct lanes y = {{0.0F}};
+    CUDA_UNROLL
+    for (int i = 0; i < VALUE_LANES; i++) {
+        const float v = (x->v[i] - mean_rate[0]) * mean_rate[1] * weight.v[i] + bias.v[i];
+        y.v[i] = i < n ? v : 0.0F;
+    }
+    lanes_store(a->y.data, a->y.type, item * (size_t)a->y.stride + (size_t)channel, &y);
+}
+
+CUDA_BODY float norm_rate(const struct norm_args *a, float square_sum)
+{
+    return 1.0F / sqrtf(square_sum / (float)a->c + a->eps);
+}
+
+/* A lane's groups of eight channels: lane, lane + lanes, ... */
 
 CUDA_BODY float norm_sum(const struct norm_args *a, size_t item, int32_t lane, int32_t lanes)
 {
     const size_t row = norm_row(a, item);
     float sum = 0.0F;
-    for (int32_t i = lane; i < a->c; i += lanes) {
-        sum += value_load(a->x.data, a->x.type, row + (size_t)i);
+    for (int32_t i = lane * VALUE_LANES; i < a->c; i += lanes * VALUE_LANES) {
+        const struct lanes x = lanes_load(a->x.data, a->x.type, row + (size_t)i);
+        sum += norm_lanes_sum(&x);
     }
     return sum;
 }
@@ -97,9 +137,9 @@ CUDA_BODY float norm_square_sum(const struct norm_args *a, size_t item, float me
 {
     const size_t row = norm_row(a, item);
     float sum = 0.0F;
-    for (int32_t i = lane; i < a->c; i += lanes) {
-        const float d = value_load(a->x.data, a->x.type, row + (size_t)i) - mean;
-        sum += d * d;
+    for (int32_t i = lane * VALUE_LANES; i < a->c; i += lanes * VALUE_LANES) {
+        const struct lanes x = lanes_load(a->x.data, a->x.type, row + (size_t)i);
+        sum += norm_lanes_square_sum(&x, a->c - i, mean);
     }
     return sum;
 }
@@ -108,42 +148,78 @@ CUDA_BODY void norm_write(const struct norm_args *a, size_t item, const float me
                           int32_t lane, int32_t lanes)
 {
     const size_t row = norm_row(a, item);
-    for (int32_t i = lane; i < a->y.stride; i += lanes) {
-        float y = 0.0F;
-        if (i < a->c) {
-            const float x = value_load(a->x.data, a->x.type, row + (size_t)i);
-            y = (x - mean_rate[0]) * mean_rate[1] * a->weight[i] + a->bias[i];
-        }
-        value_store(a->y.data, a->y.type, item * (size_t)a->y.stride + (size_t)i, y);
+    for (int32_t i = lane * VALUE_LANES; i < a->c; i += lanes * VALUE_LANES) {
+        const struct lanes x = lanes_load(a->x.data, a->x.type, row + (size_t)i);
+        norm_lanes_write(a, item, i, &x, a->c - i, mean_rate);
     }
 }
 
 /*
  * Turn q and k of the tokens after the prefix, in place: x [slices, tokens, stride], q at channel 0, k at
- * channel `width * heads`.  An item is one pair (d, d + width / 2) of a head of a token, of q or of k.
+ * channel `width * heads`.  An item is `lanes` pairs (d, d + width / 2) of a head of a token, of q or of k:
+ * eight where width / 2 is a multiple of it, else one.
  */
 struct rope_args {
     struct operand x;
     const float *table; /* [2][tokens - prefix][width]: cosines, then sines */
     int32_t prefix, tokens, heads, width;
+    int32_t lanes;
 };
+
+/* Where an item's first pair is: its lower value in x, and its cosine; the sine lies `to_sine` further. */
+struct rope_at {
+    size_t low, cosine, to_sine;
+};
+
+CUDA_BODY struct rope_at rope_place(const struct rope_args *a, size_t item)
+{
+    const struct body_split d = body_split_of(item, a->width / 2 / a->lanes);
+    const struct body_split head = body_split_of(d.high, 2 * a->heads); /* q's, then k's */
+    const struct body_split patch = body_split_of(head.high, a->tokens - a->prefix);
+    const size_t token = patch.high * (size_t)a->tokens + (size_t)a->prefix + patch.low;
+    const size_t width = (size_t)a->width;
+    const size_t pair = d.low * (size_t)a->lanes;
+    struct rope_at at;
+    at.low = token * (size_t)a->x.stride + head.low * width + pair;
+    at.cosine = patch.low * width + pair;
+    at.to_sine = (size_t)(a->tokens - a->prefix) * width;
+    return at;
+}
+
+CUDA_BODY void rope_lanes(const struct rope_args *a, const struct rope_at *at)
+{
+    const size_t pairs = (size_t)a->width / 2;
+    const struct lanes low = lanes_load(a->x.data, a->x.type, at->low);
+    const struct lanes high = lanes_load(a->x.data, a->x.type, at->low + pairs);
+    const struct lanes cosine0 = lanes_load(a->table, VALUE_F32, at->cosine);
+    const struct lanes cosine1 = lanes_load(a->table, VALUE_F32, at->cosine + pairs);
+    const struct lanes sine0 = lanes_load(a->table, VALUE_F32, at->cosine + at->to_sine);
+    const struct lanes sine1 = lanes_load(a->table, VALUE_F32, at->cosine + at->to_sine + pairs);
+    struct lanes y0 = {{0.0F}};
+    struct lanes y1 = {{0.0F}};
+    CUDA_UNROLL
+    for (int i = 0; i < VALUE_LANES; i++) {
+        y0.v[i] = low.v[i] * cosine0.v[i] - high.v[i] * sine0.v[i];
+        y1.v[i] = high.v[i] * cosine1.v[i] + low.v[i] * sine1.v[i];
+    }
+    lanes_store(a->x.data, a->x.type, at->low, &y0);
+    lanes_store(a->x.data, a->x.type, at->low + pairs, &y1);
+}
 
 CUDA_BODY void rope_body(const struct rope_args *a, size_t item)
 {
+    const struct rope_at at = rope_place(a, item);
+    if (a->lanes == VALUE_LANES) {
+        rope_lanes(a, &at);
+        return;
+    }
     const size_t pairs = (size_t)a->width / 2;
-    const size_t turned = (size_t)a->tokens - (size_t)a->prefix;
-    const size_t d = item % pairs;
-    const size_t head = item / pairs % (2 * (size_t)a->heads); /* q's, then k's */
-    const size_t patch = item / pairs / (2 * (size_t)a->heads) % turned;
-    const size_t slice = item / pairs / (2 * (size_t)a->heads) / turned;
-    const size_t token = slice * (size_t)a->tokens + (size_t)a->prefix + patch;
-    const size_t at = token * (size_t)a->x.stride + head * (size_t)a->width + d;
-    const float *cosine = a->table + patch * (size_t)a->width + d;
-    const float *sine = cosine + turned * (size_t)a->width;
-    const float low = value_load(a->x.data, a->x.type, at);
-    const float high = value_load(a->x.data, a->x.type, at + pairs);
-    value_store(a->x.data, a->x.type, at, low * cosine[0] - high * sine[0]);
-    value_store(a->x.data, a->x.type, at + pairs, high * cosine[pairs] + low * sine[pairs]);
+    const float *cosine = a->table + at.cosine;
+    const float *sine = cosine + at.to_sine;
+    const float low = value_load(a->x.data, a->x.type, at.low);
+    const float high = value_load(a->x.data, a->x.type, at.low + pairs);
+    value_store(a->x.data, a->x.type, at.low, low * cosine[0] - high * sine[0]);
+    value_store(a->x.data, a->x.type, at.low + pairs, high * cosine[pairs] + low * sine[pairs]);
 }
 
 /*
@@ -167,9 +243,11 @@ CUDA_BODY struct attention_at attention_place(const struct attention_args *a, si
     const size_t tokens = (size_t)a->tokens;
     const size_t width = (size_t)a->width;
     const size_t channels = width * (size_t)a->heads;
-    const size_t query = item % tokens;
-    const size_t head = item / tokens % (size_t)a->heads;
-    const size_t slice = item / tokens / (size_t)a->heads;
+    const struct body_split of_head = body_split_of(item, a->tokens);
+    const struct body_split of_slice = body_split_of(of_head.high, a->heads);
+    const size_t query = of_head.low;
+    const size_t head = of_slice.low;
+    const size_t slice = of_slice.high;
     const size_t first = slice * tokens * (size_t)a->x.stride + head * width;
     struct attention_at at;
     at.query = first + query * (size_t)a->x.stride;

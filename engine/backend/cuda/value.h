@@ -129,6 +129,24 @@ CUDA_BODY void value_store(void *data, int32_t type, size_t at, float f)
     }
 }
 
+/* Two neighbouring values of 16 bits, the first in the lower half. */
+CUDA_BODY uint32_t value_to_16x2(float low, float high, int32_t type)
+{
+#ifdef __CUDA_ARCH__
+    uint32_t bits;
+    if (type == VALUE_F16) {
+        const __half2 pair = __floats2half2_rn(low, high);
+        memcpy(&bits, &pair, sizeof bits);
+    } else {
+        const __nv_bfloat162 pair = __floats2bfloat162_rn(low, high);
+        memcpy(&bits, &pair, sizeof bits);
+    }
+    return bits;
+#else
+    return (uint32_t)value_to_16(low, type) | (uint32_t)value_to_16(high, type) << 16;
+#endif
+}
+
 /* Eight values of neighbouring channels. */
 struct lanes {
     float v[VALUE_LANES];
@@ -180,8 +198,7 @@ CUDA_BODY void lanes_store(void *data, int32_t type, size_t at, const struct lan
     uint32_t word[4];
 #    pragma unroll
     for (int i = 0; i < 4; i++) {
-        word[i] = (uint32_t)value_to_16(x->v[2 * i], type) |
-                  (uint32_t)value_to_16(x->v[2 * i + 1], type) << 16;
+        word[i] = value_to_16x2(x->v[2 * i], x->v[2 * i + 1], type);
     }
     *(uint4 *)((uint16_t *)data + at) = make_uint4(word[0], word[1], word[2], word[3]);
 #else
