@@ -173,7 +173,8 @@ struct rope_at {
 
 CUDA_BODY struct rope_at rope_place(const struct rope_args *a, size_t item)
 {
-    const struct body_split d = body_split_of(item, a->width / 2 / a->lanes);
+    const int32_t items = a->lanes == 1 ? a->width / 2 : a->width / 2 / VALUE_LANES; /* of a head */
+    const struct body_split d = body_split_of(item, items);
     const struct body_split head = body_split_of(d.high, 2 * a->heads); /* q's, then k's */
     const struct body_split patch = body_split_of(head.high, a->tokens - a->prefix);
     const size_t token = patch.high * (size_t)a->tokens + (size_t)a->prefix + patch.low;

@@ -3,11 +3,17 @@
 #include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/storage.cuh"
 
 namespace
 {
 
 enum { THREADS = 256, WARP = 32, WARPS = THREADS / WARP, MAX_HEAD_WIDTH = 256 };
+
+unsigned blocks_for(size_t items, size_t per_block)
+{
+    return (unsigned)((items + per_block - 1) / per_block);
+}
 
 /* A thread for each item. */
 #define ITEM_KERNEL(name, args_type, body)                                                         \
@@ -19,21 +25,56 @@ enum { THREADS = 256, WARP = 32, WARPS = THREADS / WARP, MAX_HEAD_WIDTH = 256 };
         }                                                                                          \
     }
 
-ITEM_KERNEL(convert_kernel, convert_args, convert_body)
-ITEM_KERNEL(finish_kernel, finish_args, finish_body)
-ITEM_KERNEL(first_conv_kernel, first_conv_args, first_conv_body)
-ITEM_KERNEL(last_conv_kernel, last_conv_args, last_conv_body)
 ITEM_KERNEL(plain_conv_kernel, plain_conv_args, plain_conv_body)
 ITEM_KERNEL(merge_kernel, merge_args, merge_body)
 ITEM_KERNEL(patchify_kernel, patchify_args, patchify_body)
 ITEM_KERNEL(tokens_kernel, tokens_args, tokens_body)
-ITEM_KERNEL(rope_kernel, rope_args, rope_body)
-ITEM_KERNEL(pool_kernel, pool_args, pool_body)
-ITEM_KERNEL(upsample_kernel, upsample_args, upsample_body)
-ITEM_KERNEL(swiglu_kernel, join_args, swiglu_body)
-ITEM_KERNEL(add_kernel, join_args, add_body)
 ITEM_KERNEL(gate_kernel, join_args, gate_body)
 ITEM_KERNEL(scale_add_kernel, join_args, scale_add_body)
+
+/*
+ * A thread for each item, and a kernel for each storage that all maps have, so that no value asks for its own.
+ * start_NAME() chooses; the kernel for ANY_STORAGE is right for all maps and for more than 2^32 items, too.
+ */
+#define STORAGE_KERNEL(name, args_type, body)                                                      \
+    template <int STORAGE>                                                                         \
+    __global__ void __launch_bounds__(THREADS)                                                     \
+        name##_kernel(args_type a, typename storage_items<STORAGE>::index items)                   \
+    {                                                                                              \
+        using index = typename storage_items<STORAGE>::index;                                      \
+        const index item = (index)blockIdx.x * THREADS + threadIdx.x;                              \
+        storage_fix<STORAGE>(&a);                                                                  \
+        if (item < items) {                                                                        \
+            body(&a, item);                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    void start_##name(const args_type &a, size_t items, cudaStream_t stream)                       \
+    {                                                                                              \
+        const unsigned blocks = blocks_for(items, THREADS);                                        \
+        switch (storage_of(a, items)) {                                                            \
+        case VALUE_F32:                                                                            \
+            name##_kernel<VALUE_F32><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);          \
+            break;                                                                                 \
+        case VALUE_F16:                                                                            \
+            name##_kernel<VALUE_F16><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);          \
+            break;                                                                                 \
+        case VALUE_BF16:                                                                           \
+            name##_kernel<VALUE_BF16><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);         \
+            break;                                                                                 \
+        default:                                                                                   \
+            name##_kernel<ANY_STORAGE><<<blocks, THREADS, 0, stream>>>(a, items);                  \
+            break;                                                                                 \
+        }                                                                                          \
+    }
+
+STORAGE_KERNEL(convert, convert_args, convert_body)
+STORAGE_KERNEL(finish, finish_args, finish_body)
+STORAGE_KERNEL(rope, rope_args, rope_body)
+STORAGE_KERNEL(pool, pool_args, pool_body)
+STORAGE_KERNEL(upsample, upsample_args, upsample_body)
+STORAGE_KERNEL(swiglu, join_args, swiglu_body)
+STORAGE_KERNEL(add, join_args, add_body)
 
 /* The same sum in every lane, added in one order. */
 __device__ __forceinline__ float warp_sum(float x)
@@ -55,8 +96,84 @@ __global__ void __launch_bounds__(THREADS) norm_kernel(const norm_args a, size_t
     }
     const float mean = warp_sum(norm_sum(&a, item, lane, WARP)) / (float)a.c;
     const float squares = warp_sum(norm_square_sum(&a, item, mean, lane, WARP));
-    const float mean_rate[2] = {mean, 1.0F / sqrtf(squares / (float)a.c + a.eps)};
+    const float mean_rate[2] = {mean, norm_rate(&a, squares)};
     norm_write(&a, item, mean_rate, lane, WARP);
+}
+
+/* The same of f32 tokens of at most GROUPS * 256 channels, a multiple of eight, which are read once. */
+template <int GROUPS, int STORAGE>
+__global__ void __launch_bounds__(THREADS) norm_once_kernel(norm_args a, uint32_t items)
+{
+    const uint32_t item = blockIdx.x * WARPS + threadIdx.x / WARP;
+    const int lane = threadIdx.x % WARP;
+    if (item >= items) { /* the whole warp */
+        return;
+    }
+    a.x.type = VALUE_F32;
+    a.y.type = STORAGE;
+    const size_t row = norm_row(&a, item);
+    lanes x[GROUPS];
+    float sum = 0.0F;
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+        const int channel = (g * WARP + lane) * VALUE_LANES;
+        if (channel < a.c) {
+            x[g] = lanes_load(a.x.data, a.x.type, row + (size_t)channel);
+        }
+    }
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+        const int channel = (g * WARP + lane) * VALUE_LANES;
+        sum += channel < a.c ? norm_lanes_sum(&x[g]) : 0.0F;
+    }
+    const float mean = warp_sum(sum) / (float)a.c;
+    sum = 0.0F;
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+        const int channel = (g * WARP + lane) * VALUE_LANES;
+        sum += channel < a.c ? norm_lanes_square_sum(&x[g], VALUE_LANES, mean) : 0.0F;
+    }
+    const float mean_rate[2] = {mean, norm_rate(&a, warp_sum(sum))};
+#pragma unroll
+    for (int g = 0; g < GROUPS; g++) {
+        const int channel = (g * WARP + lane) * VALUE_LANES;
+        if (channel < a.c) {
+            norm_lanes_write(&a, item, channel, &x[g], VALUE_LANES, mean_rate);
+        }
+    }
+}
+
+template <int GROUPS> void start_norm_once(const norm_args &a, uint32_t items, cudaStream_t stream)
+{
+    const unsigned blocks = blocks_for(items, WARPS);
+    switch (a.y.type) {
+    case VALUE_F32:
+        norm_once_kernel<GROUPS, VALUE_F32><<<blocks, THREADS, 0, stream>>>(a, items);
+        break;
+    case VALUE_F16:
+        norm_once_kernel<GROUPS, VALUE_F16><<<blocks, THREADS, 0, stream>>>(a, items);
+        break;
+    default:
+        norm_once_kernel<GROUPS, VALUE_BF16><<<blocks, THREADS, 0, stream>>>(a, items);
+        break;
+    }
+}
+
+void start_norm(const norm_args &a, size_t items, cudaStream_t stream)
+{
+    const int groups = (a.c + WARP * VALUE_LANES - 1) / (WARP * VALUE_LANES);
+    const bool once = a.x.type == VALUE_F32 && a.c % VALUE_LANES == 0 && items <= UINT32_MAX;
+    if (once && groups == 1) {
+        start_norm_once<1>(a, (uint32_t)items, stream);
+    } else if (once && groups == 2) {
+        start_norm_once<2>(a, (uint32_t)items, stream);
+    } else if (once && groups == 3) {
+        start_norm_once<3>(a, (uint32_t)items, stream);
+    } else if (once && groups == 4) {
+        start_norm_once<4>(a, (uint32_t)items, stream);
+    } else {
+        norm_kernel<<<blocks_for(items, WARPS), THREADS, 0, stream>>>(a, items);
+    }
 }
 
 /* A warp for each query. */
@@ -115,11 +232,6 @@ __global__ void __launch_bounds__(THREADS) mean_kernel(const mean_args a)
     }
 }
 
-unsigned blocks_for(size_t items, size_t per_block)
-{
-    return (unsigned)((items + per_block - 1) / per_block);
-}
-
 plain_conv_args plain_conv_of(const product_args *p)
 {
     plain_conv_args a;
@@ -136,7 +248,7 @@ plain_conv_args plain_conv_of(const product_args *p)
 
 cudaError_t kernels_start_finish(const finish_args *args, size_t items, cudaStream_t stream)
 {
-    finish_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
+    start_finish(*args, items, stream);
     return cudaGetLastError();
 }
 
@@ -147,11 +259,10 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
     const unsigned warp_blocks = blocks_for(items, WARPS);
     switch (kind) {
     case STEP_CONVERT:
-        convert_kernel<<<blocks, THREADS, 0, stream>>>(args->convert, items);
+        start_convert(args->convert, items, stream);
         break;
     case STEP_FIRST_CONV:
-        first_conv_kernel<<<blocks, THREADS, 0, stream>>>(args->first_conv, items);
-        break;
+        return kernels_start_first_conv(&args->first_conv, items, stream);
     case STEP_CONV:
         plain_conv_kernel<<<blocks, THREADS, 0, stream>>>(plain_conv_of(&args->product), items);
         break;
@@ -159,10 +270,9 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
         merge_kernel<<<blocks, THREADS, 0, stream>>>(args->merge, items);
         break;
     case STEP_LAST_CONV:
-        last_conv_kernel<<<blocks, THREADS, 0, stream>>>(args->last_conv, items);
-        break;
+        return kernels_start_last_conv(&args->last_conv, items, stream);
     case STEP_ACT:
-        finish_kernel<<<blocks, THREADS, 0, stream>>>(args->finish, items);
+        start_finish(args->finish, items, stream);
         break;
     case STEP_PATCHIFY:
         patchify_kernel<<<blocks, THREADS, 0, stream>>>(args->patchify, items);
@@ -171,27 +281,27 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
         tokens_kernel<<<blocks, THREADS, 0, stream>>>(args->tokens, items);
         break;
     case STEP_NORM:
-        norm_kernel<<<warp_blocks, THREADS, 0, stream>>>(args->norm, items);
+        start_norm(args->norm, items, stream);
         break;
     case STEP_ROPE:
-        rope_kernel<<<blocks, THREADS, 0, stream>>>(args->rope, items);
+        start_rope(args->rope, items, stream);
         break;
     case STEP_ATTENTION:
         attention_kernel<<<warp_blocks, THREADS, 0, stream>>>(args->attention, items);
         break;
     case STEP_SWIGLU:
-        swiglu_kernel<<<blocks, THREADS, 0, stream>>>(args->join, items);
+        start_swiglu(args->join, items, stream);
         break;
     case STEP_MAX_POOL:
-        pool_kernel<<<blocks, THREADS, 0, stream>>>(args->pool, items);
+        start_pool(args->pool, items, stream);
         break;
     case STEP_UPSAMPLE:
-        upsample_kernel<<<blocks, THREADS, 0, stream>>>(args->upsample, items);
+        start_upsample(args->upsample, items, stream);
         break;
     case STEP_EXPAND:
         return kernels_start_expand(&args->expand, items, stream);
     case STEP_ADD:
-        add_kernel<<<blocks, THREADS, 0, stream>>>(args->join, items);
+        start_add(args->join, items, stream);
         break;
     case STEP_MEAN:
         mean_kernel<<<(unsigned)items, THREADS, 0, stream>>>(args->mean);

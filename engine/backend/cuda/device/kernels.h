@@ -23,6 +23,12 @@ extern "C" {
 cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size_t items,
                           cudaStream_t stream);
 
+/* The convolutions from and to one channel.  Each gives what the launch says. */
+cudaError_t kernels_start_first_conv(const struct first_conv_args *args, size_t items,
+                                     cudaStream_t stream);
+cudaError_t kernels_start_last_conv(const struct last_conv_args *args, size_t items,
+                                    cudaStream_t stream);
+
 /* The epilogue alone: args->product.finish over what lies in y. */
 cudaError_t kernels_start_finish(const struct finish_args *args, size_t items, cudaStream_t stream);
 
