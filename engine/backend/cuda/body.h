@@ -111,28 +111,32 @@ CUDA_BODY void convert_body(const struct convert_args *a, size_t item)
     value_store(a->y.data, a->y.type, item, v);
 }
 
-/* y = act(x + bias + before) + add[0] + add[1]; what is not there is left out.  x may be y. */
+/*
+ * y = act(x + bias + before) + add[0] + add[1]; what is not there is left out.  x may be y.  All have y's
+ * shape and stride.
+ */
 struct finish_args {
     struct operand x, before, add[2], y;
     const float *bias; /* [stride] or NULL */
     int32_t act;
 };
 
-/* Add eight channels of an operand, if it is there. */
-CUDA_BODY void body_add(struct lanes *v, const struct operand *x, size_t pixel, size_t channel)
+/* Add eight values of an operand, if it is there. */
+CUDA_BODY void body_add(struct lanes *v, const struct operand *x, size_t at)
 {
     if (x->data == NULL) {
         return;
     }
-    const struct lanes add = lanes_load(x->data, x->type, pixel * (size_t)x->stride + channel);
+    const struct lanes add = lanes_load(x->data, x->type, at);
     CUDA_UNROLL
     for (int i = 0; i < VALUE_LANES; i++) {
         v->v[i] += add.v[i];
     }
 }
 
-CUDA_BODY struct lanes finish_lanes(const struct finish_args *a, struct lanes v, size_t pixel,
-                                    size_t channel)
+/* Eight values, the first being value `at` of y and of channel `channel`, which counts for the bias alone. */
+CUDA_BODY struct lanes finish_lanes_at(const struct finish_args *a, struct lanes v, size_t at,
+                                       size_t channel)
 {
     if (a->bias != NULL) {
         const struct lanes bias = lanes_load(a->bias, VALUE_F32, channel);
@@ -141,20 +145,26 @@ CUDA_BODY struct lanes finish_lanes(const struct finish_args *a, struct lanes v,
             v.v[i] += bias.v[i];
         }
     }
-    body_add(&v, &a->before, pixel, channel);
+    body_add(&v, &a->before, at);
     body_act_lanes(&v, a->act);
-    body_add(&v, &a->add[0], pixel, channel);
-    body_add(&v, &a->add[1], pixel, channel);
+    body_add(&v, &a->add[0], at);
+    body_add(&v, &a->add[1], at);
     return v;
+}
+
+CUDA_BODY struct lanes finish_lanes(const struct finish_args *a, struct lanes v, size_t pixel,
+                                    size_t channel)
+{
+    return finish_lanes_at(a, v, pixel * (size_t)a->y.stride + channel, channel);
 }
 
 CUDA_BODY void finish_body(const struct finish_args *a, size_t item)
 {
-    const struct body_at at = body_at_of(item, a->y.stride);
-    const struct lanes x =
-        lanes_load(a->x.data, a->x.type, at.pixel * (size_t)a->x.stride + at.channel);
-    const struct lanes y = finish_lanes(a, x, at.pixel, at.channel);
-    lanes_store(a->y.data, a->y.type, item * VALUE_LANES, &y);
+    const size_t at = item * VALUE_LANES;
+    const size_t channel = a->bias == NULL ? 0 : body_at_of(item, a->y.stride).channel;
+    const struct lanes x = lanes_load(a->x.data, a->x.type, at);
+    const struct lanes y = finish_lanes_at(a, x, at, channel);
+    lanes_store(a->y.data, a->y.type, at, &y);
 }
 
 /* A pixel's place. */

@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/value.h" // IWYU pragma: export
 
 /* Counting */
@@ -71,16 +72,16 @@ CUDA_BODY float recipe_clamp(float x, const float low_high[2])
 
 /* Where an output index of an axis lies between two inputs, and how much each weighs. */
 struct recipe_tap {
-    size_t low, high;
+    int32_t low, high;
     float from_low, from_high;
 };
 
-CUDA_BODY struct recipe_tap recipe_tap_of(size_t i, int32_t from, int32_t to)
+CUDA_BODY struct recipe_tap recipe_tap_of(int32_t i, int32_t from, int32_t to)
 {
     const float scale = (float)from / (float)to;
     const float at = fmaxf(0.0F, scale * ((float)i + 0.5F) - 0.5F);
-    const size_t last = (size_t)from - 1;
-    const size_t floor_at = (size_t)at;
+    const int32_t last = from - 1;
+    const int32_t floor_at = (int32_t)at;
     struct recipe_tap t;
     t.low = floor_at < last ? floor_at : last;
     t.high = t.low < last ? t.low + 1 : t.low;
@@ -102,17 +103,19 @@ struct recipe_corners {
 
 CUDA_BODY struct recipe_corners recipe_corners_of(const struct recipe_sizes *s, size_t item)
 {
+    const int32_t to_h_w[2] = {s->to_rows, s->to_columns};
+    const struct body_pixel place = body_pixel_of(item, to_h_w);
     const size_t columns = (size_t)s->columns;
-    const size_t to_columns = (size_t)s->to_columns;
-    const size_t to_rows = (size_t)s->to_rows;
-    const size_t slice0 = item / to_columns / to_rows * (size_t)s->rows;
+    const size_t slice0 = place.slice * (size_t)s->rows; /* its first row, of all slices' */
     struct recipe_corners c;
-    c.row = recipe_tap_of(item / to_columns % to_rows, s->rows, s->to_rows);
-    c.column = recipe_tap_of(item % to_columns, s->columns, s->to_columns);
-    c.at[0] = (slice0 + c.row.low) * columns + c.column.low;
-    c.at[1] = (slice0 + c.row.low) * columns + c.column.high;
-    c.at[2] = (slice0 + c.row.high) * columns + c.column.low;
-    c.at[3] = (slice0 + c.row.high) * columns + c.column.high;
+    c.row = recipe_tap_of(place.row, s->rows, s->to_rows);
+    c.column = recipe_tap_of(place.column, s->columns, s->to_columns);
+    const size_t upper = (slice0 + (size_t)c.row.low) * columns;
+    const size_t lower = (slice0 + (size_t)c.row.high) * columns;
+    c.at[0] = upper + (size_t)c.column.low;
+    c.at[1] = upper + (size_t)c.column.high;
+    c.at[2] = lower + (size_t)c.column.low;
+    c.at[3] = lower + (size_t)c.column.high;
     return c;
 }
 
