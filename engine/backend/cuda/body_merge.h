@@ -15,23 +15,20 @@ struct merge_args {
 
 CUDA_BODY void merge_body(const struct merge_args *a, size_t item)
 {
-    const size_t groups = (size_t)a->finish.y.stride / VALUE_LANES;
-    const size_t pixel = item / groups;
-    const size_t channel = item % groups * VALUE_LANES;
+    const struct body_at place = body_at_of(item, a->finish.y.stride);
     const struct body_rows weight = {a->weight, a->x[0].type,
                                      (size_t)a->x[0].stride + (size_t)a->x[1].stride};
-    size_t at = channel * weight.row;
+    size_t at = place.channel * weight.row;
     struct lanes sum = {{0.0F}};
     for (int k = 0; k < 2; k++) {
         const struct operand *x = &a->x[k];
         const size_t stride = (size_t)x->stride;
         for (size_t in = 0; in < stride; in += VALUE_LANES) {
-            const struct lanes value = lanes_load(x->data, x->type, pixel * stride + in);
+            const struct lanes value = lanes_load(x->data, x->type, place.pixel * stride + in);
             body_multiply(&sum, &value, &weight, at + in);
         }
         at += stride;
     }
-    const struct lanes y = finish_lanes(&a->finish, sum, pixel, channel);
-    lanes_store(a->finish.y.data, a->finish.y.type, pixel * (size_t)a->finish.y.stride + channel,
-                &y);
+    const struct lanes y = finish_lanes(&a->finish, sum, place.pixel, place.channel);
+    lanes_store(a->finish.y.data, a->finish.y.type, item * VALUE_LANES, &y);
 }
