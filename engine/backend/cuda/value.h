@@ -7,6 +7,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <assert.h>
 #include <stddef.h> // IWYU pragma: export
 #include <stdint.h> // IWYU pragma: export
 #include <string.h>
@@ -152,6 +153,15 @@ struct lanes {
     float v[VALUE_LANES];
 };
 
+/* Where 16 bytes can be read: a GPU stops at any other place, the host only here. */
+CUDA_BODY void lanes_check(const void *data, int32_t type, size_t at)
+{
+    assert(((uintptr_t)data + at * value_size(type)) % 16 == 0);
+    (void)data;
+    (void)type;
+    (void)at;
+}
+
 /* at: a multiple of 8, and data lies at 16 bytes. */
 CUDA_BODY struct lanes lanes_load(const void *data, int32_t type, size_t at)
 {
@@ -179,6 +189,7 @@ CUDA_BODY struct lanes lanes_load(const void *data, int32_t type, size_t at)
         x.v[2 * i + 1] = value_of_16((uint16_t)(word[i] >> 16), type);
     }
 #else
+    lanes_check(data, type, at);
     for (int i = 0; i < VALUE_LANES; i++) {
         x.v[i] = value_load(data, type, at + (size_t)i);
     }
@@ -202,6 +213,7 @@ CUDA_BODY void lanes_store(void *data, int32_t type, size_t at, const struct lan
     }
     *(uint4 *)((uint16_t *)data + at) = make_uint4(word[0], word[1], word[2], word[3]);
 #else
+    lanes_check(data, type, at);
     for (int i = 0; i < VALUE_LANES; i++) {
         value_store(data, type, at + (size_t)i, x->v[i]);
     }
