@@ -67,10 +67,44 @@ CUDA_BODY float body_act(float x, int32_t act)
     return act == BODY_TANH ? tanhf(x) : x;
 }
 
-/* One choice for all eight, so that they go side by side. */
-CUDA_BODY void body_act_lanes(struct lanes *x, int32_t act)
+CUDA_BODY float body_exp2(float x)
+{
+#ifdef __CUDA_ARCH__
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+#else
+    return exp2f(x);
+#endif
+}
+
+/*
+ * GELU for what is stored in 16 bits, in a third of erff's instructions: x Phi(x) is max(x, 0) - |x| Phi(-|x|), and
+ * 2 Phi(-t) is 2 to the power of a polynomial in t, fitted so that the result is nowhere more than 1.2e-6 off, far
+ * below the half of a place that rounding takes.  The polynomial falls without end: no t needs a limit.
+ */
+CUDA_BODY float body_gelu_16(float x)
+{
+    const float t = fabsf(x);
+    float p = -0.00052044913F;
+    p = p * t + 0.007397467F;
+    p = p * t - 0.05256117F;
+    p = p * t - 0.4592547F;
+    p = p * t - 1.1510913F;
+    return fmaxf(x, 0.0F) - 0.5F * t * body_exp2(p * t);
+}
+
+/* Of values that will be stored as `type`; one choice for all eight, so that they go side by side. */
+CUDA_BODY void body_act_lanes(struct lanes *x, int32_t act, int32_t type)
 {
     if (act == BODY_NONE) {
+        return;
+    }
+    if (act == BODY_GELU && type != VALUE_F32) {
+        CUDA_UNROLL
+        for (int i = 0; i < VALUE_LANES; i++) {
+            x->v[i] = body_gelu_16(x->v[i]);
+        }
         return;
     }
     if (act == BODY_GELU) {
@@ -146,7 +180,7 @@ CUDA_BODY struct lanes finish_lanes_at(const struct finish_args *a, struct lanes
         }
     }
     body_add(&v, &a->before, at);
-    body_act_lanes(&v, a->act);
+    body_act_lanes(&v, a->act, a->y.type);
     body_add(&v, &a->add[0], at);
     body_add(&v, &a->add[1], at);
     return v;
@@ -238,7 +272,7 @@ CUDA_BODY struct lanes first_conv_lanes(const struct first_conv_args *a,
             sum.v[i] += under[tap] * weights->tap[tap].v[i];
         }
     }
-    body_act_lanes(&sum, a->act);
+    body_act_lanes(&sum, a->act, a->y.type);
     return sum;
 }
 
