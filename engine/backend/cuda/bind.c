@@ -211,24 +211,20 @@ static size_t bind_upsample(union step_args *a, const struct site *at)
     return at->groups;
 }
 
-/* Tiles that are nearly square in coarse pixels, so that their items share what they read. */
 static size_t bind_expand(union step_args *a, const struct site *at)
 {
-    enum { TILE = 4, WIDE = 8 };
-    const int32_t factor = at->s->factor;
-    const int32_t rows = factor == 2 ? at->in->h : at->out->h;
+    enum { RUN = 8, TILE = 4 };
     const int32_t cells = at->in->w;
-    const int32_t wide = factor == 2 ? WIDE : TILE;
     a->expand = (struct expand_args){
         .z = bind_operand(at->b, at->s->in[0]),
         .finish = finish_of(at),
         .h = at->in->h,
         .w = cells,
-        .factor = factor,
-        .tile_rows = rows % TILE == 0 ? TILE : 1,
-        .tile_cells = cells % wide == 0 ? wide : 1,
+        .factor = at->s->factor,
+        .run = cells % RUN == 0 ? RUN : 1,
+        .tile = at->out->h % TILE == 0 ? TILE : 1,
     };
-    return (size_t)at->b->slices * (size_t)rows * (size_t)cells *
+    return (size_t)at->b->slices * (size_t)at->out->h * (size_t)(cells / a->expand.run) *
            ((size_t)at->out->stride / VALUE_LANES);
 }
 

@@ -22,8 +22,8 @@ struct expand_args {
     struct operand z;          /* [slices, h, w, 9, stride of y] */
     struct finish_args finish; /* y [slices, h * factor, w * factor]; its x is not used */
     int32_t h, w, factor;      /* h and w: the coarse map's */
-    /* Items that follow each other cover tiles of so many rows and cells, which divide them. */
-    int32_t tile_rows, tile_cells;
+    int32_t run;               /* cells of an item, one after the other; divides w */
+    int32_t tile;              /* output rows whose items follow each other; divides their number */
 };
 
 /* How much slot `slot` weighs for a neighbour `at` rows or columns from the cell's first. */
@@ -34,47 +34,75 @@ CUDA_BODY float expand_weight(int32_t at, int32_t slot, int32_t factor)
     return far < 1.0F ? 1.0F - far : 0.0F;
 }
 
-/* An item's row (of the output, or of cells), cell of that row, channels and slice. */
-struct expand_place {
-    size_t slice;
-    int32_t row, cell, channel;
-};
-
-CUDA_BODY struct expand_place expand_place_of(const struct expand_args *a, size_t item,
-                                              int32_t rows)
-{
-    const uint32_t groups = (uint32_t)a->finish.y.stride / VALUE_LANES;
-    const uint32_t tile = (uint32_t)(a->tile_rows * a->tile_cells);
-    const uint32_t across = (uint32_t)(a->w / a->tile_cells);
-    const uint32_t down = (uint32_t)(rows / a->tile_rows);
-    const size_t in_slice = (size_t)groups * tile * across * down;
-    const uint32_t at = (uint32_t)(item % in_slice);
-    const uint32_t cell = at / groups % tile;
-    const uint32_t tile_at = at / groups / tile;
-    struct expand_place p;
-    p.slice = item / in_slice;
-    p.channel = (int32_t)(at % groups * VALUE_LANES);
-    p.row = (int32_t)(tile_at / across * (uint32_t)a->tile_rows + cell / (uint32_t)a->tile_cells);
-    p.cell = (int32_t)(tile_at % across * (uint32_t)a->tile_cells + cell % (uint32_t)a->tile_cells);
-    return p;
-}
-
 CUDA_BODY int32_t expand_clamp(int32_t i, int32_t n)
 {
     return i < 0 ? 0 : i < n ? i : n - 1;
 }
 
-/* Where the products of tap 0 lie for a slot's row and column of a cell. */
-CUDA_BODY size_t expand_at(const struct expand_args *a, const struct expand_place *p, int32_t row,
-                           int32_t column)
+/* An item's slice, row of the output, first cell and channels. */
+struct expand_place {
+    size_t slice;
+    int32_t row, cell, channel;
+};
+
+/*
+ * Neighbouring items are neighbouring channels; then come the rows of a tile, which share what they read, then the
+ * runs along them.
+ */
+CUDA_BODY struct expand_place expand_place_of(const struct expand_args *a, size_t item)
 {
-    const size_t y = p->slice * (size_t)a->h + (size_t)expand_clamp(row, a->h);
-    const size_t x = y * (size_t)a->w + (size_t)expand_clamp(column, a->w);
-    return x * (size_t)a->z.stride + (size_t)p->channel;
+    const uint32_t groups = (uint32_t)a->finish.y.stride / VALUE_LANES;
+    const uint32_t runs = (uint32_t)(a->w / a->run);
+    const uint32_t rows = (uint32_t)(a->h * a->factor);
+    const struct body_split slice = body_split_of(item, (int32_t)(groups * runs * rows));
+    const uint32_t at = (uint32_t)slice.low;
+    const uint32_t in_tile = at / groups % (uint32_t)a->tile;
+    const uint32_t run = at / groups / (uint32_t)a->tile;
+    struct expand_place p;
+    p.slice = slice.high;
+    p.channel = (int32_t)(at % groups * VALUE_LANES);
+    p.row = (int32_t)(run / runs * (uint32_t)a->tile + in_tile);
+    p.cell = (int32_t)(run % runs) * a->run;
+    return p;
+}
+
+/* For an output row, the two coarse rows that each of the kernel's rows lies between. */
+struct expand_rows {
+    const unsigned char *slice;    /* its products, from the item's channels on */
+    uint32_t at[EXPAND_KERNEL][2]; /* values to those of the row's first tap in the first column */
+    float weight[EXPAND_KERNEL][2];
+};
+
+CUDA_BODY struct expand_rows expand_rows_of(const struct expand_args *a,
+                                            const struct expand_place *p)
+{
+    const int32_t cell_row = p->row / a->factor;
+    const int32_t stride = a->finish.y.stride;
+    const size_t before = p->slice * (size_t)a->h * (size_t)a->w * (size_t)a->z.stride;
+    struct expand_rows rows;
+    rows.slice =
+        (const unsigned char *)a->z.data + (before + (size_t)p->channel) * value_size(a->z.type);
+    CUDA_UNROLL
+    for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
+        const int32_t at = p->row % a->factor + k - 1;
+        const int32_t neighbour = p->row + k - 1;
+        const float inside = neighbour >= 0 && neighbour < a->h * a->factor ? 1.0F : 0.0F;
+        const int32_t low =
+            2 * at + 1 < a->factor ? 0 : 1; /* the first slot that weighs anything */
+        CUDA_UNROLL
+        for (int32_t i = 0; i < 2; i++) {
+            const uint32_t row = (uint32_t)expand_clamp(cell_row + low + i - 1, a->h);
+            rows.at[k][i] =
+                row * (uint32_t)(a->w * a->z.stride) + (uint32_t)(k * EXPAND_KERNEL * stride);
+            rows.weight[k][i] = inside * expand_weight(at, low + i, a->factor);
+        }
+    }
+    return rows;
 }
 
 CUDA_BODY void expand_add(struct lanes *sum, const struct lanes *x, float weight)
 {
+    CUDA_UNROLL
     for (int i = 0; i < VALUE_LANES; i++) {
         sum->v[i] += weight * x->v[i];
     }
@@ -83,154 +111,74 @@ CUDA_BODY void expand_add(struct lanes *sum, const struct lanes *x, float weight
 CUDA_BODY struct lanes expand_zero(void)
 {
     struct lanes zero = {{0.0F}};
+    CUDA_UNROLL
     for (int i = 0; i < VALUE_LANES; i++) {
         zero.v[i] = 0.0F;
     }
     return zero;
 }
 
-CUDA_BODY void expand_store(const struct expand_args *a, const struct expand_place *p, int32_t y,
-                            int32_t x, const struct lanes *sum)
+/* For each column of the kernel: its three taps above each other at a coarse column, brought to the output row. */
+CUDA_BODY void expand_column(struct lanes column[EXPAND_KERNEL], const struct expand_args *a,
+                             const struct expand_rows *rows, int32_t cell)
+{
+    const uint32_t x = (uint32_t)(expand_clamp(cell, a->w) * a->z.stride);
+    CUDA_UNROLL
+    for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
+        column[tap] = expand_zero();
+        CUDA_UNROLL
+        for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
+            CUDA_UNROLL
+            for (int32_t i = 0; i < 2; i++) {
+                const uint32_t from = rows->at[k][i] + x + (uint32_t)(tap * a->finish.y.stride);
+                const struct lanes z = lanes_load(rows->slice, a->z.type, from);
+                expand_add(&column[tap], &z, rows->weight[k][i]);
+            }
+        }
+    }
+}
+
+/* The output `i` columns from the first of a cell, from the columns of the kernel at the cell's three slots. */
+CUDA_BODY void expand_pixel(const struct expand_args *a, const struct expand_place *p, int32_t cell,
+                            int32_t i, struct lanes column[EXPAND_SLOTS][EXPAND_KERNEL])
 {
     const size_t rows = (size_t)a->h * (size_t)a->factor;
-    const size_t columns = (size_t)a->w * (size_t)a->factor;
-    const size_t pixel = (p->slice * rows + (size_t)y) * columns + (size_t)x;
-    const struct lanes v = finish_lanes(&a->finish, *sum, pixel, (size_t)p->channel);
+    const int32_t columns = a->w * a->factor;
+    const int32_t x = cell * a->factor + i;
+    const size_t pixel = (p->slice * rows + (size_t)p->row) * (size_t)columns + (size_t)x;
+    struct lanes sum = expand_zero();
+    CUDA_UNROLL
+    for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
+        const int32_t neighbour = x + tap - 1;
+        const float inside = neighbour >= 0 && neighbour < columns ? 1.0F : 0.0F;
+        CUDA_UNROLL
+        for (int32_t slot = 0; slot < EXPAND_SLOTS; slot++) {
+            expand_add(&sum, &column[slot][tap],
+                       inside * expand_weight(i + tap - 1, slot, a->factor));
+        }
+    }
+    const struct lanes v = finish_lanes(&a->finish, sum, pixel, (size_t)p->channel);
     lanes_store(a->finish.y.data, a->finish.y.type,
                 pixel * (size_t)a->finish.y.stride + (size_t)p->channel, &v);
 }
 
-/* Column `tap` of the kernel at a slot's column: the three taps above each other, brought to output row y. */
-CUDA_BODY struct lanes expand_column(const struct expand_args *a, const struct expand_place *p,
-                                     int32_t tap, int32_t slot)
-{
-    const int32_t cell_row = p->row / a->factor;
-    const int32_t in_cell = p->row % a->factor;
-    struct lanes sum = expand_zero();
-    CUDA_UNROLL
-    for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
-        const int32_t at = in_cell + k - 1;
-        if (p->row + k - 1 < 0 || p->row + k - 1 >= a->h * a->factor) {
-            continue;
-        }
-        /* The first of the two rows that weigh anything. */
-        const int32_t low = 2 * at + 1 < a->factor ? 0 : 1;
-        const size_t channels = (size_t)(k * EXPAND_KERNEL + tap) * (size_t)a->finish.y.stride;
-        for (int32_t i = low; i < low + 2; i++) {
-            const size_t from = expand_at(a, p, cell_row + i - 1, p->cell + slot - 1);
-            const struct lanes z = lanes_load(a->z.data, a->z.type, from + channels);
-            expand_add(&sum, &z, expand_weight(at, i, a->factor));
-        }
-    }
-    return sum;
-}
-
-/* An item: a row of the outputs of a cell, `factor` of them, and eight channels. */
-CUDA_BODY void expand_row_body(const struct expand_args *a, size_t item)
-{
-    const struct expand_place p = expand_place_of(a, item, a->h * a->factor);
-    struct lanes column[EXPAND_KERNEL][EXPAND_SLOTS];
-    CUDA_UNROLL
-    for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
-        CUDA_UNROLL
-        for (int32_t slot = 0; slot < EXPAND_SLOTS; slot++) {
-            column[tap][slot] = expand_column(a, &p, tap, slot);
-        }
-    }
-    for (int32_t i = 0; i < a->factor; i++) {
-        const int32_t x = p.cell * a->factor + i;
-        struct lanes sum = expand_zero();
-        CUDA_UNROLL
-        for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
-            const int32_t at = x + tap - 1;
-            const float inside = at >= 0 && at < a->w * a->factor ? 1.0F : 0.0F;
-            CUDA_UNROLL
-            for (int32_t slot = 0; slot < EXPAND_SLOTS; slot++) {
-                expand_add(&sum, &column[tap][slot],
-                           inside * expand_weight(i + tap - 1, slot, a->factor));
-            }
-        }
-        expand_store(a, &p, p.row, x, &sum);
-    }
-}
-
-/* For a factor of two: the weight of a slot for output `in_cell` (0 or 1) and a tap, known when compiled. */
-CUDA_BODY float expand_weight_of_two(int32_t in_cell, int32_t tap, int32_t slot)
-{
-    return expand_weight(in_cell + tap - 1, slot, 2);
-}
-
-/* Both output rows of a cell, of a factor of two, for column `tap` of the kernel at a slot's column. */
-CUDA_BODY void expand_columns_of_two(struct lanes row[2], const struct expand_args *a,
-                                     const struct expand_place *p, int32_t tap, int32_t slot)
-{
-    row[0] = expand_zero();
-    row[1] = expand_zero();
-    CUDA_UNROLL
-    for (int32_t i = 0; i < EXPAND_SLOTS; i++) {
-        const size_t from = expand_at(a, p, p->row + i - 1, p->cell + slot - 1);
-        CUDA_UNROLL
-        for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
-            const float upper = expand_weight_of_two(0, k, i);
-            const float lower = expand_weight_of_two(1, k, i);
-            if (upper == 0.0F && lower == 0.0F) {
-                continue;
-            }
-            const size_t channels = (size_t)(k * EXPAND_KERNEL + tap) * (size_t)a->finish.y.stride;
-            const struct lanes z = lanes_load(a->z.data, a->z.type, from + channels);
-            if (upper > 0.0F) {
-                expand_add(&row[0], &z, k == 0 && p->row == 0 ? 0.0F : upper);
-            }
-            if (lower > 0.0F) {
-                expand_add(&row[1], &z, k == 2 && p->row + 1 == a->h ? 0.0F : lower);
-            }
-        }
-    }
-}
-
-/* An item: the four outputs of a cell, of a factor of two, and eight channels; p.row is the cell's. */
-CUDA_BODY void expand_cell_body(const struct expand_args *a, size_t item)
-{
-    const struct expand_place p = expand_place_of(a, item, a->h);
-    struct lanes sum[2][2] = {{expand_zero(), expand_zero()}, {expand_zero(), expand_zero()}};
-    CUDA_UNROLL
-    for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
-        const float inside[2] = {tap == 0 && p.cell == 0 ? 0.0F : 1.0F,
-                                 tap == 2 && p.cell + 1 == a->w ? 0.0F : 1.0F};
-        CUDA_UNROLL
-        for (int32_t slot = 0; slot < EXPAND_SLOTS; slot++) {
-            struct lanes row[2];
-            const float left = expand_weight_of_two(0, tap, slot);
-            const float right = expand_weight_of_two(1, tap, slot);
-            if (left == 0.0F && right == 0.0F) {
-                continue;
-            }
-            expand_columns_of_two(row, a, &p, tap, slot);
-            CUDA_UNROLL
-            for (int y = 0; y < 2; y++) {
-                if (left > 0.0F) {
-                    expand_add(&sum[y][0], &row[y], inside[0] * left);
-                }
-                if (right > 0.0F) {
-                    expand_add(&sum[y][1], &row[y], inside[1] * right);
-                }
-            }
-        }
-    }
-    CUDA_UNROLL
-    for (int y = 0; y < 2; y++) {
-        CUDA_UNROLL
-        for (int x = 0; x < 2; x++) {
-            expand_store(a, &p, 2 * p.row + y, 2 * p.cell + x, &sum[y][x]);
-        }
-    }
-}
-
+/* An item: the outputs of a run of cells in one row, eight channels of each. */
 CUDA_BODY void expand_body(const struct expand_args *a, size_t item)
 {
-    if (a->factor == 2) {
-        expand_cell_body(a, item);
-    } else {
-        expand_row_body(a, item);
+    const struct expand_place p = expand_place_of(a, item);
+    const struct expand_rows rows = expand_rows_of(a, &p);
+    struct lanes column[EXPAND_SLOTS][EXPAND_KERNEL];
+    expand_column(column[1], a, &rows, p.cell - 1);
+    expand_column(column[2], a, &rows, p.cell);
+    for (int32_t cell = p.cell; cell < p.cell + a->run; cell++) {
+        CUDA_UNROLL
+        for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
+            column[0][tap] = column[1][tap];
+            column[1][tap] = column[2][tap];
+        }
+        expand_column(column[2], a, &rows, cell + 1);
+        for (int32_t i = 0; i < a->factor; i++) {
+            expand_pixel(a, &p, cell, i, column);
+        }
     }
 }

@@ -9,7 +9,8 @@ enum { THREADS = 256, ANY = -1 };
 
 /* The same body for all; what is known when compiled need not be asked for each value. */
 template <int TYPE, int FACTOR>
-__global__ void __launch_bounds__(THREADS, 2) expand_kernel(const expand_args a, size_t items)
+__global__ void __launch_bounds__(THREADS, TYPE == VALUE_F32 ? 1 : 2)
+    expand_kernel(const expand_args a, size_t items)
 {
     const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
     expand_args known = a;
