@@ -120,7 +120,8 @@ struct backend {
     /*
      * Run the plan on io->n slices.  The result for a slice does not depend on n or on the other
      * slices.  (A plan of another max_batch may differ in rounding where a library computes.)  Thread safety: one call at a time per plan.
-     * Errors: SCTD_EINVAL (n out of range), SCTD_EDEVICE (replace the process).
+     * Errors: SCTD_EINVAL (n out of range), SCTD_EDEVICE (replace the process); where `finds_not_finite`,
+     * SCTD_EDATA (an input or a y is infinite or no number).
      */
     int (*run)(struct backend_plan *plan, const struct backend_io *io, struct sctd_error *err);
     /* Times since the last call, which are then reset. */
@@ -133,6 +134,7 @@ struct backend {
     int (*matrix_peak)(double *ret_gflops, enum backend_precision precision, int32_t threads,
                        struct sctd_error *err);
     const struct backend_volumes *volumes; /* NULL: it has none */
+    bool finds_not_finite; /* run looks for it, where that costs less than on the host */
 };
 
 extern const struct backend backend_ref;

@@ -15,6 +15,7 @@
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/device/conv_graph.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/tuning.h"
 #include "engine/backend/cuda/fault.h"
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/program.h"
@@ -25,8 +26,9 @@
 
 enum {
     MAX_CONFIGS = 48, /* that the heuristics are asked for: in fp32 few of them are exact enough */
-    MAX_TRIED = 4,    /* of those that work, that are measured */
-    ROUNDS = 5,       /* of each */
+    /* Of those that work, that are measured: those with an epilogue are compiled first. */
+    MAX_TRIED_FUSED = 5,
+    MAX_TRIED_BARE = 8,
 };
 
 struct convolution {
@@ -37,6 +39,12 @@ struct convolution {
     cudnnBackendDescriptor_t pack;
     size_t workspace;
     size_t items; /* of the epilogue, or of the plain kernel */
+};
+
+/* What it is chosen with. */
+struct context {
+    cudnnHandle_t handle;
+    const struct tuning *tuning;
 };
 
 void convolution_free(struct convolution *c)
@@ -281,35 +289,25 @@ int convolution_run(const struct convolution *c, cudnnHandle_t handle, cudaStrea
                : fault_set(err, FAULT_CUDA, (int)e, cudaGetErrorName(e), "a convolution's kernel");
 }
 
-/* Milliseconds of one run, the least of some; negative: it does not run. */
-static float measure(struct convolution *c, const struct convolution_context *x)
+/* A convolution that is measured, and with what. */
+struct trial {
+    const struct convolution *convolution;
+    cudnnHandle_t handle;
+};
+
+static int run_trial(const void *arg, const struct tuning *tuning, struct sctd_error *err)
+{
+    const struct trial *t = arg;
+    return convolution_run(t->convolution, t->handle, tuning->stream, err);
+}
+
+static float measure(struct convolution *c, const struct context *x)
 {
     struct sctd_error err = {.code = SCTD_OK};
-    cudaEvent_t from = NULL;
-    cudaEvent_t to = NULL;
-    float best = -1.0F;
-    bool ok = convolution_set_workspace(c, x->workspace, &err) == 0 &&
-              cudaEventCreate(&from) == cudaSuccess && cudaEventCreate(&to) == cudaSuccess;
-    for (int i = 0; ok && i <= ROUNDS; i++) {
-        float ms = 0.0F;
-        ok = cudaEventRecord(from, x->stream) == cudaSuccess &&
-             convolution_run(c, x->handle, x->stream, &err) == 0 &&
-             cudaEventRecord(to, x->stream) == cudaSuccess &&
-             cudaEventSynchronize(to) == cudaSuccess &&
-             cudaEventElapsedTime(&ms, from, to) == cudaSuccess;
-        /* The first run is not counted. */
-        best = ok && i > 0 && (best < 0.0F || ms < best) ? ms : best;
-    }
-    if (from != NULL) {
-        (void)cudaEventDestroy(from);
-    }
-    if (to != NULL) {
-        (void)cudaEventDestroy(to);
-    }
-    if (!ok) {
-        (void)cudaGetLastError(); /* so that the next launch does not find it */
-    }
-    return ok ? best : -1.0F;
+    const struct trial trial = {c, x->handle};
+    return convolution_set_workspace(c, x->tuning->workspace, &err) == 0
+               ? tuning_measure(x->tuning, run_trial, &trial)
+               : -1.0F;
 }
 
 /* Choosing */
@@ -323,16 +321,16 @@ struct search {
 };
 
 /* Take a plan into the search, which owns it from here on. */
-static void consider(struct convolution *c, const struct convolution_context *x,
-                     cudnnBackendDescriptor_t plan, struct search *s)
+static void consider(struct convolution *c, const struct context *x, cudnnBackendDescriptor_t plan,
+                     struct search *s)
 {
     size_t workspace = 0;
-    if (!plan_workspace(plan, x->workspace_bytes, &workspace)) {
+    if (!plan_workspace(plan, x->tuning->workspace_bytes, &workspace)) {
         destroy(&plan);
         return;
     }
     float ms = 0.0F;
-    if (x->tune) {
+    if (x->tuning->measure) {
         c->plan = plan;
         ms = measure(c, x);
         destroy(&c->pack);
@@ -349,33 +347,33 @@ static void consider(struct convolution *c, const struct convolution_context *x,
     s->ms = ms;
 }
 
-static bool is_enough(const struct convolution_context *x, const struct search *s)
+static bool is_enough(const struct convolution *c, const struct context *x, const struct search *s)
 {
+    const int32_t most = c->choice == 'f' ? MAX_TRIED_FUSED : MAX_TRIED_BARE;
     if (s->best == NULL) {
         return false;
     }
-    return !x->tune || s->tried >= MAX_TRIED || sctd_now_s() > x->tune_until_s;
+    return !x->tuning->measure || s->tried >= most || sctd_now_s() > x->tuning->until_s;
 }
 
-static void consider_config(struct convolution *c, const struct convolution_context *x,
+static void consider_config(struct convolution *c, const struct context *x,
                             cudnnBackendDescriptor_t config, struct search *s)
 {
     cudnnBackendDescriptor_t plan = NULL;
-    if (config_is_allowed(config, x->precision) &&
+    if (config_is_allowed(config, x->tuning->precision) &&
         make_plan(&plan, x->handle, config, NULL) == CUDNN_STATUS_SUCCESS) {
         consider(c, x, plan, s);
     }
 }
 
 /* The plans of a graph that are allowed, best guesses first, until enough was tried. */
-static void search_plans(struct convolution *c, const struct convolution_context *x,
-                         struct search *s)
+static void search_plans(struct convolution *c, const struct context *x, struct search *s)
 {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
     for (size_t k = 0; k < sizeof modes / sizeof modes[0] && s->best == NULL; k++) {
         struct configs configs;
         configs_init(&configs, &c->graph, modes[k]);
-        for (int64_t i = 0; i < configs.n && !is_enough(x, s); i++) {
+        for (int64_t i = 0; i < configs.n && !is_enough(c, x, s); i++) {
             consider_config(c, x, configs.config[i], s);
         }
         configs_fini(&configs);
@@ -401,14 +399,14 @@ static char *describe_plan(cudnnBackendDescriptor_t plan)
     return text;
 }
 
-static int keep_choice(const struct convolution *c, const struct convolution_context *x,
-                       const char *key, struct sctd_error *err)
+static int keep_choice(const struct convolution *c, const struct context *x, const char *key,
+                       struct sctd_error *err)
 {
     if (c->plan == NULL) {
         return 0; /* the next start looks again whether cuDNN can */
     }
     char *text = describe_plan(c->plan);
-    int r = text == NULL ? 0 : plan_cache_put(x->cache, key, c->choice, text, err);
+    int r = text == NULL ? 0 : plan_cache_put(x->tuning->cache, key, c->choice, text, err);
     free(text);
     return r == SCTD_EINVAL ? 0 : r;
 }
@@ -424,7 +422,7 @@ static cudnnStatus_t restore_plan(cudnnBackendDescriptor_t *ret_plan, cudnnHandl
 }
 
 /* As the cache says; false: it says nothing that still works. */
-static bool take_cached(struct convolution *c, const struct convolution_context *x,
+static bool take_cached(struct convolution *c, const struct context *x,
                         const struct plan_cache_entry *entry)
 {
     struct sctd_error err = {.code = SCTD_OK};
@@ -435,7 +433,7 @@ static bool take_cached(struct convolution *c, const struct convolution_context 
     c->choice = entry->choice;
     if (conv_graph_init(&c->graph, &c->args, c->choice == 'f', x->handle, &err) == 0 &&
         restore_plan(&c->plan, x->handle, entry) == CUDNN_STATUS_SUCCESS &&
-        plan_workspace(c->plan, x->workspace_bytes, &c->workspace)) {
+        plan_workspace(c->plan, x->tuning->workspace_bytes, &c->workspace)) {
         return true;
     }
     destroy(&c->plan);
@@ -444,8 +442,8 @@ static bool take_cached(struct convolution *c, const struct convolution_context 
 }
 
 /* The best plan with the epilogue in it, or without; `kept` is what was best before, if anything was. */
-static int try_choice(struct convolution *c, const struct convolution_context *x, char choice,
-                      float *kept_ms, struct sctd_error *err)
+static int try_choice(struct convolution *c, const struct context *x, char choice, float *kept_ms,
+                      struct sctd_error *err)
 {
     struct convolution other = {.args = c->args, .items = c->items, .choice = choice};
     struct search s = {.best = NULL};
@@ -472,31 +470,35 @@ static int try_choice(struct convolution *c, const struct convolution_context *x
     return 0;
 }
 
-/* Fused if cuDNN can, bare if that is faster or fused cannot be, else our own kernel. */
-static int choose(struct convolution *c, const struct convolution_context *x,
-                  struct sctd_error *err)
+/*
+ * Measured, whichever is faster: bare, or with the epilogue in it; else our own kernel.  Not measured, bare where
+ * that can be: its engines are there, while each with an epilogue is compiled first, which takes half a second.
+ */
+static int choose(struct convolution *c, const struct context *x, struct sctd_error *err)
 {
     float ms = 0.0F;
     c->choice = 'p';
-    int r = try_choice(c, x, 'f', &ms, err);
-    if (r == 0 && (c->plan == NULL || x->tune)) {
-        r = try_choice(c, x, 'b', &ms, err);
+    int r = try_choice(c, x, 'b', &ms, err);
+    if (r == 0 && (c->plan == NULL || x->tuning->measure)) {
+        r = try_choice(c, x, 'f', &ms, err);
     }
     return r;
 }
 
 /* A fault of the device shows at the next call of CUDA, whoever caused it. */
-static int check_device(const struct convolution_context *x, struct sctd_error *err)
+static int check_device(const struct context *x, struct sctd_error *err)
 {
-    const cudaError_t e = cudaStreamSynchronize(x->stream);
+    const cudaError_t e = cudaStreamSynchronize(x->tuning->stream);
     return e == cudaSuccess
                ? 0
                : fault_set(err, FAULT_CUDA, (int)e, cudaGetErrorName(e), "choosing engines");
 }
 
-int convolution_new(struct convolution **ret_convolution, const struct convolution_context *context,
-                    const struct product_args *args, struct sctd_error *err)
+int convolution_new(struct convolution **ret_convolution, cudnnHandle_t handle,
+                    const struct tuning *tuning, const struct product_args *args,
+                    struct sctd_error *err)
 {
+    const struct context x = {handle, tuning};
     char key[CONVOLUTION_KEY_SIZE];
     sctd_auto(convolution_freep) struct convolution *c = calloc(1, sizeof *c);
     if (c == NULL) {
@@ -505,14 +507,14 @@ int convolution_new(struct convolution **ret_convolution, const struct convoluti
     c->args = *args;
     c->items = (size_t)args->slices * (size_t)args->h * (size_t)args->w *
                ((size_t)args->finish.y.stride / VALUE_LANES);
-    convolution_key(key, args, context->precision);
-    if (!take_cached(c, context, plan_cache_find(context->cache, key))) {
-        int r = choose(c, context, err);
+    convolution_key(key, args, tuning->precision);
+    if (!take_cached(c, &x, plan_cache_find(tuning->cache, key))) {
+        int r = choose(c, &x, err);
         if (r == 0) {
-            r = check_device(context, err);
+            r = check_device(&x, err);
         }
         if (r == 0) {
-            r = keep_choice(c, context, key, err);
+            r = keep_choice(c, &x, key, err);
         }
         if (r < 0) {
             return r;

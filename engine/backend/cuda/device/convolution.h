@@ -13,20 +13,8 @@
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/bind.h"
-#include "engine/backend/cuda/plan_cache.h"
+#include "engine/backend/cuda/device/tuning.h"
 #include "engine/base/error.h"
-
-/* What all convolutions of a plan share; all owned by the plan. */
-struct convolution_context {
-    cudnnHandle_t handle;
-    cudaStream_t stream;
-    enum backend_precision precision;
-    struct plan_cache *cache;
-    bool tune;              /* measure candidates: only where the choice will be kept */
-    void *workspace;        /* for measuring */
-    size_t workspace_bytes; /* what a plan may take at most */
-    double tune_until_s;    /* sctd_now_s after which the first that works is taken */
-};
 
 struct convolution;
 
@@ -35,9 +23,9 @@ struct convolution;
  * without and then a kernel of ours, or our own kernel alone.  Memory at y may be written.
  * Errors: SCTD_ENOMEM, SCTD_EDEVICE.
  */
-SCTD_NODISCARD int convolution_new(struct convolution **ret_convolution,
-                                   const struct convolution_context *context,
-                                   const struct product_args *args, struct sctd_error *err);
+SCTD_NODISCARD int convolution_new(struct convolution **ret_convolution, cudnnHandle_t handle,
+                                   const struct tuning *tuning, const struct product_args *args,
+                                   struct sctd_error *err);
 void convolution_free(struct convolution *c); /* NULL is a no-op */
 
 /* Bytes of workspace, and what it is to be: at 256 bytes. */

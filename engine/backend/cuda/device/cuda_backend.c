@@ -9,7 +9,7 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/device/cuda_plan.h"
 #include "engine/backend/cuda/device/device.h"
-#include "engine/backend/cuda/device/product.h"
+#include "engine/backend/cuda/device/peak.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/graph.h"
 #include "engine/base/attr.h"
@@ -92,7 +92,7 @@ static int cuda_matrix_peak(double *ret_gflops, enum backend_precision precision
                             struct sctd_error *err)
 {
     (void)threads;
-    return product_measure_peak(ret_gflops, precision, err);
+    return peak_measure(ret_gflops, precision, err);
 }
 
 int cuda_backend_probe(int32_t device, struct sctd_error *err)
@@ -109,4 +109,5 @@ const struct backend cuda_backend = {
     .free = cuda_free,
     .matrix_peak = cuda_matrix_peak,
     .volumes = &cuda_volumes,
+    .finds_not_finite = true,
 };

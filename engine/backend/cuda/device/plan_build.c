@@ -19,6 +19,7 @@
 #include "engine/backend/cuda/device/device.h"
 #include "engine/backend/cuda/device/plan_file.h"
 #include "engine/backend/cuda/device/product.h"
+#include "engine/backend/cuda/device/tuning.h"
 #include "engine/backend/cuda/fault.h"
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/program.h"
@@ -185,7 +186,7 @@ static int make_side(struct cuda_plan *plan, struct cuda_side *side, struct sctd
 {
     const unsigned untimed = cudaEventDisableTiming;
     const size_t in = (size_t)plan->chunk * plan->in_values * sizeof(float);
-    const size_t out = (size_t)plan->chunk * plan->out_values * sizeof(float);
+    const size_t out = CUDA_MARKS + (size_t)plan->chunk * plan->out_values * sizeof(float);
     int r = cuda_buf_new(&side->in, in, err);
     r = r < 0 ? r : cuda_buf_new(&side->out, out, err);
     r = r < 0 ? r : device_check(cudaMallocHost((void **)&side->host_in, in), "pinned memory", err);
@@ -221,15 +222,14 @@ static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
                               .slices = plan->chunk,
                               .arena = plan->arena.data,
                               .weights = plan->weights.data};
-    const struct convolution_context context = {
-        .handle = plan->cudnn,
+    const struct tuning tuning = {
         .stream = plan->work,
         .precision = plan->precision,
         .cache = &plan->cache,
-        .tune = tune,
+        .measure = tune,
         .workspace = plan->workspace.data,
         .workspace_bytes = CHOICE_WORKSPACE,
-        .tune_until_s = sctd_now_s() + TUNE_SECONDS,
+        .until_s = sctd_now_s() + TUNE_SECONDS,
     };
     int r = 0;
     plan->step = calloc((size_t)p->n_steps, sizeof *plan->step);
@@ -242,9 +242,9 @@ static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
         s->stage = p->step[i].stage;
         s->items = bind_step(&s->args, &b, &p->step[i]);
         if (s->kind == STEP_CONV) {
-            r = convolution_new(&s->convolution, &context, &s->args.product, err);
+            r = convolution_new(&s->convolution, plan->cudnn, &tuning, &s->args.product, err);
         } else if (s->kind == STEP_LINEAR) {
-            r = product_new(&s->product, plan->lt, &s->args.product, plan->precision, err);
+            r = product_new(&s->product, plan->lt, &tuning, &s->args.product, err);
         }
     }
     return r;
@@ -370,6 +370,7 @@ static void describe(struct cuda_plan *plan)
 {
     const char *name = "fp32";
     int32_t plain = 0;
+    int32_t uncaptured = 0;
     if (plan->precision == BACKEND_TF32) {
         name = "tf32";
     } else if (plan->precision == BACKEND_FP16) {
@@ -381,10 +382,17 @@ static void describe(struct cuda_plan *plan)
         const struct convolution *c = plan->step[i].convolution;
         plain += c != NULL && convolution_is_plain(c) ? 1 : 0;
     }
-    (void)snprintf(plan->arithmetic, sizeof plan->arithmetic, "%s", name);
+    for (int32_t i = 0; i < plan->n_segments; i++) {
+        uncaptured += plan->segment[i].graph == NULL ? 1 : 0;
+    }
+    int n = snprintf(plan->arithmetic, sizeof plan->arithmetic, "%s", name);
     if (plain > 0) {
-        (void)snprintf(plan->arithmetic, sizeof plan->arithmetic,
-                       "%s, %d convolutions without cuDNN", name, plain);
+        n += snprintf(plan->arithmetic + n, sizeof plan->arithmetic - (size_t)n,
+                      ", %d convolutions without cuDNN", plain);
+    }
+    if (uncaptured > 0) {
+        (void)snprintf(plan->arithmetic + n, sizeof plan->arithmetic - (size_t)n,
+                       ", %d stages without a CUDA graph", uncaptured);
     }
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cublasLt.h>
@@ -13,16 +14,19 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/bind.h"
 #include "engine/backend/cuda/body.h"
-#include "engine/backend/cuda/device/device.h"
+#include "engine/backend/cuda/device/tuning.h"
 #include "engine/backend/cuda/fault.h"
+#include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
-#include "engine/base/rng.h"
+#include "engine/base/parse.h"
 
 _Static_assert((int)CUBLAS_STATUS_ALLOC_FAILED == (int)FAULT_CUBLAS_MEMORY &&
                    (int)CUBLAS_STATUS_NOT_SUPPORTED == (int)FAULT_CUBLAS_UNSUPPORTED,
                "fault.h has cuBLAS's numbers");
+
+enum { MAX_TRIED = 8 }; /* of the heuristics' guesses, that are measured */
 
 struct product {
     struct product_args args;
@@ -109,63 +113,10 @@ static cublasStatus_t describe(struct product *p, enum backend_precision precisi
     return s;
 }
 
-static cublasStatus_t choose(struct product *p, cublasLtHandle_t handle)
-{
-    const uint64_t workspace = PRODUCT_WORKSPACE;
-    /* Where a sum is split, its parts stay f32 and are added in one order. */
-    const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    cublasLtMatmulPreference_t preference = NULL;
-    cublasLtMatmulHeuristicResult_t result;
-    int n = 0;
-    cublasStatus_t s = cublasLtMatmulPreferenceCreate(&preference);
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = cublasLtMatmulPreferenceSetAttribute(
-            preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
-    }
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = cublasLtMatmulPreferenceSetAttribute(
-            preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
-    }
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = cublasLtMatmulAlgoGetHeuristic(handle, p->what, p->weight, p->x, p->y, p->y, preference,
-                                           1, &result, &n);
-    }
-    if (preference != NULL) {
-        (void)cublasLtMatmulPreferenceDestroy(preference);
-    }
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = n == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : result.state;
-    }
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        p->algorithm = result.algo;
-    }
-    return s;
-}
-
 static int fail(cublasStatus_t status, struct sctd_error *err)
 {
     return fault_set(err, FAULT_CUBLAS, (int)status, cublasLtGetStatusName(status),
                      "a matrix product");
-}
-
-int product_new(struct product **ret_product, cublasLtHandle_t handle,
-                const struct product_args *args, enum backend_precision precision,
-                struct sctd_error *err)
-{
-    sctd_auto(product_freep) struct product *p = calloc(1, sizeof *p);
-    if (p == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "product");
-    }
-    p->args = *args;
-    cublasStatus_t s = describe(p, precision);
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = choose(p, handle);
-    }
-    if (s != CUBLAS_STATUS_SUCCESS) {
-        return fail(s, err);
-    }
-    *ret_product = sctd_steal(&p);
-    return 0;
 }
 
 int product_run(const struct product *p, cublasLtHandle_t handle, void *workspace,
@@ -181,117 +132,149 @@ int product_run(const struct product *p, cublasLtHandle_t handle, void *workspac
     return s == CUBLAS_STATUS_SUCCESS ? 0 : fail(s, err);
 }
 
-/* The peak */
+static cublasStatus_t list_candidates(const struct product *p, cublasLtHandle_t handle,
+                                      cublasLtMatmulHeuristicResult_t result[MAX_TRIED], int *ret_n)
+{
+    const uint64_t workspace = PRODUCT_WORKSPACE;
+    /* Where a sum is split, its parts stay f32 and are added in one order. */
+    const uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    cublasLtMatmulPreference_t preference = NULL;
+    cublasStatus_t s = cublasLtMatmulPreferenceCreate(&preference);
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        s = cublasLtMatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+    }
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        s = cublasLtMatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &reductions, sizeof reductions);
+    }
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        s = cublasLtMatmulAlgoGetHeuristic(handle, p->what, p->weight, p->x, p->y, p->y, preference,
+                                           MAX_TRIED, result, ret_n);
+    }
+    if (preference != NULL) {
+        (void)cublasLtMatmulPreferenceDestroy(preference);
+    }
+    if (s == CUBLAS_STATUS_SUCCESS) {
+        s = *ret_n == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : result[0].state;
+    }
+    return s;
+}
 
-enum { PEAK_SIDE = 8192, PEAK_ROUNDS = 10 };
-
-struct peak {
+/* A product that is measured, and with what. */
+struct trial {
+    const struct product *product;
     cublasLtHandle_t handle;
-    struct cuda_buf x, weight, y, workspace;
-    struct product *product;
-    cudaEvent_t from, to;
 };
 
-static void peak_fini(struct peak *p)
+static int run_trial(const void *arg, const struct tuning *tuning, struct sctd_error *err)
 {
-    product_free(p->product);
-    if (p->from != NULL) {
-        (void)cudaEventDestroy(p->from);
-    }
-    if (p->to != NULL) {
-        (void)cudaEventDestroy(p->to);
-    }
-    if (p->handle != NULL) {
-        (void)cublasLtDestroy(p->handle);
-    }
-    cuda_buf_free(&p->x);
-    cuda_buf_free(&p->weight);
-    cuda_buf_free(&p->y);
-    cuda_buf_free(&p->workspace);
+    const struct trial *t = arg;
+    return product_run(t->product, t->handle, tuning->workspace, tuning->stream, err);
 }
 
-/* Noise: zeros, or one value over and over, would take less power and so run faster than the network can. */
-static int fill_with_noise(const struct cuda_buf *buf, int32_t type, struct sctd_error *err)
+/* The first of the heuristics' guesses, or the fastest where they are measured. */
+static cublasStatus_t choose(struct product *p, cublasLtHandle_t handle,
+                             const struct tuning *tuning)
 {
-    enum { VALUES = 1 << 18 };
-    const size_t block = VALUES * value_size(type);
-    struct sctd_rng rng = {PEAK_SIDE};
-    void *noise = malloc(block);
-    int r = noise == NULL ? sctd_error(err, SCTD_ENOMEM, "noise") : 0;
-    for (size_t i = 0; r == 0 && i < VALUES; i++) {
-        value_store(noise, type, i, 2.0F * sctd_rng_uniform(&rng) - 1.0F);
+    cublasLtMatmulHeuristicResult_t result[MAX_TRIED];
+    const struct trial trial = {p, handle};
+    float best = -1.0F;
+    int fastest = 0;
+    int n = 0;
+    const cublasStatus_t s = list_candidates(p, handle, result, &n);
+    if (s != CUBLAS_STATUS_SUCCESS) {
+        return s;
     }
-    for (size_t at = 0; r == 0 && at < buf->size; at += block) {
-        r = device_check(
-            cudaMemcpy((unsigned char *)buf->data + at, noise, block, cudaMemcpyHostToDevice),
-            "filling", err);
+    for (int i = 0; tuning->measure && i < n; i++) {
+        p->algorithm = result[i].algo;
+        const float ms = result[i].state == CUBLAS_STATUS_SUCCESS
+                             ? tuning_measure(tuning, run_trial, &trial)
+                             : -1.0F;
+        if (ms >= 0.0F && (best < 0.0F || ms < best)) {
+            best = ms;
+            fastest = i;
+        }
     }
-    free(noise);
-    return r;
+    p->algorithm = result[fastest].algo;
+    return s;
 }
 
-_Static_assert(PEAK_SIDE *PEAK_SIDE % (1 << 18) == 0, "whole blocks of noise");
+/* The cache's text of an algorithm: the bytes of cuBLASLt's own description of it. */
+enum { ALGORITHM_TEXT = 2 * sizeof(cublasLtMatmulAlgo_t) + 1 };
 
-static int peak_init(struct peak *p, enum backend_precision precision, struct sctd_error *err)
+static void describe_algorithm(const cublasLtMatmulAlgo_t *algorithm, char ret_text[ALGORITHM_TEXT])
 {
-    int32_t type = VALUE_F16;
-    if (precision == BACKEND_FP32 || precision == BACKEND_TF32) {
-        type = VALUE_F32;
-    } else if (precision == BACKEND_BF16) {
-        type = VALUE_BF16;
+    const unsigned char *byte = (const unsigned char *)algorithm;
+    for (size_t i = 0; i < sizeof *algorithm; i++) {
+        (void)snprintf(ret_text + 2 * i, 3, "%02x", byte[i]);
     }
-    const size_t bytes = (size_t)PEAK_SIDE * PEAK_SIDE * value_size(type);
-    const cublasStatus_t s = cublasLtCreate(&p->handle);
+}
+
+/* As the cache says; false: it says nothing that this cuBLASLt can run. */
+static bool take_cached(struct product *p, cublasLtHandle_t handle,
+                        const struct plan_cache_entry *entry)
+{
+    cublasLtMatmulAlgo_t algorithm;
+    cublasLtMatmulHeuristicResult_t result;
+    size_t n = 0;
+    if (entry == NULL || sctd_parse_hex(&algorithm, sizeof algorithm, entry->text, &n) < 0 ||
+        n != sizeof algorithm ||
+        cublasLtMatmulAlgoCheck(handle, p->what, p->weight, p->x, p->y, p->y, &algorithm,
+                                &result) != CUBLAS_STATUS_SUCCESS ||
+        result.workspaceSize > PRODUCT_WORKSPACE) {
+        return false;
+    }
+    p->algorithm = algorithm;
+    return true;
+}
+
+enum { KEY_SIZE = 160 };
+
+static void make_key(char ret_key[KEY_SIZE], const struct product_args *a,
+                     enum backend_precision precision)
+{
+    const struct finish_args *f = &a->finish;
+    (void)snprintf(ret_key, KEY_SIZE, "product n%lld i%d o%d x%d y%d before%d bias%d p%d",
+                   (long long)a->slices * a->h * a->w, a->x.stride, f->y.stride, a->x.type,
+                   f->y.type, f->before.data != NULL, f->bias != NULL, (int)precision);
+}
+
+/* A choice that was measured, or could not be, is the next start's as well. */
+static int keep_choice(const struct product *p, const struct tuning *tuning, const char *key,
+                       struct sctd_error *err)
+{
+    char text[ALGORITHM_TEXT];
+    describe_algorithm(&p->algorithm, text);
+    int r = plan_cache_put(tuning->cache, key, 'm', text, err);
+    return r == SCTD_EINVAL ? 0 : r;
+}
+
+int product_new(struct product **ret_product, cublasLtHandle_t handle, const struct tuning *tuning,
+                const struct product_args *args, struct sctd_error *err)
+{
+    char key[KEY_SIZE];
+    sctd_auto(product_freep) struct product *p = calloc(1, sizeof *p);
+    if (p == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "product");
+    }
+    p->args = *args;
+    make_key(key, args, tuning->precision);
+    cublasStatus_t s = describe(p, tuning->precision);
+    const struct plan_cache_entry *entry =
+        tuning->cache == NULL ? NULL : plan_cache_find(tuning->cache, key);
+    if (s == CUBLAS_STATUS_SUCCESS && !take_cached(p, handle, entry)) {
+        s = choose(p, handle, tuning);
+        int r = s == CUBLAS_STATUS_SUCCESS && tuning->cache != NULL
+                    ? keep_choice(p, tuning, key, err)
+                    : 0;
+        if (r < 0) {
+            return r;
+        }
+    }
     if (s != CUBLAS_STATUS_SUCCESS) {
         return fail(s, err);
     }
-    int r = cuda_buf_new(&p->x, bytes, err);
-    r = r < 0 ? r : cuda_buf_new(&p->weight, bytes, err);
-    r = r < 0 ? r : cuda_buf_new(&p->y, bytes, err);
-    r = r < 0 ? r : cuda_buf_new(&p->workspace, PRODUCT_WORKSPACE, err);
-    if (r < 0) {
-        return r;
-    }
-    const struct product_args args = {
-        .x = {.data = p->x.data, .type = type, .stride = PEAK_SIDE},
-        .weight = p->weight.data,
-        .finish = {.y = {.data = p->y.data, .type = type, .stride = PEAK_SIDE}},
-        .slices = 1,
-        .h = 1,
-        .w = PEAK_SIDE,
-        .kernel = 1,
-    };
-    r = product_new(&p->product, p->handle, &args, precision, err);
-    r = r < 0 ? r : fill_with_noise(&p->x, type, err);
-    r = r < 0 ? r : fill_with_noise(&p->weight, type, err);
-    r = r < 0 ? r : device_check(cudaEventCreate(&p->from), "an event", err);
-    return r < 0 ? r : device_check(cudaEventCreate(&p->to), "an event", err);
-}
-
-static int time_round(struct peak *p, float *ret_ms, struct sctd_error *err)
-{
-    int r = device_check(cudaEventRecord(p->from, NULL), "timing", err);
-    r = r < 0 ? r : product_run(p->product, p->handle, p->workspace.data, NULL, err);
-    r = r < 0 ? r : device_check(cudaEventRecord(p->to, NULL), "timing", err);
-    r = r < 0 ? r : device_check(cudaEventSynchronize(p->to), "timing", err);
-    return r < 0 ? r : device_check(cudaEventElapsedTime(ret_ms, p->from, p->to), "timing", err);
-}
-
-int product_measure_peak(double *ret_gflops, enum backend_precision precision,
-                         struct sctd_error *err)
-{
-    sctd_auto(peak_fini) struct peak p = {.handle = NULL};
-    const double gflop = 2e-9 * PEAK_SIDE * PEAK_SIDE * PEAK_SIDE;
-    double best = 0.0;
-    int r = peak_init(&p, precision, err);
-    for (int i = 0; r == 0 && i < PEAK_ROUNDS; i++) {
-        float ms = 0.0F;
-        r = time_round(&p, &ms, err);
-        const double rate = r == 0 && ms > 0.0F ? gflop / (double)ms * 1e3 : 0.0;
-        best = rate > best ? rate : best;
-    }
-    if (r == 0) {
-        *ret_gflops = best;
-    }
-    return r;
+    *ret_product = sctd_steal(&p);
+    return 0;
 }
