@@ -22,7 +22,10 @@
 struct convolution;
 struct product;
 
-enum { CUDA_MAX_SEGMENTS = 16, CUDA_SIDES = 2 };
+/* CUDA_MARKS: bytes before results that come down, whose first words are marks: 1 if something is not finite. */
+enum { CUDA_MAX_SEGMENTS = 16, CUDA_SIDES = 2, CUDA_MARKS = PROGRAM_ALIGN };
+
+_Static_assert((int)CUDA_MARKS >= 2 * (int)sizeof(uint32_t), "one for inputs, one for outputs");
 
 struct cuda_step {
     enum step_kind kind;
@@ -42,12 +45,14 @@ struct cuda_segment {
 
 /* One of two sets of buffers that chunks take turns with. */
 struct cuda_side {
-    struct cuda_buf in, out;   /* [x_cnn, x_dino], and [y, taps]: of a chunk, on the device */
-    float *host_in, *host_out; /* the same, in pinned memory */
-    cudaEvent_t uploaded;      /* in is on the device */
-    cudaEvent_t taken;         /* in may be written again */
-    cudaEvent_t computed;      /* out is on the device */
-    cudaEvent_t fetched;       /* out is in pinned memory */
+    struct cuda_buf in;  /* [x_cnn, x_dino] of a chunk, on the device */
+    struct cuda_buf out; /* marks for what is not finite, then [y, taps] of a chunk */
+    float *host_in;      /* the same, in pinned memory */
+    unsigned char *host_out;
+    cudaEvent_t uploaded;                     /* in is on the device */
+    cudaEvent_t taken;                        /* in may be written again */
+    cudaEvent_t computed;                     /* out is on the device */
+    cudaEvent_t fetched;                      /* out is in pinned memory */
     cudaEvent_t stage[CUDA_MAX_SEGMENTS + 1]; /* start, then the end of each segment */
 };
 

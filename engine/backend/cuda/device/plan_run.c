@@ -69,6 +69,12 @@ struct operand cuda_plan_operand(const struct cuda_plan *plan, int32_t buffer)
     return bind_operand(&b, buffer);
 }
 
+/* 2, or 1: both inputs are the same. */
+static size_t inputs_apart(const struct chunk *c)
+{
+    return c->io->x_cnn == c->io->x_dino ? 1 : 2;
+}
+
 /* Inputs to the device's side; a chunk that is not full is filled up with zeros. */
 static int upload(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
 {
@@ -81,14 +87,18 @@ static int upload(struct cuda_plan *plan, const struct chunk *c, struct sctd_err
     if (r < 0) {
         return r;
     }
-    memcpy(side->host_in, c->io->x_cnn + (size_t)c->slice0 * image, used * sizeof(float));
-    memset(side->host_in + used, 0, (room - used) * sizeof(float));
-    memcpy(side->host_in + room, c->io->x_dino + (size_t)c->slice0 * image, used * sizeof(float));
-    memset(side->host_in + room + used, 0, (room - used) * sizeof(float));
+    const float *const x[2] = {c->io->x_cnn, c->io->x_dino};
+    const size_t images = inputs_apart(c);
+    for (size_t i = 0; i < images; i++) {
+        float *to = side->host_in + i * room;
+        memcpy(to, x[i] + (size_t)c->slice0 * image, used * sizeof(float));
+        memset(to + used, 0, (room - used) * sizeof(float));
+    }
     r = device_check(cudaStreamWaitEvent(plan->up, side->taken, 0), "copying in", err);
     if (r == 0) {
-        r = device_check(cudaMemcpyAsync(side->in.data, side->host_in, 2 * room * sizeof(float),
-                                         cudaMemcpyHostToDevice, plan->up),
+        r = device_check(cudaMemcpyAsync(side->in.data, side->host_in,
+                                         images * room * sizeof(float), cudaMemcpyHostToDevice,
+                                         plan->up),
                          "copying in", err);
     }
     return r < 0 ? r : device_check(cudaEventRecord(side->uploaded, plan->up), "copying in", err);
@@ -102,17 +112,37 @@ static int copy_inside(struct cuda_plan *plan, void *to, const void *from, size_
         "copying on the GPU", err);
 }
 
-static int take_inputs(struct cuda_plan *plan, const struct cuda_side *side, struct sctd_error *err)
+static int find_not_finite(struct cuda_plan *plan, const void *values, size_t n, uint32_t *ret_mark,
+                           struct sctd_error *err)
+{
+    return device_check(kernels_start_finite(values, n, ret_mark, plan->work), "looking for NaN",
+                        err);
+}
+
+static int take_inputs(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
 {
     const struct program *p = plan->program;
+    const struct cuda_side *side = c->side;
     const size_t room = (size_t)plan->chunk * image_values(plan);
     const float *in = side->in.data;
+    const float *dino = in + (inputs_apart(c) - 1) * room;
     int r = device_check(cudaStreamWaitEvent(plan->work, side->uploaded, 0), "copying in", err);
+    /* The marks went down with the results two chunks ago. */
+    if (r == 0) {
+        r = device_check(cudaStreamWaitEvent(plan->work, side->fetched, 0), "copying in", err);
+    }
+    if (r == 0) {
+        r = device_check(cudaMemsetAsync(side->out.data, 0, CUDA_MARKS, plan->work), "copying in",
+                         err);
+    }
+    if (r == 0) {
+        r = find_not_finite(plan, in, inputs_apart(c) * room, side->out.data, err);
+    }
     if (r == 0) {
         r = copy_inside(plan, cuda_plan_operand(plan, p->x_cnn).data, in, room, err);
     }
     if (r == 0) {
-        r = copy_inside(plan, cuda_plan_operand(plan, p->x_dino).data, in + room, room, err);
+        r = copy_inside(plan, cuda_plan_operand(plan, p->x_dino).data, dino, room, err);
     }
     return r < 0 ? r : device_check(cudaEventRecord(side->taken, plan->work), "copying in", err);
 }
@@ -139,12 +169,13 @@ static size_t output_values(const struct cuda_plan *plan, int32_t i)
     return (size_t)plan->chunk * program_pixels(b) * (size_t)b->c;
 }
 
-/* Outputs to the device's side, which was fetched two chunks ago, and from there to pinned memory. */
+/* Outputs to the device's side, and from there to pinned memory. */
 static int give_outputs(struct cuda_plan *plan, const struct cuda_side *side,
                         struct sctd_error *err)
 {
-    float *out = side->out.data;
-    int r = device_check(cudaStreamWaitEvent(plan->work, side->fetched, 0), "copying out", err);
+    float *out = (float *)((unsigned char *)side->out.data + CUDA_MARKS);
+    int r = find_not_finite(plan, cuda_plan_operand(plan, plan->program->output[0]).data,
+                            output_values(plan, 0), (uint32_t *)side->out.data + 1, err);
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
         const size_t values = output_values(plan, i);
         r = copy_inside(plan, out, cuda_plan_operand(plan, plan->program->output[i]).data, values,
@@ -158,7 +189,7 @@ static int give_outputs(struct cuda_plan *plan, const struct cuda_side *side,
         r = device_check(cudaStreamWaitEvent(plan->down, side->computed, 0), "copying out", err);
     }
     if (r == 0) {
-        const size_t bytes = (size_t)plan->chunk * plan->out_values * sizeof(float);
+        const size_t bytes = CUDA_MARKS + (size_t)plan->chunk * plan->out_values * sizeof(float);
         r = device_check(cudaMemcpyAsync(side->host_out, side->out.data, bytes,
                                          cudaMemcpyDeviceToHost, plan->down),
                          "copying out", err);
@@ -169,7 +200,7 @@ static int give_outputs(struct cuda_plan *plan, const struct cuda_side *side,
 static int start_chunk(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
 {
     int r = upload(plan, c, err);
-    r = r < 0 ? r : take_inputs(plan, c->side, err);
+    r = r < 0 ? r : take_inputs(plan, c, err);
     r = r < 0 ? r : cuda_plan_start_network(plan, c->side, err);
     return r < 0 ? r : give_outputs(plan, c->side, err);
 }
@@ -187,13 +218,26 @@ int cuda_plan_count_time(struct cuda_plan *plan, const struct cuda_side *side,
     return r;
 }
 
+static int check_marks(const struct cuda_side *side, struct sctd_error *err)
+{
+    uint32_t mark[2];
+    memcpy(mark, side->host_out, sizeof mark);
+    if (mark[0] != 0) {
+        return sctd_error(err, SCTD_EDATA, "an input value is not finite");
+    }
+    return mark[1] != 0 ? sctd_error(err, SCTD_EDATA, "the network's output is not finite") : 0;
+}
+
 /* Wait for a chunk and hand its results to the caller. */
 static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
 {
-    const float *from = c->side->host_out;
+    const float *from = (const float *)(c->side->host_out + CUDA_MARKS);
     int r = device_check(cudaEventSynchronize(c->side->fetched), "the network", err);
     if (r == 0) {
         r = cuda_plan_count_time(plan, c->side, err);
+    }
+    if (r == 0) {
+        r = check_marks(c->side, err);
     }
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
         const size_t all = output_values(plan, i);

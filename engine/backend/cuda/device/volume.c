@@ -23,9 +23,6 @@ _Static_assert((int)RECIPE_BINS == (int)BACKEND_COUNTS &&
                    (int)RECIPE_UPPERS == (int)BACKEND_MAX_UPPERS,
                "one way to count");
 
-/* Before the HU of a chunk: whether one of its outputs is not finite. */
-enum { MARK_BYTES = PROGRAM_ALIGN };
-
 _Static_assert(PRODUCT_WORKSPACE >= sizeof(uint32_t) * RECIPE_UPPERS * RECIPE_BINS,
                "the counters fit into any plan's workspace");
 
@@ -227,7 +224,7 @@ static size_t hu_size(const struct backend_volume *v)
 
 static size_t out_bytes(const struct chunk *c)
 {
-    return MARK_BYTES + (size_t)c->n * slice_size(c->volume) * hu_size(c->volume);
+    return CUDA_MARKS + (size_t)c->n * slice_size(c->volume) * hu_size(c->volume);
 }
 
 static int start_in(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
@@ -261,7 +258,7 @@ static int start_out(struct cuda_plan *plan, const struct chunk *c, struct sctd_
     void *out = plan->volume.out[c->side].data;
     const struct recipe_out_args args = {
         .y = (const float *)cuda_plan_operand(plan, p->output[0]).data,
-        .hu = (unsigned char *)out + MARK_BYTES,
+        .hu = (unsigned char *)out + CUDA_MARKS,
         .size = {y->h, y->w, (int32_t)v->dim[1], (int32_t)v->dim[2]},
         .map = recipe_map_of(v->out.from, v->out.to),
         .whole = v->whole ? 1 : 0,
@@ -269,7 +266,7 @@ static int start_out(struct cuda_plan *plan, const struct chunk *c, struct sctd_
     const size_t outputs = (size_t)c->n * program_pixels(y);
     int r =
         device_check(cudaStreamWaitEvent(plan->work, plan->side[c->side].fetched, 0), "HU", err);
-    r = r < 0 ? r : device_check(cudaMemsetAsync(out, 0, MARK_BYTES, plan->work), "HU", err);
+    r = r < 0 ? r : device_check(cudaMemsetAsync(out, 0, CUDA_MARKS, plan->work), "HU", err);
     r = r < 0 ? r
               : device_check(kernels_start_finite(args.y, outputs, (uint32_t *)out, plan->work),
                              "HU", err);
@@ -308,10 +305,10 @@ static void take_hu(const struct chunk *c, const void *out)
     const size_t n = (size_t)c->n * slice_size(v);
     float *hu = v->hu + (size_t)c->slice0 * slice_size(v);
     if (!v->whole) {
-        memcpy(hu, (const float *)out + MARK_BYTES / sizeof *hu, n * sizeof *hu);
+        memcpy(hu, (const float *)out + CUDA_MARKS / sizeof *hu, n * sizeof *hu);
         return;
     }
-    const int16_t *whole = (const int16_t *)out + MARK_BYTES / sizeof *whole;
+    const int16_t *whole = (const int16_t *)out + CUDA_MARKS / sizeof *whole;
     for (size_t i = 0; i < n; i++) {
         hu[i] = (float)whole[i];
     }
