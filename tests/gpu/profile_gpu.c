@@ -122,6 +122,9 @@ static const char *choice_of(const struct cuda_step *s)
     if (convolution_is_plain(s->convolution)) {
         return " without cuDNN";
     }
+    if (convolution_is_own(s->convolution)) {
+        return " own";
+    }
     return convolution_is_fused(s->convolution) ? " fused" : " bare";
 }
 

@@ -35,7 +35,7 @@ struct convolution {
     struct product_args args;
     char choice; /* as in the plan cache */
     struct conv_graph graph;
-    cudnnBackendDescriptor_t plan; /* NULL: plain */
+    cudnnBackendDescriptor_t plan; /* NULL: plain or own */
     cudnnBackendDescriptor_t pack;
     size_t workspace;
     size_t items; /* of the epilogue, or of the plain kernel */
@@ -80,6 +80,11 @@ bool convolution_is_fused(const struct convolution *convolution)
 bool convolution_is_plain(const struct convolution *convolution)
 {
     return convolution->choice == 'p';
+}
+
+bool convolution_is_own(const struct convolution *convolution)
+{
+    return convolution->choice == 'o';
 }
 
 void convolution_key(char ret_key[CONVOLUTION_KEY_SIZE], const struct product_args *args,
@@ -279,6 +284,8 @@ int convolution_run(const struct convolution *c, cudnnHandle_t handle, cudaStrea
     if (c->choice == 'p') {
         const union step_args args = {.product = c->args};
         e = kernels_start(STEP_CONV, &args, c->items, stream);
+    } else if (c->choice == 'o') {
+        e = kernels_start_conv64(&c->args, stream, &e) != 0 ? e : cudaErrorNotSupported;
     } else if (c->choice == 'b') {
         struct finish_args finish = c->args.finish;
         finish.x = finish.y;
@@ -402,10 +409,10 @@ static char *describe_plan(cudnnBackendDescriptor_t plan)
 static int keep_choice(const struct convolution *c, const struct context *x, const char *key,
                        struct sctd_error *err)
 {
-    if (c->plan == NULL) {
+    if (c->choice == 'p') {
         return 0; /* the next start looks again whether cuDNN can */
     }
-    char *text = describe_plan(c->plan);
+    char *text = c->choice == 'o' ? calloc(1, 1) : describe_plan(c->plan);
     int r = text == NULL ? 0 : plan_cache_put(x->tuning->cache, key, c->choice, text, err);
     free(text);
     return r == SCTD_EINVAL ? 0 : r;
@@ -431,6 +438,9 @@ static bool take_cached(struct convolution *c, const struct context *x,
         return entry != NULL;
     }
     c->choice = entry->choice;
+    if (c->choice == 'o') {
+        return kernels_have_conv64(&c->args) != 0;
+    }
     if (conv_graph_init(&c->graph, &c->args, c->choice == 'f', x->handle, &err) == 0 &&
         restore_plan(&c->plan, x->handle, entry) == CUDNN_STATUS_SUCCESS &&
         plan_workspace(c->plan, x->tuning->workspace_bytes, &c->workspace)) {
@@ -470,17 +480,43 @@ static int try_choice(struct convolution *c, const struct context *x, char choic
     return 0;
 }
 
+/* Our kernel for 64 channels, if it is faster than what is kept. */
+static void try_own(struct convolution *c, const struct context *x, float kept_ms)
+{
+    struct convolution own = {.args = c->args, .items = c->items, .choice = 'o'};
+    const float ms = kernels_have_conv64(&c->args) != 0 ? measure(&own, x) : -1.0F;
+    if (ms < 0.0F || (c->plan != NULL && ms >= kept_ms)) {
+        return;
+    }
+    destroy(&c->plan);
+    conv_graph_fini(&c->graph);
+    c->workspace = 0;
+    c->choice = 'o';
+}
+
+/* Whether a bare convolution's result would be rounded to 16 bits before its epilogue, and then again. */
+static bool is_rounded_twice(const struct convolution *c)
+{
+    const struct finish_args *f = &c->args.finish;
+    return f->y.type != VALUE_F32 && (f->bias != NULL || f->before.data != NULL ||
+                                      f->act != BODY_NONE || f->add[0].data != NULL);
+}
+
 /*
- * Measured, whichever is faster: bare, or with the epilogue in it; else our own kernel.  Not measured, bare where
- * that can be: its engines are there, while each with an epilogue is compiled first, which takes half a second.
+ * With the epilogue in it, or our kernel for 64 channels, whichever was measured to be faster; bare where that is as
+ * exact, or nothing else can; else our slow kernel.
  */
 static int choose(struct convolution *c, const struct context *x, struct sctd_error *err)
 {
     float ms = 0.0F;
     c->choice = 'p';
-    int r = try_choice(c, x, 'b', &ms, err);
-    if (r == 0 && (c->plan == NULL || x->tuning->measure)) {
-        r = try_choice(c, x, 'f', &ms, err);
+    int r = try_choice(c, x, 'f', &ms, err);
+    if (r == 0 && x->tuning->measure) {
+        try_own(c, x, ms);
+    }
+    const bool bare_too = c->choice == 'f' && x->tuning->measure && !is_rounded_twice(c);
+    if (r == 0 && (c->choice == 'p' || bare_too)) {
+        r = try_choice(c, x, 'b', &ms, err);
     }
     return r;
 }

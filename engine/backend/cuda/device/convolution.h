@@ -20,7 +20,8 @@ struct convolution;
 
 /*
  * Choose how to compute `args`, whose pointers stay where they are: cuDNN with the whole epilogue, or
- * without and then a kernel of ours, or our own kernel alone.  Memory at y may be written.
+ * without and then a kernel of ours, or our own kernel alone: the slow one, or where it is measured to be faster
+ * that for 64 channels.  Memory at y may be written.
  * Errors: SCTD_ENOMEM, SCTD_EDEVICE.
  */
 SCTD_NODISCARD int convolution_new(struct convolution **ret_convolution, cudnnHandle_t handle,
@@ -36,6 +37,8 @@ SCTD_NODISCARD int convolution_set_workspace(struct convolution *c, void *worksp
 /* Whether cuDNN computes it, and with the epilogue. */
 bool convolution_is_fused(const struct convolution *convolution);
 bool convolution_is_plain(const struct convolution *convolution);
+/* Whether it is our kernel for 64 channels. */
+bool convolution_is_own(const struct convolution *convolution);
 
 SCTD_NODISCARD int convolution_run(const struct convolution *c, cudnnHandle_t handle,
                                    cudaStream_t stream, struct sctd_error *err);

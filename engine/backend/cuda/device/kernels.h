@@ -49,6 +49,15 @@ int kernels_start_tensor_attention(const struct attention_args *args, int32_t sl
 int kernels_start_tensor_merge(const struct merge_args *args, size_t items, cudaStream_t stream,
                                cudaError_t *ret_error);
 
+/*
+ * A convolution 3x3 of 64 channels on tensor cores with all its epilogue, for compute capability 9.0: fp16, at most 128
+ * outputs, no `before`, no activation or GELU.  The first says whether it is for these arguments and the current device.
+ * The other as well; *ret_error is then what the launch says.
+ */
+int kernels_have_conv64(const struct product_args *args);
+int kernels_start_conv64(const struct product_args *args, cudaStream_t stream,
+                         cudaError_t *ret_error);
+
 /* The recipe's (body_recipe.h).  Each gives what the launch says. */
 cudaError_t kernels_start_count(const struct recipe_count_args *args, size_t values,
                                 int multiprocessors, cudaStream_t stream);

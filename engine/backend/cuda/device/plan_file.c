@@ -20,7 +20,7 @@
 #include "engine/base/sha256.h"
 
 /* A change of how programs are lowered or engines chosen. */
-enum { PLAN_VERSION = 2, SHORT_HASH = 32 };
+enum { PLAN_VERSION = 3, SHORT_HASH = 32 };
 
 static const char *read_environment(const char *variable)
 {
