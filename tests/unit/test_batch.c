@@ -12,11 +12,11 @@ static void a_call_is_cut_into_equal_chunks(void)
     const struct batch_memory m = {.free_bytes = 80000 * mib, .slice_bytes = 50 * mib};
     assert(batch_choose(&m, 1) == 1);
     assert(batch_choose(&m, 4) == 4);
-    assert(batch_choose(&m, 16) == 16);
-    assert(batch_choose(&m, 17) == 9); /* 9 and 8 rather than 16 and 1 */
-    assert(batch_choose(&m, 64) == 16);
-    assert(batch_choose(&m, 65) == 13);
-    assert(batch_choose(&m, 1024) == 16);
+    assert(batch_choose(&m, 32) == 32);
+    assert(batch_choose(&m, 33) == 17); /* 17 and 16 rather than 32 and 1 */
+    assert(batch_choose(&m, 64) == 32);
+    assert(batch_choose(&m, 65) == 22);
+    assert(batch_choose(&m, 1024) == 32);
 }
 
 static void a_chunk_fits_what_is_free(void)

@@ -13,7 +13,7 @@ extern "C" {
 
 /* A call's slices are cut into chunks of about so many: while one is computed, the one before comes down
  * and the next goes up. */
-enum { BATCH_CHUNK = 16 };
+enum { BATCH_CHUNK = 32 };
 
 struct batch_memory {
     size_t free_bytes;   /* of the device, now */
