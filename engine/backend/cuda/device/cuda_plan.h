@@ -45,14 +45,13 @@ struct cuda_segment {
 
 /* One of two sets of buffers that chunks take turns with. */
 struct cuda_side {
-    struct cuda_buf in;  /* [x_cnn, x_dino] of a chunk, on the device */
-    struct cuda_buf out; /* marks for what is not finite, then [y, taps] of a chunk */
-    float *host_in;      /* the same, in pinned memory */
-    unsigned char *host_out;
-    cudaEvent_t uploaded;                     /* in is on the device */
-    cudaEvent_t taken;                        /* in may be written again */
-    cudaEvent_t computed;                     /* out is on the device */
-    cudaEvent_t fetched;                      /* out is in pinned memory */
+    struct cuda_buf in;        /* [x_cnn, x_dino] of a chunk, on the device */
+    struct cuda_buf out;       /* marks for what is not finite, then [y, taps] of a chunk */
+    float *host_in, *host_out; /* the same, in pinned memory */
+    cudaEvent_t uploaded;      /* in is on the device */
+    cudaEvent_t taken;         /* in may be written again */
+    cudaEvent_t computed;      /* out is on the device */
+    cudaEvent_t fetched;       /* out is in pinned memory */
     cudaEvent_t stage[CUDA_MAX_SEGMENTS + 1]; /* start, then the end of each segment */
 };
 

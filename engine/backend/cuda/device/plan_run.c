@@ -173,7 +173,7 @@ static size_t output_values(const struct cuda_plan *plan, int32_t i)
 static int give_outputs(struct cuda_plan *plan, const struct cuda_side *side,
                         struct sctd_error *err)
 {
-    float *out = (float *)((unsigned char *)side->out.data + CUDA_MARKS);
+    float *out = (float *)side->out.data + CUDA_MARKS / sizeof(float);
     int r = find_not_finite(plan, cuda_plan_operand(plan, plan->program->output[0]).data,
                             output_values(plan, 0), (uint32_t *)side->out.data + 1, err);
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
@@ -231,7 +231,7 @@ static int check_marks(const struct cuda_side *side, struct sctd_error *err)
 /* Wait for a chunk and hand its results to the caller. */
 static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sctd_error *err)
 {
-    const float *from = (const float *)(c->side->host_out + CUDA_MARKS);
+    const float *from = c->side->host_out + CUDA_MARKS / sizeof(float);
     int r = device_check(cudaEventSynchronize(c->side->fetched), "the network", err);
     if (r == 0) {
         r = cuda_plan_count_time(plan, c->side, err);
