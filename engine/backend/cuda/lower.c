@@ -427,7 +427,10 @@ static int finish_conv(struct lowering *w, const struct graph_op *op, struct ste
     return r < 0 ? r : add_step(w, s);
 }
 
-/* The nine products on the coarse map, in fp16 as they are rounded to when summed up, else in f32; then their sums. */
+/*
+ * The nine products on the coarse map, then their sums.  The products are f32, but in fp16 those of the image's size,
+ * which are the most bytes: their rounding shows less than that of the levels below.
+ */
 static int lower_expanded_conv(struct lowering *w, const struct graph_op *op)
 {
     const int32_t source = upsampled_tensor(w, op);
@@ -435,6 +438,7 @@ static int lower_expanded_conv(struct lowering *w, const struct graph_op *op)
     const int32_t type = product_type(w, op);
     const int32_t taps = op->kernel * op->kernel;
     const int32_t products = taps * program_pad(w->graph->tensor[op->out].c);
+    const bool widest = w->graph->tensor[op->out].h == w->graph->tensor[GRAPH_X_CNN].h;
     struct step product = step_of(STEP_LINEAR, op);
     struct step expand = step_of(STEP_EXPAND, op);
     int r = get_form(w, &product.in[0], source, type, op);
@@ -444,7 +448,7 @@ static int lower_expanded_conv(struct lowering *w, const struct graph_op *op)
     if (r == 0) {
         w->p->weight[product.weight].kind = WEIGHT_SPREAD;
         r = new_buffer(w, &product.out, (const int32_t[]){coarse->h, coarse->w, products},
-                       type == VALUE_F16 ? VALUE_F16 : VALUE_F32);
+                       type == VALUE_F16 && widest ? VALUE_F16 : VALUE_F32);
     }
     if (r == 0) {
         r = add_step(w, &product);
