@@ -8,37 +8,36 @@ namespace
 enum { THREADS = 256, ANY = -1 };
 
 /* The same body for all; what is known when compiled need not be asked for each value. */
-template <int TYPE, int FACTOR>
-__global__ void __launch_bounds__(THREADS, TYPE == VALUE_F32 ? 1 : 2)
-    expand_kernel(const expand_args a, size_t items)
+template <int Z, int Y, int FACTOR>
+__global__ void __launch_bounds__(THREADS, 2) expand_kernel(const expand_args a, size_t items)
 {
     const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
     expand_args known = a;
     known.factor = FACTOR;
-    if (TYPE != ANY) {
-        known.z.type = TYPE;
-        known.finish.y.type = TYPE;
+    if (Z != ANY) {
+        known.z.type = Z;
+        known.finish.y.type = Y;
     }
     if (item < items) {
         expand_body(&known, item);
     }
 }
 
-template <int TYPE> cudaError_t start(const expand_args *a, size_t items, cudaStream_t stream)
+template <int Z, int Y> cudaError_t start(const expand_args *a, size_t items, cudaStream_t stream)
 {
     const unsigned blocks = (unsigned)((items + THREADS - 1) / THREADS);
     switch (a->factor) {
     case 2:
-        expand_kernel<TYPE, 2><<<blocks, THREADS, 0, stream>>>(*a, items);
+        expand_kernel<Z, Y, 2><<<blocks, THREADS, 0, stream>>>(*a, items);
         break;
     case 4:
-        expand_kernel<TYPE, 4><<<blocks, THREADS, 0, stream>>>(*a, items);
+        expand_kernel<Z, Y, 4><<<blocks, THREADS, 0, stream>>>(*a, items);
         break;
     case 8:
-        expand_kernel<TYPE, 8><<<blocks, THREADS, 0, stream>>>(*a, items);
+        expand_kernel<Z, Y, 8><<<blocks, THREADS, 0, stream>>>(*a, items);
         break;
     case 16:
-        expand_kernel<TYPE, 16><<<blocks, THREADS, 0, stream>>>(*a, items);
+        expand_kernel<Z, Y, 16><<<blocks, THREADS, 0, stream>>>(*a, items);
         break;
     default:
         return cudaErrorInvalidValue; /* graph.h has no other */
@@ -50,12 +49,16 @@ template <int TYPE> cudaError_t start(const expand_args *a, size_t items, cudaSt
 
 cudaError_t kernels_start_expand(const expand_args *args, size_t items, cudaStream_t stream)
 {
-    if (args->z.type != args->finish.y.type) {
-        return start<ANY>(args, items, stream);
+    const int32_t z = args->z.type;
+    const int32_t y = args->finish.y.type;
+    if (z == VALUE_F16 && y == VALUE_F16) {
+        return start<VALUE_F16, VALUE_F16>(args, items, stream);
     }
-    if (args->z.type == VALUE_F16) {
-        return start<VALUE_F16>(args, items, stream);
+    if (z == VALUE_F32 && y == VALUE_F16) {
+        return start<VALUE_F32, VALUE_F16>(args, items, stream);
     }
-    return args->z.type == VALUE_F32 ? start<VALUE_F32>(args, items, stream)
-                                     : start<ANY>(args, items, stream);
+    if (z == VALUE_F32 && y == VALUE_F32) {
+        return start<VALUE_F32, VALUE_F32>(args, items, stream);
+    }
+    return start<ANY, ANY>(args, items, stream);
 }
