@@ -18,6 +18,7 @@
 #include "engine/backend/cuda/device/convolution.h"
 #include "engine/backend/cuda/device/cuda_backend.h"
 #include "engine/backend/cuda/device/cuda_plan.h"
+#include "engine/backend/cuda/program.h"
 #include "engine/backend/graph.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
@@ -176,6 +177,20 @@ static void profile(struct cuda_plan *plan)
     (void)printf("\n");
 }
 
+static void print_build(const struct cuda_plan *plan)
+{
+    static const char *const names[CUDA_BUILDS] = {[CUDA_BUILD_LIBRARIES] = "libraries",
+                                                   [CUDA_BUILD_WEIGHTS] = "weights",
+                                                   [CUDA_BUILD_CHOICES] = "choices",
+                                                   [CUDA_BUILD_FIRST_RUN] = "first run",
+                                                   [CUDA_BUILD_GRAPHS] = "graphs"};
+    (void)printf("built in ms:");
+    for (size_t i = 0; i < CUDA_BUILDS; i++) {
+        (void)printf(" %s %.0f", names[i], plan->build_ms[i]);
+    }
+    (void)printf("\n");
+}
+
 static enum backend_precision find_precision(const char *name)
 {
     static const char *const names[] = {"auto", "fp32", "tf32", "fp16", "bf16"};
@@ -185,7 +200,7 @@ static enum backend_precision find_precision(const char *name)
         }
     }
     (void)printf("there is no precision %s\n", name);
-    exit(2);
+    abort();
 }
 
 int main(int argc, char **argv)
@@ -209,6 +224,7 @@ int main(int argc, char **argv)
     must(network_new(&network, model, 256, 256, &err), &err);
     must(cuda_backend.compile(&plan, network_get_graph(network), &options, &err), &err);
     profile((struct cuda_plan *)plan);
+    print_build((const struct cuda_plan *)plan);
     cuda_backend.free(plan);
     network_free(network);
     model_close(model);

@@ -107,7 +107,8 @@ configure_and_build() {
     command -v ninja >/dev/null && generator=(-G Ninja)
     cmake -S . -B "$build" "${generator[@]}" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSCTD_SERVER=OFF -DSCTD_ONEDNN=OFF \
         -DSCTD_CUDA=ON &&
-        cmake --build "$build" -j "$(nproc)" --target sctd_cuda golden test_ops bench_gpu
+        cmake --build "$build" -j "$(nproc)" --target sctd_cuda golden test_ops bench_gpu conv64_gpu \
+            limits_gpu profile_gpu
 }
 export -f configure_and_build
 export build
@@ -121,6 +122,7 @@ goldens=${SCTD_GOLDENS:-$PWD/../shared/goldens}
 golden=$build/tests/golden/golden
 ops=$build/tests/oracle/test_ops
 bench=$build/tests/gpu/bench_gpu
+profile=$build/tests/gpu/profile_gpu
 
 # Twice: the second finds the plan cache filled, and must give the same bits.
 bench_twice() {
@@ -146,11 +148,14 @@ sanitize() { # TOOL CASE, the smallest sizes of each case
         echo 'compute-sanitizer is not installed'
         return 77
     fi
-    SCTD_TEST_SMALL=1 compute-sanitizer --tool "$1" --error-exitcode 1 "$ops" cuda "$2"
+    SCTD_TEST_SMALL=1 unkept compute-sanitizer --tool "$1" --error-exitcode 1 "$ops" cuda "$2"
 }
 export -f sanitize
 export ops
 
+# cuDNN and cuBLAS are what its autotuning takes for all but the first and last convolutions; without these two lines it
+# measures Triton's for several minutes.
+export TORCHINDUCTOR_MAX_AUTOTUNE_CONV_BACKENDS=ATEN TORCHINDUCTOR_MAX_AUTOTUNE_GEMM_BACKENDS=ATEN
 torch() {
     if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
         echo 'there is no PyTorch with CUDA'
@@ -160,15 +165,21 @@ torch() {
 }
 export -f torch
 
-result=errors needs=$golden part 150 'goldens, own' "$golden" own tests/golden/data cuda
-result=errors needs=$golden part 150 'goldens, published' "$golden" published "$goldens" cuda
+# Without a plan cache: measuring the engines of so many small networks would take an hour.
+unkept() { SCTD_CUDA_CACHE_DIR='' HOME='' "$@"; }
+export -f unkept
+result=ok needs=$build/tests/gpu/conv64_gpu part 60 'our 64-channel convolution' "$build/tests/gpu/conv64_gpu"
+result=ok needs=$build/tests/gpu/limits_gpu part 120 'limits and faults' "$build/tests/gpu/limits_gpu"
+result=errors needs=$golden part 600 'goldens, own' bash -c "unkept '$golden' own tests/golden/data cuda"
+result=errors needs=$golden part 600 'goldens, published' bash -c "unkept '$golden' published '$goldens' cuda"
+result=last_line needs=$profile part 150 'profile fp16 batch 64' "$profile" vitb16 fp16 64
 result=last_line needs=$bench part 150 'bench fp16 batch 64' bash -c 'bench_twice fp16 64 640'
 result=ok needs=$ops part 100 'memcheck, block mlp' bash -c 'sanitize memcheck "block mlp"'
 result=last_line needs='' part 240 'PyTorch fp16 batch 64' bash -c 'torch fp16'
 result=last_line needs=$bench part 150 'bench bf16 batch 64' bash -c 'bench_twice bf16 64 640'
 result=last_line needs=$bench part 150 'bench tf32 batch 64' bash -c 'bench_twice tf32 64 256'
 result=last_line needs=$bench part 150 'bench fp32 batch 64' bash -c 'bench_twice fp32 64 128'
-result=errors needs=$ops part 120 'oracle, every operation' "$ops" cuda
+result=errors needs=$ops part 900 'oracle, every operation' bash -c "unkept '$ops' cuda"
 for case in 'fusion cnn' 'decoder step'; do
     result=ok needs=$ops part 100 "memcheck, $case" bash -c "sanitize memcheck '$case'"
 done

@@ -118,23 +118,31 @@ CUDA_BODY struct lanes expand_zero(void)
     return zero;
 }
 
-/* For each column of the kernel: its three taps above each other at a coarse column, brought to the output row. */
+/* Column `tap` of the kernel, its three taps above each other, brought to the output row; x: of a coarse column. */
+CUDA_BODY struct lanes expand_tap(const struct expand_args *a, const struct expand_rows *rows,
+                                  uint32_t x, int32_t tap)
+{
+    struct lanes sum = expand_zero();
+    CUDA_UNROLL
+    for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
+        CUDA_UNROLL
+        for (int32_t i = 0; i < 2; i++) {
+            const uint32_t from = rows->at[k][i] + x + (uint32_t)(tap * a->finish.y.stride);
+            const struct lanes z = lanes_load(rows->slice, a->z.type, from);
+            expand_add(&sum, &z, rows->weight[k][i]);
+        }
+    }
+    return sum;
+}
+
+/* All three columns of the kernel at a coarse column. */
 CUDA_BODY void expand_column(struct lanes column[EXPAND_KERNEL], const struct expand_args *a,
                              const struct expand_rows *rows, int32_t cell)
 {
     const uint32_t x = (uint32_t)(expand_clamp(cell, a->w) * a->z.stride);
     CUDA_UNROLL
     for (int32_t tap = 0; tap < EXPAND_KERNEL; tap++) {
-        column[tap] = expand_zero();
-        CUDA_UNROLL
-        for (int32_t k = 0; k < EXPAND_KERNEL; k++) {
-            CUDA_UNROLL
-            for (int32_t i = 0; i < 2; i++) {
-                const uint32_t from = rows->at[k][i] + x + (uint32_t)(tap * a->finish.y.stride);
-                const struct lanes z = lanes_load(rows->slice, a->z.type, from);
-                expand_add(&column[tap], &z, rows->weight[k][i]);
-            }
-        }
+        column[tap] = expand_tap(a, rows, x, tap);
     }
 }
 

@@ -67,6 +67,16 @@ struct cuda_volume {
     size_t host_out_bytes;           /* of each */
 };
 
+/* What building a plan takes its time for. */
+enum cuda_build {
+    CUDA_BUILD_LIBRARIES,
+    CUDA_BUILD_WEIGHTS,
+    CUDA_BUILD_CHOICES,
+    CUDA_BUILD_FIRST_RUN, /* in which the libraries load their kernels */
+    CUDA_BUILD_GRAPHS,
+    CUDA_BUILDS
+};
+
 struct cuda_plan {
     struct backend_plan base;
     struct device device;
@@ -86,6 +96,7 @@ struct cuda_plan {
     struct plan_cache cache;
     struct cuda_volume volume;
     double stage_ms[GRAPH_STAGES];
+    double build_ms[CUDA_BUILDS];
     char arithmetic[96];
 };
 

@@ -125,6 +125,14 @@ void cuda_plan_fini(struct cuda_plan *plan)
 
 /* Putting together: what does not depend on the chunk */
 
+/* What has passed since *from_s goes to a part of the build, and the next one begins. */
+static void count_build(struct cuda_plan *plan, enum cuda_build part, double *from_s)
+{
+    const double now_s = sctd_now_s();
+    plan->build_ms[part] += 1e3 * (now_s - *from_s);
+    *from_s = now_s;
+}
+
 static int new_stream(cudaStream_t *ret_stream, struct sctd_error *err)
 {
     return device_check(cudaStreamCreateWithFlags(ret_stream, cudaStreamNonBlocking), "a stream",
@@ -316,23 +324,29 @@ static int capture(struct cuda_plan *plan, struct cuda_segment *s, struct sctd_e
 
 static int make_graphs(struct cuda_plan *plan, struct sctd_error *err)
 {
+    double from_s = sctd_now_s();
     cut_segments(plan);
     /* Once as they are: what libraries load at the first run must not be loaded while capturing. */
     int r = cuda_plan_start_steps(plan, 0, plan->program->n_steps, err);
     if (r == 0) {
         r = device_check(cudaStreamSynchronize(plan->work), "the first run", err);
     }
+    count_build(plan, CUDA_BUILD_FIRST_RUN, &from_s);
     for (int32_t i = 0; r == 0 && i < plan->n_segments; i++) {
         r = capture(plan, &plan->segment[i], err);
     }
-    return r < 0 ? r : device_check(cudaStreamSynchronize(plan->work), "capturing", err);
+    r = r < 0 ? r : device_check(cudaStreamSynchronize(plan->work), "capturing", err);
+    count_build(plan, CUDA_BUILD_GRAPHS, &from_s);
+    return r;
 }
 
 static int make_chunk(struct cuda_plan *plan, bool tune, struct sctd_error *err)
 {
+    double from_s = sctd_now_s();
     int r = make_memory(plan, err);
     r = r < 0 ? r : make_steps(plan, tune, err);
     r = r < 0 ? r : fit_workspace(plan, err);
+    count_build(plan, CUDA_BUILD_CHOICES, &from_s);
     return r < 0 ? r : make_graphs(plan, err);
 }
 
@@ -419,12 +433,15 @@ size_t cuda_plan_bytes(const struct cuda_plan *plan)
 int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
 {
     struct plan_file file;
+    double from_s = sctd_now_s();
     count_values(plan);
     int r = open_libraries(plan, err);
     r = r < 0 ? r : plan_file_find(&file, &plan->device, plan->program, plan->precision, err);
     r = r < 0 ? r : plan_file_read(&plan->cache, &file, err);
     r = r < 0 ? r : choose_chunk(plan, err);
+    count_build(plan, CUDA_BUILD_LIBRARIES, &from_s);
     r = r < 0 ? r : upload_weights(plan, g, err);
+    count_build(plan, CUDA_BUILD_WEIGHTS, &from_s);
     r = r < 0 ? r : make_largest_chunk(plan, file.writable, err);
     if (r < 0) {
         return r;
