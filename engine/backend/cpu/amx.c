@@ -17,7 +17,7 @@
 #include "engine/backend/cpu/amx_weights.h"
 #include "engine/backend/cpu/bf16.h"
 #include "engine/backend/cpu/bf16_kernel.h"
-#include "engine/backend/cpu/pool.h"
+#include "engine/backend/pool.h"
 
 enum { ALIGNMENT = 64 };
 

@@ -16,8 +16,8 @@
 #include "engine/backend/backend.h"     // IWYU pragma: export
 #include "engine/backend/cpu/kernels.h" // IWYU pragma: export
 #include "engine/backend/cpu/onednn.h"  // IWYU pragma: export
-#include "engine/backend/cpu/pool.h"    // IWYU pragma: export
 #include "engine/backend/graph.h"       // IWYU pragma: export
+#include "engine/backend/pool.h"        // IWYU pragma: export
 #include "engine/base/error.h"          // IWYU pragma: export
 
 struct cpu_plan;

@@ -24,6 +24,8 @@
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/graph.h"
+#include "engine/backend/pool.h"
+#include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 
@@ -160,27 +162,48 @@ static int open_libraries(struct cuda_plan *plan, struct sctd_error *err)
                : fault_set(err, FAULT_CUBLAS, (int)b, cublasLtGetStatusName(b), "opening cuBLAS");
 }
 
+struct packing {
+    const struct program *program;
+    const struct graph *graph;
+    unsigned char *bytes;
+};
+
+static void pack_weight(void *arg, int32_t item, int32_t worker)
+{
+    const struct packing *p = arg;
+    (void)worker;
+    program_pack(p->program, p->graph, item, p->bytes + p->program->weight[item].offset);
+}
+
+/* By all processors: one takes a second for the weights of a ViT-B and its generator. */
+static int pack_weights(struct packing *packing, struct sctd_error *err)
+{
+    sctd_auto(pool_freep) struct pool *pool = NULL;
+    int r = pool_new(&pool, pool_count_processors(), NULL, err);
+    if (r == 0) {
+        pool_run(pool, packing->program->n_weights, pack_weight, packing);
+    }
+    return r;
+}
+
 static int upload_weights(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
 {
     const struct program *p = plan->program;
-    size_t largest = 0;
-    for (int32_t i = 0; i < p->n_weights; i++) {
-        largest = p->weight[i].bytes > largest ? p->weight[i].bytes : largest;
-    }
-    void *packed = malloc(largest + 1);
-    int r = packed == NULL ? sctd_error(err, SCTD_ENOMEM, "packing weights") : 0;
+    struct packing packing = {
+        .program = p, .graph = g, .bytes = malloc(p->weight_bytes + PROGRAM_ALIGN)};
+    int r = packing.bytes == NULL ? sctd_error(err, SCTD_ENOMEM, "packing weights") : 0;
     if (r == 0) {
         r = cuda_buf_new(&plan->weights, p->weight_bytes + PROGRAM_ALIGN, err);
     }
-    for (int32_t i = 0; r == 0 && i < p->n_weights; i++) {
-        program_pack(p, g, i, packed);
-        r = device_check(cudaMemcpy((unsigned char *)plan->weights.data + p->weight[i].offset,
-                                    packed, p->weight[i].bytes, cudaMemcpyHostToDevice),
-                         "copying weights", err);
-    }
-    free(packed);
-    /* The copies have left `packed`, but need not have arrived, and our streams do not wait for them. */
-    return r < 0 ? r : device_check(cudaDeviceSynchronize(), "copying weights", err);
+    r = r < 0 ? r : pack_weights(&packing, err);
+    r = r < 0 ? r
+              : device_check(cudaMemcpy(plan->weights.data, packing.bytes, p->weight_bytes,
+                                        cudaMemcpyHostToDevice),
+                             "copying weights", err);
+    /* The copy has left its source, but need not have arrived, and our streams do not wait for it. */
+    r = r < 0 ? r : device_check(cudaDeviceSynchronize(), "copying weights", err);
+    free(packing.bytes);
+    return r;
 }
 
 /* Putting together: what does */

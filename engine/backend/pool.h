@@ -19,7 +19,7 @@ typedef void (*pool_fn)(void *arg, int32_t item, int32_t worker);
 
 /*
  * *ret_pool: the caller frees it (pool_free joins the threads).  The calling thread works too, so
- * threads - 1 are started; each of those calls `enter` first.
+ * threads - 1 are started; each of those calls `enter` first, unless it is NULL.
  * Errors: SCTD_EINVAL (threads < 1), SCTD_ENOMEM, SCTD_EIO (no thread).
  */
 SCTD_NODISCARD int pool_new(struct pool **ret_pool, int32_t threads, void (*enter)(void),

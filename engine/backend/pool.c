@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/backend/cpu/pool.h"
+#include "engine/backend/pool.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -82,7 +82,9 @@ static void *worker_main(void *arg)
     const struct worker_start *start = arg;
     struct pool *pool = start->pool;
     unsigned seen = 0;
-    pool->enter();
+    if (pool->enter != NULL) {
+        pool->enter();
+    }
     while (wait_for_round(pool, &seen)) {
         work_off(pool, start->worker);
         if (atomic_fetch_sub_explicit(&pool->busy, 1, memory_order_acq_rel) == 1) {
