@@ -16,7 +16,7 @@
 #include "engine/backend/cuda/body.h"  // IWYU pragma: export
 #include "engine/backend/cuda/value.h" // IWYU pragma: export
 
-enum { EXPAND_KERNEL = 3, EXPAND_TAPS = 9, EXPAND_SLOTS = 3 };
+enum { EXPAND_KERNEL = 3, EXPAND_SLOTS = 3 };
 
 struct expand_args {
     struct operand z;          /* [slices, h, w, 9, stride of y] */

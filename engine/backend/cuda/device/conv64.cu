@@ -437,7 +437,7 @@ int64_t count_tiles(const product_args &a)
     return ((int64_t)a.w + PIXELS - 1) / PIXELS;
 }
 
-/* Types, epilogue and numbers; places in the ring are 32-bit numbers. */
+/* Types, epilogue and numbers; columns of three rows, for start_rows; places in the ring are 32-bit numbers. */
 bool has_shape(const product_args &a)
 {
     const finish_args &f = a.finish;
@@ -447,7 +447,7 @@ bool has_shape(const product_args &a)
     const bool is_finish = f.before.data == nullptr && is_half_or_none(f.add[0]) &&
                            is_half_or_none(f.add[1]) && (f.act == BODY_NONE || f.act == BODY_GELU);
     const int64_t columns = a.slices * count_tiles(a);
-    return is_conv64 && is_finish && a.w > 0 && a.h > 1 && columns > 0 &&
+    return is_conv64 && is_finish && a.w > 0 && a.h > 2 && columns > 0 &&
            columns <= INT32_MAX / 4 / a.h;
 }
 
