@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "engine/base/utf8.h"
+
 /* Defined terms (PS3.3 C.12.1.1.2) and what iconv calls them; those with code extensions likewise. */
 static const struct {
     const char *term, *name;
@@ -108,6 +110,7 @@ void dicom_charset_to_utf8(char *ret_utf8, size_t room, const char *text, const 
     while (*c.in != '\0' && c.space > 0 && convert_some(&c)) {
     }
     *c.out = '\0';
+    utf8_clean(ret_utf8); /* glibc lets sequences of five bytes pass as UTF-8 */
     if (c.has_set) {
         (void)iconv_close(c.cd);
     }

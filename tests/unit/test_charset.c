@@ -49,6 +49,8 @@ static void what_the_set_does_not_have_is_a_question_mark(void)
         {"unheard of", "M\xFCller", "M?ller"},
         {"ISO_IR 192", "M\xFCller", "M?ller"},
         {"ISO_IR 192", "a\xE5\xB1", "a??"},
+        {"ISO_IR 192", "a\xFA\x8B\x8B\x8B\x8B", "a?????"},
+        {"ISO_IR 100", "a\x85", "a??"},
         {"ISO_IR 100", "a\nb\x1B$B", "a?b?$B"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
