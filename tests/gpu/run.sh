@@ -154,7 +154,7 @@ export -f sanitize
 export ops
 
 # cuDNN and cuBLAS are what its autotuning takes for all but the first and last convolutions; without these two lines it
-# measures Triton's for several minutes.
+# measures Triton's for more than two minutes.
 export TORCHINDUCTOR_MAX_AUTOTUNE_CONV_BACKENDS=ATEN TORCHINDUCTOR_MAX_AUTOTUNE_GEMM_BACKENDS=ATEN
 torch() {
     if ! python3 -c 'import torch; assert torch.cuda.is_available()' 2>/dev/null; then
@@ -165,7 +165,7 @@ torch() {
 }
 export -f torch
 
-# Without a plan cache: measuring the engines of so many small networks would take an hour.
+# Without a plan cache, so that no engine is measured: these are many small networks, each with shapes of its own.
 unkept() { SCTD_CUDA_CACHE_DIR='' HOME='' "$@"; }
 export -f unkept
 result=ok needs=$build/tests/gpu/conv64_gpu part 60 'our 64-channel convolution' "$build/tests/gpu/conv64_gpu"

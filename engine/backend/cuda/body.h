@@ -313,16 +313,6 @@ CUDA_BODY void last_conv_add(struct lanes *part, const struct lanes *x, const st
     }
 }
 
-CUDA_BODY float last_conv_group(const struct lanes *part)
-{
-    float sum = part->v[0];
-    CUDA_UNROLL
-    for (int i = 1; i < VALUE_LANES; i++) {
-        sum += part->v[i];
-    }
-    return sum;
-}
-
 /* A sum that is no number or infinite becomes NaN, so that no activation hides an overflow before it. */
 CUDA_BODY float last_conv_value(const struct last_conv_args *a, float sum)
 {
@@ -356,7 +346,7 @@ CUDA_BODY void last_conv_body(const struct last_conv_args *a, size_t item)
     float sum = a->bias[0];
     for (size_t channel = 0; channel < (size_t)a->x.stride; channel += VALUE_LANES) {
         const struct lanes part = last_conv_part(a, &place, channel);
-        sum += last_conv_group(&part);
+        sum += lanes_sum(&part);
     }
     a->y[item] = last_conv_value(a, sum);
 }

@@ -78,16 +78,6 @@ CUDA_BODY size_t norm_row(const struct norm_args *a, size_t item)
 
 /* Of eight channels, of which `n` count; the others of x are zero, and y's become it. */
 
-CUDA_BODY float norm_lanes_sum(const struct lanes *x)
-{
-    float sum = x->v[0];
-    CUDA_UNROLL
-    for (int i = 1; i < VALUE_LANES; i++) {
-        sum += x->v[i];
-    }
-    return sum;
-}
-
 CUDA_BODY float norm_lanes_square_sum(const struct lanes *x, int32_t n, float mean)
 {
     float sum = 0.0F;
@@ -127,7 +117,7 @@ CUDA_BODY float norm_sum(const struct norm_args *a, size_t item, int32_t lane, i
     float sum = 0.0F;
     for (int32_t i = lane * VALUE_LANES; i < a->c; i += lanes * VALUE_LANES) {
         const struct lanes x = lanes_load(a->x.data, a->x.type, row + (size_t)i);
-        sum += norm_lanes_sum(&x);
+        sum += lanes_sum(&x);
     }
     return sum;
 }

@@ -2,7 +2,7 @@
  * plan_cache.h - which engine of cuDNN each convolution takes, kept from one start to the next.
  *
  * One file for each device, driver, library version and network; in it, for each convolution's shape, a
- * choice and cuDNN's own text of it, if it is cuDNN's.  A file that is missing, damaged, too large or another's is an empty
+ * choice and cuDNN's own text of it, if it is cuDNN's; for each product's shape cuBLASLt's algorithm in hex.  A file that is missing, damaged, too large or another's is an empty
  * cache: choices are then made anew.  The choice stays the same as long as the file does, so that a
  * network's results are the same bits from one start to the next.
  *
@@ -30,8 +30,9 @@ enum {
 };
 
 struct plan_cache_entry {
-    char *key;   /* a convolution's shape; owned */
-    char choice; /* how it is made: 'f'used, 'b'are, 'p'lain, our 'o'wn for 64 channels */
+    char *key; /* a convolution's shape; owned */
+    char
+        choice; /* how it is made: 'f'used, 'b'are, 'p'lain, our 'o'wn for 64 channels; a product: 'm' */
     char *text;  /* cuDNN's, NUL-terminated; owned; "" where there is none */
     size_t size; /* of text, without the NUL */
 };

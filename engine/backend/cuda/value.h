@@ -197,6 +197,17 @@ CUDA_BODY struct lanes lanes_load(const void *data, int32_t type, size_t at)
     return x;
 }
 
+/* Added up one after the other. */
+CUDA_BODY float lanes_sum(const struct lanes *x)
+{
+    float sum = x->v[0];
+    CUDA_UNROLL
+    for (int i = 1; i < VALUE_LANES; i++) {
+        sum += x->v[i];
+    }
+    return sum;
+}
+
 CUDA_BODY void lanes_store(void *data, int32_t type, size_t at, const struct lanes *x)
 {
 #ifdef __CUDA_ARCH__

@@ -5,13 +5,14 @@
  * that a warp's reads and writes follow each other in memory.  Going down, each row is read once.
  */
 #include "engine/backend/cuda/body.h"
+#include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
 
 namespace
 {
 
 enum {
-    THREADS = 256,
+    THREADS = ITEM_THREADS,
     LAST_THREADS = 128,
     KERNEL = 3,
     REACH = 1,
@@ -49,27 +50,9 @@ size_t run_items(size_t pixels, int32_t groups, int32_t h, int32_t w, int32_t le
     return slices * runs * (size_t)w * (size_t)groups;
 }
 
-unsigned blocks_for(size_t items, size_t per_block)
-{
-    return (unsigned)((items + per_block - 1) / per_block);
-}
-
-/* A thread for each item: other kernels than 3x3, and what 32 bits do not count. */
-__global__ void __launch_bounds__(THREADS) first_conv_kernel(const first_conv_args a, size_t items)
-{
-    const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (item < items) {
-        first_conv_body(&a, item);
-    }
-}
-
-__global__ void __launch_bounds__(THREADS) last_conv_kernel(const last_conv_args a, size_t items)
-{
-    const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (item < items) {
-        last_conv_body(&a, item);
-    }
-}
+/* Other kernels than 3x3, and what 32 bits do not count. */
+ITEM_KERNEL(first_conv_kernel, first_conv_args, first_conv_body)
+ITEM_KERNEL(last_conv_kernel, last_conv_args, last_conv_body)
 
 /* A row's three values around the run's column; zeros outside. */
 __device__ __forceinline__ void load_row(float to[KERNEL], const first_conv_args &a,
@@ -187,7 +170,7 @@ __global__ void __launch_bounds__(LAST_THREADS)
             last_conv_add(&at, &x, &weight[KERNEL + k]);
             last_conv_add(&below, &x, &weight[k]);
         }
-        const float part = last_conv_group(&above);
+        const float part = lanes_sum(&above);
         float sum = bias;
 #pragma unroll
         for (int group = 0; group < GROUPS; group++) {

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body_expand.h"
+#include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
 
 namespace
 {
 
-enum { THREADS = 256, ANY = -1 };
+enum { THREADS = ITEM_THREADS, ANY = -1 };
 
 /* The same body for all; what is known when compiled need not be asked for each value. */
 template <int Z, int Y, int FACTOR>
@@ -25,7 +26,7 @@ __global__ void __launch_bounds__(THREADS, 2) expand_kernel(const expand_args a,
 
 template <int Z, int Y> cudaError_t start(const expand_args *a, size_t items, cudaStream_t stream)
 {
-    const unsigned blocks = (unsigned)((items + THREADS - 1) / THREADS);
+    const unsigned blocks = blocks_for(items, THREADS);
     switch (a->factor) {
     case 2:
         expand_kernel<Z, Y, 2><<<blocks, THREADS, 0, stream>>>(*a, items);

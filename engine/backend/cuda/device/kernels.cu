@@ -2,28 +2,14 @@
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/body_vit.h"
+#include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
 #include "engine/backend/cuda/device/storage.cuh"
 
 namespace
 {
 
-enum { THREADS = 256, WARP = 32, WARPS = THREADS / WARP, MAX_HEAD_WIDTH = 256 };
-
-unsigned blocks_for(size_t items, size_t per_block)
-{
-    return (unsigned)((items + per_block - 1) / per_block);
-}
-
-/* A thread for each item. */
-#define ITEM_KERNEL(name, args_type, body)                                                         \
-    __global__ void __launch_bounds__(THREADS) name(const args_type a, size_t items)               \
-    {                                                                                              \
-        const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;                            \
-        if (item < items) {                                                                        \
-            body(&a, item);                                                                        \
-        }                                                                                          \
-    }
+enum { THREADS = ITEM_THREADS, WARP = 32, WARPS = THREADS / WARP, MAX_HEAD_WIDTH = 256 };
 
 ITEM_KERNEL(plain_conv_kernel, plain_conv_args, plain_conv_body)
 ITEM_KERNEL(merge_kernel, merge_args, merge_body)
@@ -124,7 +110,7 @@ __global__ void __launch_bounds__(THREADS) norm_once_kernel(norm_args a, uint32_
 #pragma unroll
     for (int g = 0; g < GROUPS; g++) {
         const int channel = (g * WARP + lane) * VALUE_LANES;
-        sum += channel < a.c ? norm_lanes_sum(&x[g]) : 0.0F;
+        sum += channel < a.c ? lanes_sum(&x[g]) : 0.0F;
     }
     const float mean = warp_sum(sum) / (float)a.c;
     sum = 0.0F;

@@ -32,6 +32,7 @@
 enum {
     MIB = 1 << 20,
     CHOICE_WORKSPACE = 256 * MIB, /* what an engine may take */
+    WEIGHTS_AT_ONCE = 64 * MIB,   /* in the host's memory */
     LIBRARIES = 512 * MIB,        /* what the libraries keep for themselves, roughly */
     TUNE_SECONDS = 60,
 };
@@ -162,48 +163,73 @@ static int open_libraries(struct cuda_plan *plan, struct sctd_error *err)
                : fault_set(err, FAULT_CUBLAS, (int)b, cublasLtGetStatusName(b), "opening cuBLAS");
 }
 
+/* Weights that follow each other, on their way through the host's memory. */
 struct packing {
     const struct program *program;
     const struct graph *graph;
-    unsigned char *bytes;
+    unsigned char *bytes; /* [room] */
+    size_t room;          /* of the largest weight, and more than that where it is small */
+    int32_t first, last;  /* first ... last - 1 */
 };
 
 static void pack_weight(void *arg, int32_t item, int32_t worker)
 {
     const struct packing *p = arg;
+    const struct program_weight *w = &p->program->weight[p->first];
     (void)worker;
-    program_pack(p->program, p->graph, item, p->bytes + p->program->weight[item].offset);
+    program_pack(p->program, p->graph, p->first + item, p->bytes + w[item].offset - w->offset);
 }
 
-/* By all processors: one takes a second for the weights of a ViT-B and its generator. */
-static int pack_weights(struct packing *packing, struct sctd_error *err)
+static size_t find_room(const struct program *p)
+{
+    size_t room = WEIGHTS_AT_ONCE;
+    for (int32_t i = 0; i < p->n_weights; i++) {
+        room = p->weight[i].bytes > room ? p->weight[i].bytes : room;
+    }
+    return room;
+}
+
+/* As many more as fit; returns their bytes. */
+static size_t next_weights(struct packing *packing)
+{
+    const struct program *p = packing->program;
+    size_t bytes = 0;
+    packing->first = packing->last;
+    while (packing->last < p->n_weights &&
+           bytes + p->weight[packing->last].bytes <= packing->room) {
+        bytes += p->weight[packing->last++].bytes;
+    }
+    return bytes;
+}
+
+static int upload_packed(struct cuda_plan *plan, struct packing *packing, struct sctd_error *err)
 {
     sctd_auto(pool_freep) struct pool *pool = NULL;
+    const struct program *p = packing->program;
+    /* By all processors: one takes a second for the weights of a ViT-B and its generator. */
     int r = pool_new(&pool, pool_count_processors(), NULL, err);
-    if (r == 0) {
-        pool_run(pool, packing->program->n_weights, pack_weight, packing);
+    while (r == 0 && packing->last < p->n_weights) {
+        const size_t bytes = next_weights(packing);
+        pool_run(pool, packing->last - packing->first, pack_weight, packing);
+        r = device_check(
+            cudaMemcpy((unsigned char *)plan->weights.data + p->weight[packing->first].offset,
+                       packing->bytes, bytes, cudaMemcpyHostToDevice),
+            "copying weights", err);
     }
     return r;
 }
 
 static int upload_weights(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
 {
-    const struct program *p = plan->program;
     struct packing packing = {
-        .program = p, .graph = g, .bytes = malloc(p->weight_bytes + PROGRAM_ALIGN)};
+        .program = plan->program, .graph = g, .room = find_room(plan->program)};
+    packing.bytes = malloc(packing.room);
     int r = packing.bytes == NULL ? sctd_error(err, SCTD_ENOMEM, "packing weights") : 0;
-    if (r == 0) {
-        r = cuda_buf_new(&plan->weights, p->weight_bytes + PROGRAM_ALIGN, err);
-    }
-    r = r < 0 ? r : pack_weights(&packing, err);
-    r = r < 0 ? r
-              : device_check(cudaMemcpy(plan->weights.data, packing.bytes, p->weight_bytes,
-                                        cudaMemcpyHostToDevice),
-                             "copying weights", err);
-    /* The copy has left its source, but need not have arrived, and our streams do not wait for it. */
-    r = r < 0 ? r : device_check(cudaDeviceSynchronize(), "copying weights", err);
+    r = r < 0 ? r : cuda_buf_new(&plan->weights, plan->program->weight_bytes + PROGRAM_ALIGN, err);
+    r = r < 0 ? r : upload_packed(plan, &packing, err);
     free(packing.bytes);
-    return r;
+    /* The copies have left their source, but need not have arrived, and our streams do not wait for them. */
+    return r < 0 ? r : device_check(cudaDeviceSynchronize(), "copying weights", err);
 }
 
 /* Putting together: what does */

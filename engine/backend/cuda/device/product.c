@@ -211,13 +211,18 @@ static void describe_algorithm(const cublasLtMatmulAlgo_t *algorithm, char ret_t
     }
 }
 
-/* As the cache says, which is of this very cuBLASLt and device; false: it says nothing. */
-static bool take_cached(struct product *p, const struct plan_cache_entry *entry)
+/* As the cache says; false: it says nothing that this cuBLASLt can run. */
+static bool take_cached(struct product *p, cublasLtHandle_t handle,
+                        const struct plan_cache_entry *entry)
 {
     cublasLtMatmulAlgo_t algorithm;
+    cublasLtMatmulHeuristicResult_t result;
     size_t n = 0;
     if (entry == NULL || sctd_parse_hex(&algorithm, sizeof algorithm, entry->text, &n) < 0 ||
-        n != sizeof algorithm) {
+        n != sizeof algorithm ||
+        cublasLtMatmulAlgoCheck(handle, p->what, p->weight, p->x, p->y, p->y, &algorithm,
+                                &result) != CUBLAS_STATUS_SUCCESS ||
+        result.workspaceSize > PRODUCT_WORKSPACE) {
         return false;
     }
     p->algorithm = algorithm;
@@ -258,7 +263,7 @@ int product_new(struct product **ret_product, cublasLtHandle_t handle, const str
     cublasStatus_t s = describe(p, tuning->precision);
     const struct plan_cache_entry *entry =
         tuning->cache == NULL ? NULL : plan_cache_find(tuning->cache, key);
-    if (s == CUBLAS_STATUS_SUCCESS && !take_cached(p, entry)) {
+    if (s == CUBLAS_STATUS_SUCCESS && !take_cached(p, handle, entry)) {
         s = choose(p, handle, tuning);
         int r = s == CUBLAS_STATUS_SUCCESS && tuning->cache != NULL
                     ? keep_choice(p, tuning, key, err)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Built without contraction (-fmad=false), so that the bits are those of engine/image. */
 #include "engine/backend/cuda/body_recipe.h"
+#include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
 
 namespace
 {
 
-enum { THREADS = 256, COUNT_BLOCKS_PER_SM = 8 };
+enum { THREADS = ITEM_THREADS, COUNT_BLOCKS_PER_SM = 8 };
 
 /*
  * One addition for all lanes of a warp that meet in a bin: half of an image may be one value.  Whole warps stay
@@ -25,21 +26,8 @@ __global__ void __launch_bounds__(THREADS) count_kernel(const recipe_count_args 
     }
 }
 
-__global__ void __launch_bounds__(THREADS) in_kernel(const recipe_in_args a, size_t items)
-{
-    const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (item < items) {
-        recipe_in_body(&a, item);
-    }
-}
-
-__global__ void __launch_bounds__(THREADS) out_kernel(const recipe_out_args a, size_t items)
-{
-    const size_t item = (size_t)blockIdx.x * THREADS + threadIdx.x;
-    if (item < items) {
-        recipe_out_body(&a, item);
-    }
-}
+ITEM_KERNEL(in_kernel, recipe_in_args, recipe_in_body)
+ITEM_KERNEL(out_kernel, recipe_out_args, recipe_out_body)
 
 /* All that find something write the same. */
 __global__ void __launch_bounds__(THREADS)
@@ -51,37 +39,32 @@ __global__ void __launch_bounds__(THREADS)
     }
 }
 
-unsigned blocks_for(size_t items)
-{
-    return (unsigned)((items + THREADS - 1) / THREADS);
-}
-
 } // namespace
 
 cudaError_t kernels_start_count(const recipe_count_args *args, size_t values, int multiprocessors,
                                 cudaStream_t stream)
 {
     const unsigned most = (unsigned)multiprocessors * COUNT_BLOCKS_PER_SM;
-    const unsigned blocks = blocks_for(values) < most ? blocks_for(values) : most;
+    const unsigned blocks = blocks_for(values, THREADS) < most ? blocks_for(values, THREADS) : most;
     count_kernel<<<blocks, THREADS, 0, stream>>>(*args, values);
     return cudaGetLastError();
 }
 
 cudaError_t kernels_start_in(const recipe_in_args *args, size_t items, cudaStream_t stream)
 {
-    in_kernel<<<blocks_for(items), THREADS, 0, stream>>>(*args, items);
+    in_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
     return cudaGetLastError();
 }
 
 cudaError_t kernels_start_out(const recipe_out_args *args, size_t items, cudaStream_t stream)
 {
-    out_kernel<<<blocks_for(items), THREADS, 0, stream>>>(*args, items);
+    out_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
     return cudaGetLastError();
 }
 
 cudaError_t kernels_start_finite(const float *value, size_t values, uint32_t *ret_bad,
                                  cudaStream_t stream)
 {
-    finite_kernel<<<blocks_for(values), THREADS, 0, stream>>>(value, values, ret_bad);
+    finite_kernel<<<blocks_for(values, THREADS), THREADS, 0, stream>>>(value, values, ret_bad);
     return cudaGetLastError();
 }
