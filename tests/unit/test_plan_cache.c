@@ -20,18 +20,26 @@ static const char header[] = "device X; driver 1; cudnn 2; network 3";
 static void fill(struct plan_cache *c)
 {
     struct sctd_error err = {.code = SCTD_OK};
-    assert(plan_cache_put(c, "conv n16 h256", 'f', "{\"engine\": 1}", &err) == 0);
-    assert(plan_cache_put(c, "conv n16 h128", 'p', "", &err) == 0);
-    assert(plan_cache_put(c, "conv n16 h64", 'b', "{}", &err) == 0);
+    assert(plan_cache_put(c, "conv n16 h256", PLAN_FUSED, "{\"engine\": 1}", &err) == 0);
+    assert(plan_cache_put(c, "conv n16 h128", PLAN_PLAIN, "", &err) == 0);
+    assert(plan_cache_put(c, "conv n16 h64", PLAN_BARE, "{}", &err) == 0);
+    assert(plan_cache_put(c, "conv n16 h32", PLAN_OWN, "", &err) == 0);
+    assert(plan_cache_put(c, "product n16", PLAN_PRODUCT, "2a00", &err) == 0);
 }
 
 static void check_filled(const struct plan_cache *c)
 {
     const struct plan_cache_entry *e = plan_cache_find(c, "conv n16 h256");
-    assert(c->n == 3 && e != NULL && e->choice == 'f');
+    assert(c->n == 5 && e != NULL && e->choice == PLAN_FUSED);
     assert(strcmp(e->text, "{\"engine\": 1}") == 0 && e->size == strlen(e->text));
     e = plan_cache_find(c, "conv n16 h128");
-    assert(e != NULL && e->choice == 'p' && e->size == 0 && e->text[0] == '\0');
+    assert(e != NULL && e->choice == PLAN_PLAIN && e->size == 0 && e->text[0] == '\0');
+    e = plan_cache_find(c, "conv n16 h64");
+    assert(e != NULL && e->choice == PLAN_BARE && strcmp(e->text, "{}") == 0);
+    e = plan_cache_find(c, "conv n16 h32");
+    assert(e != NULL && e->choice == PLAN_OWN && e->size == 0);
+    e = plan_cache_find(c, "product n16");
+    assert(e != NULL && e->choice == PLAN_PRODUCT && strcmp(e->text, "2a00") == 0);
     assert(plan_cache_find(c, "conv n8 h256") == NULL);
 }
 
@@ -56,9 +64,9 @@ static void another_key_replaces_its_entry(void)
     struct sctd_error err = {.code = SCTD_OK};
     struct plan_cache c = {.entry = NULL};
     fill(&c);
-    assert(plan_cache_put(&c, "conv n16 h64", 'f', "new", &err) == 0 && c.n == 3);
+    assert(plan_cache_put(&c, "conv n16 h64", PLAN_FUSED, "new", &err) == 0 && c.n == 5);
     const struct plan_cache_entry *e = plan_cache_find(&c, "conv n16 h64");
-    assert(e->choice == 'f' && strcmp(e->text, "new") == 0);
+    assert(e->choice == PLAN_FUSED && strcmp(e->text, "new") == 0);
     plan_cache_fini(&c);
 }
 
@@ -98,6 +106,19 @@ static void damage_is_noticed(const char *path)
     sctd_map_close(&map);
 }
 
+/* What no reader would take back is not written either. */
+static void only_choices_are_kept(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct plan_cache c = {.entry = NULL};
+    for (int letter = 0; letter < 256; letter++) {
+        const bool known = letter != 0 && strchr("fbopm", letter) != NULL;
+        assert(plan_cache_put(&c, "conv", (enum plan_choice)letter, "", &err) ==
+               (known ? 0 : SCTD_EINVAL));
+    }
+    plan_cache_fini(&c);
+}
+
 static void limits_hold(void)
 {
     struct sctd_error err = {.code = SCTD_OK};
@@ -105,15 +126,15 @@ static void limits_hold(void)
     char key[PLAN_CACHE_MAX_KEY + 2];
     memset(key, 'k', sizeof key);
     key[PLAN_CACHE_MAX_KEY + 1] = '\0';
-    assert(plan_cache_put(&c, key, 'f', "", &err) == SCTD_EINVAL);
-    assert(plan_cache_put(&c, "", 'f', "", &err) == SCTD_EINVAL);
+    assert(plan_cache_put(&c, key, PLAN_FUSED, "", &err) == SCTD_EINVAL);
+    assert(plan_cache_put(&c, "", PLAN_FUSED, "", &err) == SCTD_EINVAL);
     key[PLAN_CACHE_MAX_KEY] = '\0';
-    assert(plan_cache_put(&c, key, 'f', "", &err) == 0);
+    assert(plan_cache_put(&c, key, PLAN_FUSED, "", &err) == 0);
     for (int i = 1; i < PLAN_CACHE_MAX_ENTRIES; i++) {
         (void)snprintf(key, sizeof key, "%d", i);
-        assert(plan_cache_put(&c, key, 'p', "", &err) == 0);
+        assert(plan_cache_put(&c, key, PLAN_PLAIN, "", &err) == 0);
     }
-    assert(plan_cache_put(&c, "one more", 'p', "", &err) == SCTD_EINVAL);
+    assert(plan_cache_put(&c, "one more", PLAN_PLAIN, "", &err) == SCTD_EINVAL);
     plan_cache_fini(&c);
 }
 
@@ -127,6 +148,7 @@ int main(void)
     another_key_replaces_its_entry();
     another_device_s_file_is_no_cache(path);
     damage_is_noticed(path);
+    only_choices_are_kept();
     limits_hold();
     assert(unlink(path) == 0 && rmdir(dir) == 0);
     return 0;

@@ -20,9 +20,9 @@ static int write_and_read(void *arg)
     struct plan_cache made = {.entry = NULL};
     struct plan_cache read = {.entry = NULL};
     bool found = false;
-    int r = plan_cache_put(&made, "conv a", 'f', "{}", &err);
-    r = r < 0 ? r : plan_cache_put(&made, "conv b", 'p', "", &err);
-    r = r < 0 ? r : plan_cache_put(&made, "conv a", 'b', "new", &err);
+    int r = plan_cache_put(&made, "conv a", PLAN_FUSED, "{}", &err);
+    r = r < 0 ? r : plan_cache_put(&made, "conv b", PLAN_PLAIN, "", &err);
+    r = r < 0 ? r : plan_cache_put(&made, "conv a", PLAN_BARE, "new", &err);
     r = r < 0 ? r : plan_cache_write(&made, path, "header", &err);
     r = r < 0 ? r : plan_cache_read(&read, path, "header", &found, &err);
     assert(r == 0 || r == SCTD_ENOMEM);

@@ -69,11 +69,27 @@ static struct plan_cache_entry *place_for(struct plan_cache *cache, const char *
     return &cache->entry[cache->n++];
 }
 
-int plan_cache_put(struct plan_cache *cache, const char *key, char choice, const char *text,
-                   struct sctd_error *err)
+static bool is_choice(enum plan_choice choice)
+{
+    switch (choice) {
+    case PLAN_FUSED:
+    case PLAN_BARE:
+    case PLAN_OWN:
+    case PLAN_PLAIN:
+    case PLAN_PRODUCT:
+        return true;
+    }
+    return false;
+}
+
+int plan_cache_put(struct plan_cache *cache, const char *key, enum plan_choice choice,
+                   const char *text, struct sctd_error *err)
 {
     const size_t key_size = strlen(key);
     const size_t size = strlen(text);
+    if (!is_choice(choice)) {
+        return sctd_error(err, SCTD_EINVAL, "plan cache: %d is no choice", (int)choice);
+    }
     if (cache->n == PLAN_CACHE_MAX_ENTRIES || key_size == 0 || key_size > PLAN_CACHE_MAX_KEY ||
         size > PLAN_CACHE_MAX_TEXT) {
         return sctd_error(err, SCTD_EINVAL, "plan cache: an entry of %zu and %zu bytes", key_size,
@@ -145,10 +161,10 @@ static int take_entry(struct reader *r, struct plan_cache *cache, struct sctd_er
     if (result < 0) {
         return result;
     }
-    if (r->left < 1 || strchr("fbp", r->bytes[0]) == NULL || r->bytes[0] == '\0') {
+    if (r->left < 1 || !is_choice((enum plan_choice)r->bytes[0])) {
         return sctd_error(err, SCTD_EDATA, "plan cache: an entry has no choice");
     }
-    const char choice = (char)r->bytes[0];
+    const enum plan_choice choice = (enum plan_choice)r->bytes[0];
     r->bytes++;
     r->left--;
     result = take_text(r, PLAN_CACHE_MAX_TEXT, &text, err);
@@ -247,7 +263,8 @@ static int put_all(struct sctd_buf *buf, const struct plan_cache *cache, const c
         const struct plan_cache_entry *e = &cache->entry[i];
         r = put_text(buf, e->key, strlen(e->key), err);
         if (r == 0) {
-            r = sctd_buf_append(buf, &e->choice, 1, err);
+            const unsigned char choice = (unsigned char)e->choice;
+            r = sctd_buf_append(buf, &choice, 1, err);
         }
         if (r == 0) {
             r = put_text(buf, e->text, e->size, err);

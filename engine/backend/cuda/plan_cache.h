@@ -1,10 +1,10 @@
 /*
- * plan_cache.h - which engine of cuDNN each convolution takes, kept from one start to the next.
+ * plan_cache.h - how each convolution and product is computed, kept from one start to the next.
  *
- * One file for each device, driver, library version and network; in it, for each convolution's shape, a
- * choice and cuDNN's own text of it, if it is cuDNN's; for each product's shape cuBLASLt's algorithm in hex.  A file that is missing, damaged, too large or another's is an empty
- * cache: choices are then made anew.  The choice stays the same as long as the file does, so that a
- * network's results are the same bits from one start to the next.
+ * One file for each device, driver, library version and network; in it, for each shape, a choice and the library's
+ * own text of it.  A file that is missing, damaged, too large or another's is an empty cache: choices are then made
+ * anew.  The choice stays the same as long as the file does, so that a network's results are the same bits from one
+ * start to the next.
  *
  * Format: "SCTDPLN1", the header's and each entry's lengths in little-endian 32 bits before their bytes,
  * and at the end the SHA-256 of all before it.
@@ -29,11 +29,19 @@ enum {
     PLAN_CACHE_MAX_FILE = 256 * 1024 * 1024,
 };
 
+/* As they stand in the file. */
+enum plan_choice {
+    PLAN_FUSED = 'f',   /* cuDNN's engine with the epilogue in it; its text: cuDNN's JSON */
+    PLAN_BARE = 'b',    /* cuDNN's engine, then the epilogue; the same text */
+    PLAN_OWN = 'o',     /* our kernel for 64 channels; no text */
+    PLAN_PLAIN = 'p',   /* our kernel that needs no library; no text */
+    PLAN_PRODUCT = 'm', /* a product by cuBLASLt; its text: the algorithm's bytes in hex */
+};
+
 struct plan_cache_entry {
-    char *key; /* a convolution's shape; owned */
-    char
-        choice; /* how it is made: 'f'used, 'b'are, 'p'lain, our 'o'wn for 64 channels; a product: 'm' */
-    char *text;  /* cuDNN's, NUL-terminated; owned; "" where there is none */
+    char *key; /* what is computed: its kind, shape and types; owned */
+    enum plan_choice choice;
+    char *text;  /* NUL-terminated; owned; "" where there is none */
     size_t size; /* of text, without the NUL */
 };
 
@@ -63,9 +71,10 @@ SCTD_NODISCARD int plan_cache_write(const struct plan_cache *cache, const char *
 /* NULL: there is none. */
 const struct plan_cache_entry *plan_cache_find(const struct plan_cache *cache, const char *key);
 
-/* Add an entry, or replace that of the key.  Errors: SCTD_ENOMEM, SCTD_EINVAL (a limit). */
-SCTD_NODISCARD int plan_cache_put(struct plan_cache *cache, const char *key, char choice,
-                                  const char *text, struct sctd_error *err);
+/* Add an entry, or replace that of the key.  Errors: SCTD_ENOMEM, SCTD_EINVAL (a limit, or no choice). */
+SCTD_NODISCARD int plan_cache_put(struct plan_cache *cache, const char *key,
+                                  enum plan_choice choice, const char *text,
+                                  struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -33,7 +33,7 @@ enum {
 
 struct convolution {
     struct product_args args;
-    char choice; /* as in the plan cache */
+    enum plan_choice choice;
     struct conv_graph graph;
     cudnnBackendDescriptor_t plan; /* NULL: plain or own */
     cudnnBackendDescriptor_t pack;
@@ -74,17 +74,17 @@ size_t convolution_get_workspace(const struct convolution *convolution)
 
 bool convolution_is_fused(const struct convolution *convolution)
 {
-    return convolution->choice == 'f';
+    return convolution->choice == PLAN_FUSED;
 }
 
 bool convolution_is_plain(const struct convolution *convolution)
 {
-    return convolution->choice == 'p';
+    return convolution->choice == PLAN_PLAIN;
 }
 
 bool convolution_is_own(const struct convolution *convolution)
 {
-    return convolution->choice == 'o';
+    return convolution->choice == PLAN_OWN;
 }
 
 void convolution_key(char ret_key[CONVOLUTION_KEY_SIZE], const struct product_args *args,
@@ -281,12 +281,12 @@ int convolution_run(const struct convolution *c, cudnnHandle_t handle, cudaStrea
             return conv_graph_fault(s, "a convolution", err);
         }
     }
-    if (c->choice == 'p') {
+    if (c->choice == PLAN_PLAIN) {
         const union step_args args = {.product = c->args};
         e = kernels_start(STEP_CONV, &args, c->items, stream);
-    } else if (c->choice == 'o') {
+    } else if (c->choice == PLAN_OWN) {
         e = kernels_start_conv64(&c->args, stream, &e) != 0 ? e : cudaErrorNotSupported;
-    } else if (c->choice == 'b') {
+    } else if (c->choice == PLAN_BARE) {
         struct finish_args finish = c->args.finish;
         finish.x = finish.y;
         e = kernels_start_finish(&finish, c->items, stream);
@@ -356,7 +356,7 @@ static void consider(struct convolution *c, const struct context *x, cudnnBacken
 
 static bool is_enough(const struct convolution *c, const struct context *x, const struct search *s)
 {
-    const int32_t most = c->choice == 'f' ? MAX_TRIED_FUSED : MAX_TRIED_BARE;
+    const int32_t most = c->choice == PLAN_FUSED ? MAX_TRIED_FUSED : MAX_TRIED_BARE;
     if (s->best == NULL) {
         return false;
     }
@@ -409,10 +409,10 @@ static char *describe_plan(cudnnBackendDescriptor_t plan)
 static int keep_choice(const struct convolution *c, const struct context *x, const char *key,
                        struct sctd_error *err)
 {
-    if (c->choice == 'p') {
+    if (c->choice == PLAN_PLAIN) {
         return 0; /* the next start looks again whether cuDNN can */
     }
-    char *text = c->choice == 'o' ? calloc(1, 1) : describe_plan(c->plan);
+    char *text = c->choice == PLAN_OWN ? calloc(1, 1) : describe_plan(c->plan);
     int r = text == NULL ? 0 : plan_cache_put(x->tuning->cache, key, c->choice, text, err);
     free(text);
     return r == SCTD_EINVAL ? 0 : r;
@@ -433,15 +433,15 @@ static bool take_cached(struct convolution *c, const struct context *x,
                         const struct plan_cache_entry *entry)
 {
     struct sctd_error err = {.code = SCTD_OK};
-    if (entry == NULL || entry->choice == 'p') {
-        c->choice = 'p';
+    if (entry == NULL || entry->choice == PLAN_PLAIN) {
+        c->choice = PLAN_PLAIN;
         return entry != NULL;
     }
     c->choice = entry->choice;
-    if (c->choice == 'o') {
+    if (c->choice == PLAN_OWN) {
         return kernels_have_conv64(&c->args) != 0;
     }
-    if (conv_graph_init(&c->graph, &c->args, c->choice == 'f', x->handle, &err) == 0 &&
+    if (conv_graph_init(&c->graph, &c->args, c->choice == PLAN_FUSED, x->handle, &err) == 0 &&
         restore_plan(&c->plan, x->handle, entry) == CUDNN_STATUS_SUCCESS &&
         plan_workspace(c->plan, x->tuning->workspace_bytes, &c->workspace)) {
         return true;
@@ -452,12 +452,12 @@ static bool take_cached(struct convolution *c, const struct context *x,
 }
 
 /* The best plan with the epilogue in it, or without; `kept` is what was best before, if anything was. */
-static int try_choice(struct convolution *c, const struct context *x, char choice, float *kept_ms,
-                      struct sctd_error *err)
+static int try_choice(struct convolution *c, const struct context *x, enum plan_choice choice,
+                      float *kept_ms, struct sctd_error *err)
 {
     struct convolution other = {.args = c->args, .items = c->items, .choice = choice};
     struct search s = {.best = NULL};
-    int r = conv_graph_init(&other.graph, &other.args, choice == 'f', x->handle, err);
+    int r = conv_graph_init(&other.graph, &other.args, choice == PLAN_FUSED, x->handle, err);
     if (r == SCTD_ENOMEM || r == SCTD_EDEVICE) {
         conv_graph_fini(&other.graph);
         return r;
@@ -483,7 +483,7 @@ static int try_choice(struct convolution *c, const struct context *x, char choic
 /* Our kernel for 64 channels, if it is faster than what is kept. */
 static void try_own(struct convolution *c, const struct context *x, float kept_ms)
 {
-    struct convolution own = {.args = c->args, .items = c->items, .choice = 'o'};
+    struct convolution own = {.args = c->args, .items = c->items, .choice = PLAN_OWN};
     const float ms = kernels_have_conv64(&c->args) != 0 ? measure(&own, x) : -1.0F;
     if (ms < 0.0F || (c->plan != NULL && ms >= kept_ms)) {
         return;
@@ -491,7 +491,7 @@ static void try_own(struct convolution *c, const struct context *x, float kept_m
     destroy(&c->plan);
     conv_graph_fini(&c->graph);
     c->workspace = 0;
-    c->choice = 'o';
+    c->choice = PLAN_OWN;
 }
 
 /* Whether a bare convolution's result would be rounded to 16 bits before its epilogue, and then again. */
@@ -509,14 +509,14 @@ static bool is_rounded_twice(const struct convolution *c)
 static int choose(struct convolution *c, const struct context *x, struct sctd_error *err)
 {
     float ms = 0.0F;
-    c->choice = 'p';
-    int r = try_choice(c, x, 'f', &ms, err);
+    c->choice = PLAN_PLAIN;
+    int r = try_choice(c, x, PLAN_FUSED, &ms, err);
     if (r == 0 && x->tuning->measure) {
         try_own(c, x, ms);
     }
-    const bool bare_too = c->choice == 'f' && x->tuning->measure && !is_rounded_twice(c);
-    if (r == 0 && (c->choice == 'p' || bare_too)) {
-        r = try_choice(c, x, 'b', &ms, err);
+    const bool bare_too = c->choice == PLAN_FUSED && x->tuning->measure && !is_rounded_twice(c);
+    if (r == 0 && (c->choice == PLAN_PLAIN || bare_too)) {
+        r = try_choice(c, x, PLAN_BARE, &ms, err);
     }
     return r;
 }

@@ -218,7 +218,8 @@ static bool take_cached(struct product *p, cublasLtHandle_t handle,
     cublasLtMatmulAlgo_t algorithm;
     cublasLtMatmulHeuristicResult_t result;
     size_t n = 0;
-    if (entry == NULL || sctd_parse_hex(&algorithm, sizeof algorithm, entry->text, &n) < 0 ||
+    if (entry == NULL || entry->choice != PLAN_PRODUCT ||
+        sctd_parse_hex(&algorithm, sizeof algorithm, entry->text, &n) < 0 ||
         n != sizeof algorithm ||
         cublasLtMatmulAlgoCheck(handle, p->what, p->weight, p->x, p->y, p->y, &algorithm,
                                 &result) != CUBLAS_STATUS_SUCCESS ||
@@ -246,7 +247,7 @@ static int keep_choice(const struct product *p, const struct tuning *tuning, con
 {
     char text[ALGORITHM_TEXT];
     describe_algorithm(&p->algorithm, text);
-    int r = plan_cache_put(tuning->cache, key, 'm', text, err);
+    int r = plan_cache_put(tuning->cache, key, PLAN_PRODUCT, text, err);
     return r == SCTD_EINVAL ? 0 : r;
 }
 
