@@ -179,11 +179,10 @@ static void profile(struct cuda_plan *plan)
 
 static void print_build(const struct cuda_plan *plan)
 {
-    static const char *const names[CUDA_BUILDS] = {[CUDA_BUILD_LIBRARIES] = "libraries",
-                                                   [CUDA_BUILD_WEIGHTS] = "weights",
-                                                   [CUDA_BUILD_CHOICES] = "choices",
-                                                   [CUDA_BUILD_FIRST_RUN] = "first run",
-                                                   [CUDA_BUILD_GRAPHS] = "graphs"};
+    static const char *const names[CUDA_BUILDS] = {
+        [CUDA_BUILD_LIBRARIES] = "libraries", [CUDA_BUILD_WEIGHTS] = "weights",
+        [CUDA_BUILD_CHOICES] = "choices",     [CUDA_BUILD_FIRST_RUN] = "first run",
+        [CUDA_BUILD_GRAPHS] = "graphs",       [CUDA_BUILD_CHECK] = "check"};
     (void)printf("built in ms:");
     for (size_t i = 0; i < CUDA_BUILDS; i++) {
         (void)printf(" %s %.0f", names[i], plan->build_ms[i]);

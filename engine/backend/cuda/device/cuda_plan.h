@@ -20,6 +20,7 @@
 #include "engine/base/error.h"
 
 struct convolution;
+struct pool;
 struct product;
 
 /* CUDA_MARKS: bytes before results that come down, whose first words are marks: 1 if something is not finite. */
@@ -74,6 +75,7 @@ enum cuda_build {
     CUDA_BUILD_CHOICES,
     CUDA_BUILD_FIRST_RUN, /* in which the libraries load their kernels */
     CUDA_BUILD_GRAPHS,
+    CUDA_BUILD_CHECK,
     CUDA_BUILDS
 };
 
@@ -84,6 +86,7 @@ struct cuda_plan {
     enum backend_precision precision; /* not AUTO */
     int32_t max_batch, chunk;
     size_t budget_bytes; /* of the device's memory; 0: what is free */
+    struct pool *pool; /* packs weights, and copies to and from pinned memory */
     cudnnHandle_t cudnn;
     cublasLtHandle_t lt;
     cudaStream_t up, work, down;
@@ -108,6 +111,12 @@ void cuda_plan_fini(struct cuda_plan *plan);
 
 /* Bytes of the device's memory that the plan holds. */
 size_t cuda_plan_bytes(const struct cuda_plan *plan);
+
+/*
+ * plan_check.c: whether the plan's engines compute what our plain kernels do.  Overwrites the arena.
+ * Errors: SCTD_EDEVICE (one does not, or the GPU is lost), SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int cuda_plan_check(struct cuda_plan *plan, struct sctd_error *err);
 
 /* plan_run.c */
 SCTD_NODISCARD int cuda_plan_run(struct cuda_plan *plan, const struct backend_io *io,

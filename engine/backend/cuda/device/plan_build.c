@@ -17,6 +17,7 @@
 #include "engine/backend/cuda/device/convolution.h"
 #include "engine/backend/cuda/device/cuda_plan.h"
 #include "engine/backend/cuda/device/device.h"
+#include "engine/backend/cuda/device/noise.h"
 #include "engine/backend/cuda/device/plan_file.h"
 #include "engine/backend/cuda/device/product.h"
 #include "engine/backend/cuda/device/tuning.h"
@@ -25,7 +26,6 @@
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/graph.h"
 #include "engine/backend/pool.h"
-#include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 
@@ -35,6 +35,8 @@ enum {
     WEIGHTS_AT_ONCE = 64 * MIB,   /* in the host's memory */
     LIBRARIES = 512 * MIB,        /* what the libraries keep for themselves, roughly */
     TUNE_SECONDS = 60,
+    /* One takes a second to pack the weights of a ViT-B and its generator; what copies needs no more than some. */
+    MAX_THREADS = 8,
 };
 
 /* Taking apart */
@@ -121,6 +123,7 @@ void cuda_plan_fini(struct cuda_plan *plan)
     free_stream(&plan->up);
     free_stream(&plan->work);
     free_stream(&plan->down);
+    pool_free(plan->pool);
     plan_cache_fini(&plan->cache);
     program_free(plan->program);
     plan->program = NULL;
@@ -144,7 +147,9 @@ static int new_stream(cudaStream_t *ret_stream, struct sctd_error *err)
 
 static int open_libraries(struct cuda_plan *plan, struct sctd_error *err)
 {
-    int r = new_stream(&plan->work, err);
+    const int32_t processors = pool_count_processors();
+    int r = pool_new(&plan->pool, processors < MAX_THREADS ? processors : MAX_THREADS, NULL, err);
+    r = r < 0 ? r : new_stream(&plan->work, err);
     r = r < 0 ? r : new_stream(&plan->up, err);
     r = r < 0 ? r : new_stream(&plan->down, err);
     if (r < 0) {
@@ -204,13 +209,11 @@ static size_t next_weights(struct packing *packing)
 
 static int upload_packed(struct cuda_plan *plan, struct packing *packing, struct sctd_error *err)
 {
-    sctd_auto(pool_freep) struct pool *pool = NULL;
     const struct program *p = packing->program;
-    /* By all processors: one takes a second for the weights of a ViT-B and its generator. */
-    int r = pool_new(&pool, pool_count_processors(), NULL, err);
+    int r = 0;
     while (r == 0 && packing->last < p->n_weights) {
         const size_t bytes = next_weights(packing);
-        pool_run(pool, packing->last - packing->first, pack_weight, packing);
+        pool_run(plan->pool, packing->last - packing->first, pack_weight, packing);
         r = device_check(
             cudaMemcpy((unsigned char *)plan->weights.data + p->weight[packing->first].offset,
                        packing->bytes, bytes, cudaMemcpyHostToDevice),
@@ -267,9 +270,8 @@ static int make_memory(struct cuda_plan *plan, struct sctd_error *err)
     for (int i = 0; r == 0 && i < CUDA_SIDES; i++) {
         r = make_side(plan, &plan->side[i], err);
     }
-    /* Nothing reads what was not written; zeros all the same, so that a measured engine sees numbers. */
-    r = r < 0 ? r : device_check(cudaMemset(plan->arena.data, 0, arena), "clearing", err);
-    return r < 0 ? r : device_check(cudaDeviceSynchronize(), "clearing", err);
+    /* Nothing reads what was not written; but engines are measured on it, which are faster on zeros. */
+    return r < 0 ? r : noise_fill(&plan->arena, plan->work, err);
 }
 
 static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
@@ -492,6 +494,12 @@ int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_e
     r = r < 0 ? r : upload_weights(plan, g, err);
     count_build(plan, CUDA_BUILD_WEIGHTS, &from_s);
     r = r < 0 ? r : make_largest_chunk(plan, file.writable, err);
+    /* What a cache has was checked when it was chosen. */
+    if (r == 0 && plan->cache.changed) {
+        from_s = sctd_now_s();
+        r = cuda_plan_check(plan, err);
+        count_build(plan, CUDA_BUILD_CHECK, &from_s);
+    }
     if (r < 0) {
         return r;
     }

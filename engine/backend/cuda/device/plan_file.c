@@ -19,8 +19,8 @@
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
 
-/* A change of how programs are lowered or engines chosen. */
-enum { PLAN_VERSION = 3, SHORT_HASH = 32 };
+/* A change of how programs are lowered, or engines chosen or checked. */
+enum { PLAN_VERSION = 4, SHORT_HASH = 32 };
 
 static const char *read_environment(const char *variable)
 {

@@ -14,6 +14,7 @@
 #include "engine/backend/cuda/device/kernels.h"
 #include "engine/backend/cuda/device/product.h"
 #include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/staging.h"
 #include "engine/base/error.h"
 
 static int start_step(struct cuda_plan *plan, const struct cuda_step *s, struct sctd_error *err)
@@ -91,7 +92,7 @@ static int upload(struct cuda_plan *plan, const struct chunk *c, struct sctd_err
     const size_t images = inputs_apart(c);
     for (size_t i = 0; i < images; i++) {
         float *to = side->host_in + i * room;
-        memcpy(to, x[i] + (size_t)c->slice0 * image, used * sizeof(float));
+        staging_copy(plan->pool, to, x[i] + (size_t)c->slice0 * image, used * sizeof(float));
         memset(to + used, 0, (room - used) * sizeof(float));
     }
     r = device_check(cudaStreamWaitEvent(plan->up, side->taken, 0), "copying in", err);
@@ -243,7 +244,8 @@ static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sc
         const size_t all = output_values(plan, i);
         const size_t slice = all / (size_t)plan->chunk;
         float *to = i == 0 ? c->io->y : c->io->taps[i - 1];
-        memcpy(to + (size_t)c->slice0 * slice, from, (size_t)c->n * slice * sizeof *to);
+        staging_copy(plan->pool, to + (size_t)c->slice0 * slice, from,
+                     (size_t)c->n * slice * sizeof *to);
         from += all;
     }
     return r;

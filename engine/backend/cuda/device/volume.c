@@ -17,6 +17,7 @@
 #include "engine/backend/cuda/device/kernels.h"
 #include "engine/backend/cuda/device/product.h"
 #include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/staging.h"
 #include "engine/base/error.h"
 
 _Static_assert((int)RECIPE_BINS == (int)BACKEND_COUNTS &&
@@ -136,7 +137,7 @@ static int lift(struct cuda_plan *plan, size_t end, struct sctd_error *err)
         if (r < 0) {
             break;
         }
-        memcpy(side->host_in, v->host + v->up, n * sizeof *v->host);
+        staging_copy(plan->pool, side->host_in, v->host + v->up, n * sizeof *v->host);
         r = device_check(cudaMemcpyAsync((float *)v->voxels.data + v->up, side->host_in,
                                          n * sizeof *v->host, cudaMemcpyHostToDevice, plan->up),
                          "copying in", err);
@@ -299,18 +300,15 @@ static int start_chunk(struct cuda_plan *plan, const struct chunk *c, struct sct
 }
 
 /* A chunk's HU to the caller's slices; out: in pinned memory, with the mark before them. */
-static void take_hu(const struct chunk *c, const void *out)
+static void take_hu(struct pool *pool, const struct chunk *c, const void *out)
 {
     const struct backend_volume *v = c->volume;
     const size_t n = (size_t)c->n * slice_size(v);
     float *hu = v->hu + (size_t)c->slice0 * slice_size(v);
-    if (!v->whole) {
-        memcpy(hu, (const float *)out + CUDA_MARKS / sizeof *hu, n * sizeof *hu);
-        return;
-    }
-    const int16_t *whole = (const int16_t *)out + CUDA_MARKS / sizeof *whole;
-    for (size_t i = 0; i < n; i++) {
-        hu[i] = (float)whole[i];
+    if (v->whole) {
+        staging_widen(pool, hu, (const int16_t *)out + CUDA_MARKS / sizeof(int16_t), n);
+    } else {
+        staging_copy(pool, hu, (const float *)out + CUDA_MARKS / sizeof *hu, n * sizeof *hu);
     }
 }
 
@@ -329,7 +327,7 @@ static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sc
     if (mark != 0) {
         return sctd_error(err, SCTD_EDATA, "the network's output is not finite");
     }
-    take_hu(c, out);
+    take_hu(plan->pool, c, out);
     if (c->volume->on_slices != NULL) {
         c->volume->on_slices(c->volume->arg, c->slice0 + c->n, c->volume->dim[0]);
     }
