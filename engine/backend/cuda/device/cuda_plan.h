@@ -86,7 +86,7 @@ struct cuda_plan {
     enum backend_precision precision; /* not AUTO */
     int32_t max_batch, chunk;
     size_t budget_bytes; /* of the device's memory; 0: what is free */
-    struct pool *pool; /* packs weights, and copies to and from pinned memory */
+    struct pool *pool;   /* packs weights, and copies to and from pinned memory */
     cudnnHandle_t cudnn;
     cublasLtHandle_t lt;
     cudaStream_t up, work, down;
