@@ -1,13 +1,23 @@
 # Whether the CUDA backend is built: SCTD_CUDA_FOUND.  AUTO builds it where nvcc, cuDNN 9 and cuBLASLt are and no
-# sanitizer is asked for, which nvcc's code knows nothing of; ON insists.
+# sanitizer is asked for, which nvcc's code knows nothing of; ON insists.  SCTD_CUDA_HEADERS: where the headers lie, if they
+# are there; with them alone the backend's C is tested on a stand-in of CUDA, with a sanitizer too.
 set(SCTD_CUDA_FOUND FALSE)
-if(SCTD_CUDA STREQUAL AUTO AND SCTD_SANITIZE)
-    message(STATUS "SCTD_CUDA: not built with a sanitizer")
-elseif(SCTD_CUDA)
+set(SCTD_CUDA_HEADERS "")
+if(SCTD_CUDA)
     find_program(SCTD_NVCC nvcc HINTS ENV CUDACXX ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES bin)
     get_filename_component(cuda_root "${SCTD_NVCC}" DIRECTORY)
     get_filename_component(cuda_root "${cuda_root}" DIRECTORY)
+    find_path(SCTD_CUDART_INCLUDE cuda_runtime_api.h HINTS ${cuda_root}/include)
+    find_path(SCTD_CUBLASLT_INCLUDE cublasLt.h HINTS ${cuda_root}/include)
     find_path(SCTD_CUDNN_INCLUDE cudnn_graph.h HINTS ${cuda_root}/include PATH_SUFFIXES x86_64-linux-gnu)
+    if(SCTD_CUDART_INCLUDE AND SCTD_CUBLASLT_INCLUDE AND SCTD_CUDNN_INCLUDE)
+        set(SCTD_CUDA_HEADERS ${SCTD_CUDART_INCLUDE} ${SCTD_CUBLASLT_INCLUDE} ${SCTD_CUDNN_INCLUDE})
+        list(REMOVE_DUPLICATES SCTD_CUDA_HEADERS)
+    endif()
+endif()
+if(SCTD_CUDA STREQUAL AUTO AND SCTD_SANITIZE)
+    message(STATUS "SCTD_CUDA: not built with a sanitizer")
+elseif(SCTD_CUDA)
     find_library(SCTD_CUDNN_LIBRARY cudnn HINTS ${cuda_root}/lib64 ${cuda_root}/lib)
     find_library(SCTD_CUBLASLT_LIBRARY cublasLt HINTS ${cuda_root}/lib64 ${cuda_root}/lib)
     set(missing "")

@@ -33,7 +33,7 @@ HOMES = [
     (r'openjp', r'dicom/'),
     (r'png\.h', r'(server|tests)/'),
     (r'cyaml/', r'server/'),
-    (r'(cuda|cudnn|cublas)', r'(engine/backend/cuda|tests/gpu)/'),
+    (r'(cuda|cudnn|cublas)', r'(engine/backend/cuda|tests/gpu|tests/support/fake_cuda)/'),
     (r'(dnnl|oneapi/)', r'engine/backend/cpu/'),
     (r'(uv\.h|uv/)', r'(server|tests)/'),
     (r'microhttpd\.h', r'server/'),
