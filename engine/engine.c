@@ -360,7 +360,8 @@ void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats)
                                        .arithmetic = stats.arithmetic,
                                        .threads = stats.threads,
                                        .device = stats.device,
-                                       .device_mib = stats.device_mib};
+                                       .device_mib = stats.device_mib,
+                                       .remark = stats.remark};
     _Static_assert((int)ENGINE_STAGES == (int)GRAPH_STAGES, "one stage list");
     memcpy(ret_stats->stage_ms, stats.stage_ms, sizeof stats.stage_ms);
 }

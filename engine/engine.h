@@ -151,6 +151,8 @@ struct engine_stats {
     int32_t threads;
     const char *device; /* the GPU's name, as long as the engine lives; NULL: none */
     double device_mib;  /* memory held there */
+    const char
+        *remark; /* what is slower than it should be, as long as the engine lives; NULL: nothing */
 };
 
 /* Take the statistics; the stage times start again from zero. */

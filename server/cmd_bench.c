@@ -202,6 +202,9 @@ static void write_facts(struct json_writer *w, const struct bench *bench)
     json_write_string(w, "backend_because", engine_get_choice(bench->engine));
     json_write_string(w, "precision", bench->args->precision);
     json_write_string(w, "arithmetic", bench->stats.arithmetic);
+    if (bench->stats.remark != NULL) {
+        json_write_string(w, "remark", bench->stats.remark);
+    }
     json_write_string(w, "cpu", bench->cpu);
     if (bench->stats.device != NULL) {
         json_write_string(w, "device", bench->stats.device);
@@ -252,6 +255,9 @@ static void print_text(const struct bench *bench)
     (void)fprintf(stdout, "by       backend %s (%s), precision %s: %s, batch %lld\n",
                   engine_get_backend(bench->engine), engine_get_choice(bench->engine),
                   bench->args->precision, bench->stats.arithmetic, (long long)bench->args->batch);
+    if (bench->stats.remark != NULL) {
+        (void)fprintf(stdout, "slower   %s\n", bench->stats.remark);
+    }
     (void)fprintf(stdout, "speed    %.2f slices/s, %.3f s a slice, over %lld slices\n",
                   slices_per_s(bench), 1.0 / slices_per_s(bench), (long long)bench->args->slices);
     (void)fprintf(stdout, "stages  ");

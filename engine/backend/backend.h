@@ -61,6 +61,8 @@ struct backend_stats {
     int32_t threads;    /* that the plan uses */
     const char *device; /* the GPU's name, as long as the plan lives; NULL: none */
     double device_mib;  /* memory that the plan holds there */
+    const char
+        *remark; /* what is slower than it should be, as long as the plan lives; NULL: nothing */
 };
 
 /* A range of values and the one it is carried to, in f32 as engine/image/range.h computes it. */

@@ -112,9 +112,10 @@ static void only_choices_are_kept(void)
     struct sctd_error err = {.code = SCTD_OK};
     struct plan_cache c = {.entry = NULL};
     for (int letter = 0; letter < 256; letter++) {
-        const bool known = letter != 0 && strchr("fbopm", letter) != NULL;
-        assert(plan_cache_put(&c, "conv", (enum plan_choice)letter, "", &err) ==
-               (known ? 0 : SCTD_EINVAL));
+        const bool known = letter != 0 && strchr("fbopmc", letter) != NULL;
+        // NOLINTNEXTLINE(clang-analyzer-optin.core.EnumCastOutOfRange): what must be refused
+        const enum plan_choice choice = (enum plan_choice)letter;
+        assert(plan_cache_put(&c, "conv", choice, "", &err) == (known ? 0 : SCTD_EINVAL));
     }
     plan_cache_fini(&c);
 }
@@ -135,6 +136,8 @@ static void limits_hold(void)
         assert(plan_cache_put(&c, key, PLAN_PLAIN, "", &err) == 0);
     }
     assert(plan_cache_put(&c, "one more", PLAN_PLAIN, "", &err) == SCTD_EINVAL);
+    assert(plan_cache_put(&c, "1", PLAN_FUSED, "another", &err) == 0);
+    assert(plan_cache_find(&c, "1")->choice == PLAN_FUSED);
     plan_cache_fini(&c);
 }
 

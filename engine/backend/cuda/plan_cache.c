@@ -77,6 +77,7 @@ static bool is_choice(enum plan_choice choice)
     case PLAN_OWN:
     case PLAN_PLAIN:
     case PLAN_PRODUCT:
+    case PLAN_CHECKED:
         return true;
     }
     return false;
@@ -90,8 +91,8 @@ int plan_cache_put(struct plan_cache *cache, const char *key, enum plan_choice c
     if (!is_choice(choice)) {
         return sctd_error(err, SCTD_EINVAL, "plan cache: %d is no choice", (int)choice);
     }
-    if (cache->n == PLAN_CACHE_MAX_ENTRIES || key_size == 0 || key_size > PLAN_CACHE_MAX_KEY ||
-        size > PLAN_CACHE_MAX_TEXT) {
+    const bool full = cache->n == PLAN_CACHE_MAX_ENTRIES && plan_cache_find(cache, key) == NULL;
+    if (full || key_size == 0 || key_size > PLAN_CACHE_MAX_KEY || size > PLAN_CACHE_MAX_TEXT) {
         return sctd_error(err, SCTD_EINVAL, "plan cache: an entry of %zu and %zu bytes", key_size,
                           size);
     }

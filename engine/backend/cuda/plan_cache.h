@@ -36,6 +36,7 @@ enum plan_choice {
     PLAN_OWN = 'o',     /* our kernel for 64 channels; no text */
     PLAN_PLAIN = 'p',   /* our kernel that needs no library; no text */
     PLAN_PRODUCT = 'm', /* a product by cuBLASLt; its text: the algorithm's bytes in hex */
+    PLAN_CHECKED = 'c', /* all that are for a chunk were compared with our plain kernels; no text */
 };
 
 struct plan_cache_entry {

@@ -156,12 +156,14 @@ static bool plan_workspace(cudnnBackendDescriptor_t plan, size_t most, size_t *r
 
 /* Whether an engine with these notes may be used: the same bits every time, and no coarser arithmetic
  * than was asked for. */
-static bool is_allowed(cudnnBackendNumericalNote_t note, enum backend_precision precision)
+static bool is_allowed(cudnnBackendNumericalNote_t note, const struct convolution *c,
+                       enum backend_precision precision)
 {
     switch (note) {
     case CUDNN_NUMERICAL_NOTE_TENSOR_CORE: /* for f32 that is TF32 */
-    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
         return precision != BACKEND_FP32;
+    case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS: /* for f32 that is fp16, which overflows */
+        return c->args.x.type != VALUE_F32;
     case CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP:
         return true;
     case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
@@ -177,7 +179,8 @@ static bool is_allowed(cudnnBackendNumericalNote_t note, enum backend_precision 
     return false;
 }
 
-static bool config_is_allowed(cudnnBackendDescriptor_t config, enum backend_precision precision)
+static bool config_is_allowed(cudnnBackendDescriptor_t config, const struct convolution *c,
+                              enum backend_precision precision)
 {
     cudnnBackendDescriptor_t engine = NULL;
     cudnnBackendNumericalNote_t note[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
@@ -193,7 +196,7 @@ static bool config_is_allowed(cudnnBackendDescriptor_t config, enum backend_prec
                              engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
                              CUDNN_NUMERICAL_NOTE_TYPE_COUNT, &count, note) == CUDNN_STATUS_SUCCESS;
     for (int64_t i = 0; allowed && i < count; i++) {
-        allowed = is_allowed(note[i], precision);
+        allowed = is_allowed(note[i], c, precision);
     }
     destroy(&engine);
     return allowed;
@@ -308,13 +311,12 @@ static int run_trial(const void *arg, const struct tuning *tuning, struct sctd_e
     return convolution_run(t->convolution, t->handle, tuning->stream, err);
 }
 
-static float measure(struct convolution *c, const struct context *x)
+static int measure(float *ret_ms, struct convolution *c, const struct context *x,
+                   struct sctd_error *err)
 {
-    struct sctd_error err = {.code = SCTD_OK};
     const struct trial trial = {c, x->handle};
-    return convolution_set_workspace(c, x->tuning->workspace, &err) == 0
-               ? tuning_measure(x->tuning, run_trial, &trial)
-               : -1.0F;
+    const int r = convolution_set_workspace(c, x->tuning->workspace, err);
+    return r < 0 ? r : tuning_measure(ret_ms, x->tuning, run_trial, &trial, err);
 }
 
 /* Choosing */
@@ -328,30 +330,32 @@ struct search {
 };
 
 /* Take a plan into the search, which owns it from here on. */
-static void consider(struct convolution *c, const struct context *x, cudnnBackendDescriptor_t plan,
-                     struct search *s)
+static int consider(struct convolution *c, const struct context *x, cudnnBackendDescriptor_t plan,
+                    struct search *s, struct sctd_error *err)
 {
     size_t workspace = 0;
     if (!plan_workspace(plan, x->tuning->workspace_bytes, &workspace)) {
         destroy(&plan);
-        return;
+        return 0;
     }
     float ms = 0.0F;
+    int r = 0;
     if (x->tuning->measure) {
         c->plan = plan;
-        ms = measure(c, x);
+        r = measure(&ms, c, x, err);
         destroy(&c->pack);
         c->plan = NULL;
     }
     s->tried++;
-    if (ms < 0.0F || (s->best != NULL && ms >= s->ms)) {
+    if (r < 0 || ms < 0.0F || (s->best != NULL && ms >= s->ms)) {
         destroy(&plan);
-        return;
+        return r;
     }
     destroy(&s->best);
     s->best = plan;
     s->workspace = workspace;
     s->ms = ms;
+    return 0;
 }
 
 static bool is_enough(const struct convolution *c, const struct context *x, const struct search *s)
@@ -363,28 +367,39 @@ static bool is_enough(const struct convolution *c, const struct context *x, cons
     return !x->tuning->measure || s->tried >= most || sctd_now_s() > x->tuning->until_s;
 }
 
-static void consider_config(struct convolution *c, const struct context *x,
-                            cudnnBackendDescriptor_t config, struct search *s)
+static int consider_config(struct convolution *c, const struct context *x,
+                           cudnnBackendDescriptor_t config, struct search *s,
+                           struct sctd_error *err)
 {
     cudnnBackendDescriptor_t plan = NULL;
-    if (config_is_allowed(config, x->tuning->precision) &&
-        make_plan(&plan, x->handle, config, NULL) == CUDNN_STATUS_SUCCESS) {
-        consider(c, x, plan, s);
+    if (!config_is_allowed(config, c, x->tuning->precision)) {
+        return 0;
     }
+    const cudnnStatus_t status = make_plan(&plan, x->handle, config, NULL);
+    if (status == CUDNN_STATUS_SUCCESS) {
+        return consider(c, x, plan, s, err);
+    }
+    (void)cudaGetLastError(); /* so that the next launch does not find it */
+    return fault_code(FAULT_CUDNN, (int)status) == SCTD_ENOMEM
+               ? conv_graph_fault(status, "choosing engines", err)
+               : 0;
 }
 
 /* The plans of a graph that are allowed, best guesses first, until enough was tried. */
-static void search_plans(struct convolution *c, const struct context *x, struct search *s)
+static int search_plans(struct convolution *c, const struct context *x, struct search *s,
+                        struct sctd_error *err)
 {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
-    for (size_t k = 0; k < sizeof modes / sizeof modes[0] && s->best == NULL; k++) {
+    int r = 0;
+    for (size_t k = 0; k < sizeof modes / sizeof modes[0] && s->best == NULL && r == 0; k++) {
         struct configs configs;
         configs_init(&configs, &c->graph, modes[k]);
-        for (int64_t i = 0; i < configs.n && !is_enough(c, x, s); i++) {
-            consider_config(c, x, configs.config[i], s);
+        for (int64_t i = 0; i < configs.n && r == 0 && !is_enough(c, x, s); i++) {
+            r = consider_config(c, x, configs.config[i], s, err);
         }
         configs_fini(&configs);
     }
+    return r;
 }
 
 /* The plan's text for the cache; NULL: none.  The caller frees it. */
@@ -412,10 +427,13 @@ static int keep_choice(const struct convolution *c, const struct context *x, con
     if (c->choice == PLAN_PLAIN) {
         return 0; /* the next start looks again whether cuDNN can */
     }
-    char *text = c->choice == PLAN_OWN ? calloc(1, 1) : describe_plan(c->plan);
-    int r = text == NULL ? 0 : plan_cache_put(x->tuning->cache, key, c->choice, text, err);
+    if (c->choice == PLAN_OWN) {
+        return tuning_keep(x->tuning, key, c->choice, "", err);
+    }
+    char *text = describe_plan(c->plan);
+    const int r = text == NULL ? 0 : tuning_keep(x->tuning, key, c->choice, text, err);
     free(text);
-    return r == SCTD_EINVAL ? 0 : r;
+    return r;
 }
 
 /* cuDNN's size of its text may count the NUL behind it, which the cache does not keep. */
@@ -458,17 +476,13 @@ static int try_choice(struct convolution *c, const struct context *x, enum plan_
     struct convolution other = {.args = c->args, .items = c->items, .choice = choice};
     struct search s = {.best = NULL};
     int r = conv_graph_init(&other.graph, &other.args, choice == PLAN_FUSED, x->handle, err);
-    if (r == SCTD_ENOMEM || r == SCTD_EDEVICE) {
-        conv_graph_fini(&other.graph);
-        return r;
-    }
     if (r == 0) {
-        search_plans(&other, x, &s);
+        r = search_plans(&other, x, &s, err);
     }
-    if (s.best == NULL || (c->plan != NULL && s.ms >= *kept_ms)) {
+    if (r < 0 || s.best == NULL || (c->plan != NULL && s.ms >= *kept_ms)) {
         destroy(&s.best);
         conv_graph_fini(&other.graph);
-        return 0;
+        return r == SCTD_EINVAL ? 0 : r; /* cuDNN has no such convolution */
     }
     destroy(&c->plan);
     conv_graph_fini(&c->graph);
@@ -481,17 +495,20 @@ static int try_choice(struct convolution *c, const struct context *x, enum plan_
 }
 
 /* Our kernel for 64 channels, if it is faster than what is kept. */
-static void try_own(struct convolution *c, const struct context *x, float kept_ms)
+static int try_own(struct convolution *c, const struct context *x, float kept_ms,
+                   struct sctd_error *err)
 {
     struct convolution own = {.args = c->args, .items = c->items, .choice = PLAN_OWN};
-    const float ms = kernels_have_conv64(&c->args) != 0 ? measure(&own, x) : -1.0F;
-    if (ms < 0.0F || (c->plan != NULL && ms >= kept_ms)) {
-        return;
+    float ms = -1.0F;
+    const int r = kernels_have_conv64(&c->args) != 0 ? measure(&ms, &own, x, err) : 0;
+    if (r < 0 || ms < 0.0F || (c->plan != NULL && ms >= kept_ms)) {
+        return r;
     }
     destroy(&c->plan);
     conv_graph_fini(&c->graph);
     c->workspace = 0;
     c->choice = PLAN_OWN;
+    return 0;
 }
 
 /* Whether a bare convolution's result would be rounded to 16 bits before its epilogue, and then again. */
@@ -512,7 +529,7 @@ static int choose(struct convolution *c, const struct context *x, struct sctd_er
     c->choice = PLAN_PLAIN;
     int r = try_choice(c, x, PLAN_FUSED, &ms, err);
     if (r == 0 && x->tuning->measure) {
-        try_own(c, x, ms);
+        r = try_own(c, x, ms, err);
     }
     const bool bare_too = c->choice == PLAN_FUSED && x->tuning->measure && !is_rounded_twice(c);
     if (r == 0 && (c->choice == PLAN_PLAIN || bare_too)) {
@@ -544,8 +561,13 @@ int convolution_new(struct convolution **ret_convolution, cudnnHandle_t handle,
     c->items = (size_t)args->slices * (size_t)args->h * (size_t)args->w *
                ((size_t)args->finish.y.stride / VALUE_LANES);
     convolution_key(key, args, tuning->precision);
-    if (!take_cached(c, &x, plan_cache_find(tuning->cache, key))) {
-        int r = choose(c, &x, err);
+    const struct plan_cache_entry *entry = NULL;
+    int r = tuning_find(&entry, tuning, key, err);
+    if (r < 0) {
+        return r;
+    }
+    if (!take_cached(c, &x, entry)) {
+        r = choose(c, &x, err);
         if (r == 0) {
             r = check_device(&x, err);
         }

@@ -83,7 +83,8 @@ static void cuda_take_stats(struct backend_plan *base, struct backend_stats *ret
         (struct backend_stats){.arithmetic = plan->arithmetic,
                                .threads = 1,
                                .device = plan->device.name,
-                               .device_mib = (double)cuda_plan_bytes(plan) / (1024.0 * 1024.0)};
+                               .device_mib = (double)cuda_plan_bytes(plan) / (1024.0 * 1024.0),
+                               .remark = plan->remark[0] == '\0' ? NULL : plan->remark};
     memcpy(ret_stats->stage_ms, plan->stage_ms, sizeof plan->stage_ms);
     memset(plan->stage_ms, 0, sizeof plan->stage_ms);
 }

@@ -100,7 +100,8 @@ struct cuda_plan {
     struct cuda_volume volume;
     double stage_ms[GRAPH_STAGES];
     double build_ms[CUDA_BUILDS];
-    char arithmetic[96];
+    const char *arithmetic;
+    char remark[96]; /* "": none */
 };
 
 /* plan_build.c: everything of a plan whose program, device and precision are set.
@@ -134,6 +135,9 @@ SCTD_NODISCARD int cuda_plan_start_network(struct cuda_plan *plan, const struct 
 /* Add the stages' times once they are through. */
 SCTD_NODISCARD int cuda_plan_count_time(struct cuda_plan *plan, const struct cuda_side *side,
                                         struct sctd_error *err);
+
+/* The error of an output that is not finite: SCTD_EDATA. */
+SCTD_NODISCARD int cuda_plan_refuse_output(const struct cuda_plan *plan, struct sctd_error *err);
 
 /* volume.c */
 extern const struct backend_volumes cuda_volumes;

@@ -142,6 +142,19 @@ int cuda_buf_new(struct cuda_buf *ret_buf, size_t size, struct sctd_error *err)
     return r;
 }
 
+int device_pin(void **ret_memory, size_t size, struct sctd_error *err)
+{
+    const cudaError_t e = cudaMallocHost(ret_memory, size);
+    if (e != cudaErrorMemoryAllocation) {
+        return device_check(e, "pinned memory", err);
+    }
+    (void)cudaGetLastError();
+    return sctd_error(
+        err, SCTD_ENOMEM,
+        "%zu MiB of this machine's memory cannot be pinned for the GPU: lower the batch",
+        size / MIB);
+}
+
 void cuda_buf_free(struct cuda_buf *buf)
 {
     if (buf->data != NULL) {

@@ -39,7 +39,12 @@ struct cuda_buf {
 
 /* Errors: SCTD_ENOMEM, SCTD_EDEVICE. */
 SCTD_NODISCARD int cuda_buf_new(struct cuda_buf *ret_buf, size_t size, struct sctd_error *err);
-void cuda_buf_free(struct cuda_buf *buf); /* leaves it empty; an empty one is a no-op */
+void cuda_buf_free(struct cuda_buf *buf);
+
+/* Pinned memory of the host, which the caller frees with cudaFreeHost.  Errors: SCTD_ENOMEM, SCTD_EDEVICE. */
+SCTD_NODISCARD int
+device_pin(void **ret_memory, size_t size,
+           struct sctd_error *err); /* leaves it empty; an empty one is a no-op */
 
 /* A number of mebibytes from an environment variable; 0: it is not set.  Errors: SCTD_EINVAL. */
 SCTD_NODISCARD int device_read_mib(size_t *ret_bytes, const char *variable, struct sctd_error *err);

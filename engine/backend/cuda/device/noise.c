@@ -13,7 +13,8 @@
 #include "engine/base/rng.h"
 
 enum {
-    SEED_BYTES = 1 << 20,
+    /* No divisor of a slice or a row, so that no two of them are the same; of 16 bytes for the copies. */
+    SEED_BYTES = 16 * 65521,
     ANY_SIGN_AND_FRACTION = 0x83ff, /* of an fp16 */
     FROM_ONE = 0x3c00,              /* its exponent */
 };

@@ -26,6 +26,7 @@
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/graph.h"
 #include "engine/backend/pool.h"
+#include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 
@@ -149,6 +150,9 @@ static int open_libraries(struct cuda_plan *plan, struct sctd_error *err)
 {
     const int32_t processors = pool_count_processors();
     int r = pool_new(&plan->pool, processors < MAX_THREADS ? processors : MAX_THREADS, NULL, err);
+    if (r == SCTD_EIO) { /* no more threads: one does it, too */
+        r = pool_new(&plan->pool, 1, NULL, err);
+    }
     r = r < 0 ? r : new_stream(&plan->work, err);
     r = r < 0 ? r : new_stream(&plan->up, err);
     r = r < 0 ? r : new_stream(&plan->down, err);
@@ -249,9 +253,8 @@ static int make_side(struct cuda_plan *plan, struct cuda_side *side, struct sctd
     const size_t out = CUDA_MARKS + (size_t)plan->chunk * plan->out_values * sizeof(float);
     int r = cuda_buf_new(&side->in, in, err);
     r = r < 0 ? r : cuda_buf_new(&side->out, out, err);
-    r = r < 0 ? r : device_check(cudaMallocHost((void **)&side->host_in, in), "pinned memory", err);
-    r = r < 0 ? r
-              : device_check(cudaMallocHost((void **)&side->host_out, out), "pinned memory", err);
+    r = r < 0 ? r : device_pin((void **)&side->host_in, in, err);
+    r = r < 0 ? r : device_pin((void **)&side->host_out, out, err);
     r = r < 0 ? r : new_event(&side->uploaded, untimed, err);
     r = r < 0 ? r : new_event(&side->taken, untimed, err);
     r = r < 0 ? r : new_event(&side->computed, untimed, err);
@@ -274,22 +277,13 @@ static int make_memory(struct cuda_plan *plan, struct sctd_error *err)
     return r < 0 ? r : noise_fill(&plan->arena, plan->work, err);
 }
 
-static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+static int make_steps(struct cuda_plan *plan, const struct tuning *tuning, struct sctd_error *err)
 {
     const struct program *p = plan->program;
     const struct binding b = {.program = p,
                               .slices = plan->chunk,
                               .arena = plan->arena.data,
                               .weights = plan->weights.data};
-    const struct tuning tuning = {
-        .stream = plan->work,
-        .precision = plan->precision,
-        .cache = &plan->cache,
-        .measure = tune,
-        .workspace = plan->workspace.data,
-        .workspace_bytes = CHOICE_WORKSPACE,
-        .until_s = sctd_now_s() + TUNE_SECONDS,
-    };
     int r = 0;
     plan->step = calloc((size_t)p->n_steps, sizeof *plan->step);
     if (plan->step == NULL) {
@@ -301,9 +295,9 @@ static int make_steps(struct cuda_plan *plan, bool tune, struct sctd_error *err)
         s->stage = p->step[i].stage;
         s->items = bind_step(&s->args, &b, &p->step[i]);
         if (s->kind == STEP_CONV) {
-            r = convolution_new(&s->convolution, plan->cudnn, &tuning, &s->args.product, err);
+            r = convolution_new(&s->convolution, plan->cudnn, tuning, &s->args.product, err);
         } else if (s->kind == STEP_LINEAR) {
-            r = product_new(&s->product, plan->lt, &tuning, &s->args.product, err);
+            r = product_new(&s->product, plan->lt, tuning, &s->args.product, err);
         }
     }
     return r;
@@ -391,18 +385,56 @@ static int make_graphs(struct cuda_plan *plan, struct sctd_error *err)
     return r;
 }
 
-static int make_chunk(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+/* What a cache has for the chunk was checked when it was chosen. */
+static int check_chunk(struct cuda_plan *plan, const struct tuning *tuning, struct sctd_error *err)
+{
+    char key[32];
+    double from_s = sctd_now_s();
+    (void)snprintf(key, sizeof key, "checked n%d", plan->chunk);
+    if (!plan->cache.changed && plan_cache_find(&plan->cache, key) != NULL) {
+        return 0;
+    }
+    int r = cuda_plan_check(plan, err);
+    r = r < 0 ? r : tuning_keep(tuning, key, PLAN_CHECKED, "", err);
+    count_build(plan, CUDA_BUILD_CHECK, &from_s);
+    return r;
+}
+
+static int make_chunk(struct cuda_plan *plan, struct tuning *tuning, struct sctd_error *err)
 {
     double from_s = sctd_now_s();
     int r = make_memory(plan, err);
-    r = r < 0 ? r : make_steps(plan, tune, err);
+    tuning->workspace = plan->workspace.data;
+    r = r < 0 ? r : make_steps(plan, tuning, err);
     r = r < 0 ? r : fit_workspace(plan, err);
     count_build(plan, CUDA_BUILD_CHOICES, &from_s);
-    return r < 0 ? r : make_graphs(plan, err);
+    r = r < 0 ? r : make_graphs(plan, err);
+    return r < 0 ? r : check_chunk(plan, tuning, err);
+}
+
+/* As many slices as have fewer than 2^31 values in each map, which kernels count in 32 bits. */
+static int limit_batch(int32_t *ret_batch, const struct cuda_plan *plan, struct sctd_error *err)
+{
+    const struct program *p = plan->program;
+    size_t most = 1;
+    for (int32_t i = 0; i < p->n_buffers; i++) {
+        const size_t values = program_pixels(&p->buffer[i]) * (size_t)p->buffer[i].stride;
+        most = values > most ? values : most;
+    }
+    const size_t fit = (size_t)INT32_MAX / most;
+    *ret_batch = fit < (size_t)plan->max_batch ? (int32_t)fit : plan->max_batch;
+    return fit > 0 ? 0
+                   : sctd_error(err, SCTD_EINVAL,
+                                "a map of %zu values: fewer than 2^31 are possible on a GPU", most);
 }
 
 static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
 {
+    int32_t batch = 0;
+    int r = limit_batch(&batch, plan, err);
+    if (r < 0) {
+        return r;
+    }
     struct batch_memory m = {
         .free_bytes = plan->device.free_bytes,
         .fixed_bytes = plan->program->weight_bytes + CHOICE_WORKSPACE + LIBRARIES,
@@ -410,7 +442,7 @@ static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
                        CUDA_SIDES * (plan->in_values + plan->out_values) * sizeof(float),
     };
     m.budget_bytes = plan->budget_bytes;
-    plan->chunk = batch_choose(&m, plan->max_batch);
+    plan->chunk = batch_choose(&m, batch);
     if (plan->chunk > 0) {
         return 0;
     }
@@ -420,29 +452,36 @@ static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
 }
 
 /* Smaller chunks until one fits. */
-static int make_largest_chunk(struct cuda_plan *plan, bool tune, struct sctd_error *err)
+static int make_largest_chunk(struct cuda_plan *plan, struct plan_file *file,
+                              struct sctd_error *err)
 {
-    int r = make_chunk(plan, tune, err);
+    struct tuning tuning = {
+        .stream = plan->work,
+        .precision = plan->precision,
+        .cache = &plan->cache,
+        .file = file,
+        .measure = file->writable,
+        .workspace_bytes = CHOICE_WORKSPACE,
+        .until_s = sctd_now_s() + TUNE_SECONDS,
+    };
+    int r = make_chunk(plan, &tuning, err);
     while (r == SCTD_ENOMEM && batch_halve(plan->chunk) > 0) {
         free_chunk(plan);
         plan->chunk = batch_halve(plan->chunk);
-        r = make_chunk(plan, tune, err);
+        r = make_chunk(plan, &tuning, err);
     }
     return r;
 }
 
+/* What decides the values, and apart from it what does not. */
 static void describe(struct cuda_plan *plan)
 {
-    const char *name = "fp32";
+    static const char *const names[] = {[BACKEND_FP32] = "fp32",
+                                        [BACKEND_TF32] = "tf32",
+                                        [BACKEND_FP16] = "fp16",
+                                        [BACKEND_BF16] = "bf16"};
     int32_t plain = 0;
     int32_t uncaptured = 0;
-    if (plan->precision == BACKEND_TF32) {
-        name = "tf32";
-    } else if (plan->precision == BACKEND_FP16) {
-        name = "fp16";
-    } else if (plan->precision == BACKEND_BF16) {
-        name = "bf16";
-    }
     for (int32_t i = 0; i < plan->program->n_steps; i++) {
         const struct convolution *c = plan->step[i].convolution;
         plain += c != NULL && convolution_is_plain(c) ? 1 : 0;
@@ -450,14 +489,11 @@ static void describe(struct cuda_plan *plan)
     for (int32_t i = 0; i < plan->n_segments; i++) {
         uncaptured += plan->segment[i].graph == NULL ? 1 : 0;
     }
-    int n = snprintf(plan->arithmetic, sizeof plan->arithmetic, "%s", name);
-    if (plain > 0) {
-        n += snprintf(plan->arithmetic + n, sizeof plan->arithmetic - (size_t)n,
-                      ", %d convolutions without cuDNN", plain);
-    }
-    if (uncaptured > 0) {
-        (void)snprintf(plan->arithmetic + n, sizeof plan->arithmetic - (size_t)n,
-                       ", %d stages without a CUDA graph", uncaptured);
+    plan->arithmetic = names[plan->precision];
+    if (plain + uncaptured > 0) {
+        (void)snprintf(plan->remark, sizeof plan->remark,
+                       "%d convolutions without cuDNN, %d stages without a CUDA graph", plain,
+                       uncaptured);
     }
 }
 
@@ -483,7 +519,7 @@ size_t cuda_plan_bytes(const struct cuda_plan *plan)
 
 int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_error *err)
 {
-    struct plan_file file;
+    sctd_auto(plan_file_fini) struct plan_file file = {.lock = -1};
     double from_s = sctd_now_s();
     count_values(plan);
     int r = open_libraries(plan, err);
@@ -493,17 +529,10 @@ int cuda_plan_build(struct cuda_plan *plan, const struct graph *g, struct sctd_e
     count_build(plan, CUDA_BUILD_LIBRARIES, &from_s);
     r = r < 0 ? r : upload_weights(plan, g, err);
     count_build(plan, CUDA_BUILD_WEIGHTS, &from_s);
-    r = r < 0 ? r : make_largest_chunk(plan, file.writable, err);
-    /* What a cache has was checked when it was chosen. */
-    if (r == 0 && plan->cache.changed) {
-        from_s = sctd_now_s();
-        r = cuda_plan_check(plan, err);
-        count_build(plan, CUDA_BUILD_CHECK, &from_s);
-    }
+    r = r < 0 ? r : make_largest_chunk(plan, &file, err);
     if (r < 0) {
         return r;
     }
-    plan_file_write(&plan->cache, &file);
     describe(plan);
     return 0;
 }

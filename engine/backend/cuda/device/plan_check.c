@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whether this GPU, with its driver and libraries, computes what the network asks for: each step that another's engine
- * or tensor cores make is compared, over the first slice, with the plain kernel that needs neither.
+ * or tensor cores make is compared, over the first slice and the last, with the plain kernel that needs neither.
  */
 #include <driver_types.h>
 #include <math.h>
@@ -23,18 +23,33 @@
 #include "engine/backend/cuda/value.h"
 #include "engine/base/error.h"
 
-/* Of the largest value of a step.  Roundings stay far below them; a wrong or missing product does not. */
-static const float most_apart_exact = 1e-4F;
-static const float most_apart_rounded = 1.0F / 32.0F;
+enum { SLICES = 2 };
 
-/* One slice's results of a step, here and there. */
+/* A slice's results of a step, here and there. */
 struct checking {
     struct cuda_plan *plan;
-    struct cuda_buf scratch; /* of the plain kernel, f32 */
-    float *plain;            /* the same */
+    struct cuda_buf scratch; /* of the plain kernel, f32: all SLICES */
+    float *plain;            /* one of them */
     void *chosen;            /* as they are stored */
     void *bias;              /* a LINEAR's, as it is stored */
 };
+
+/* What may lie between them, of a step's largest value: some roundings, but no product that is wrong or missing. */
+static float most_apart(enum backend_precision precision)
+{
+    switch (precision) {
+    case BACKEND_FP32:
+        return 1e-4F;
+    case BACKEND_BF16:
+        return 1.0F / 32.0F;
+    case BACKEND_FP16:
+    case BACKEND_TF32:
+    case BACKEND_AUTO:
+    case BACKEND_BF16X3:
+        break;
+    }
+    return 1.0F / 128.0F;
+}
 
 static const char *name_of(enum step_kind kind)
 {
@@ -48,7 +63,7 @@ static const char *name_of(enum step_kind kind)
     case STEP_ATTENTION:
         return "attention";
     default:
-        return NULL; /* has one kernel */
+        return NULL; /* is not compared */
     }
 }
 
@@ -68,28 +83,58 @@ static size_t largest_slice(const struct cuda_plan *plan)
     return most;
 }
 
-/* The step's first slice by the plain kernel, but without a product's bias, which may be of 16 bits. */
-static int start_plain(const struct checking *c, const struct cuda_step *s, int32_t stride,
-                       struct sctd_error *err)
+static int32_t slice_at(const struct cuda_plan *plan, int32_t k)
 {
-    const struct operand to = {.data = c->scratch.data, .type = VALUE_F32, .stride = stride};
+    return k == 0 ? 0 : plan->chunk - 1;
+}
+
+/* To the same operand from a slice on, whose pixels are as many as the output's. */
+static void skip_slices(struct operand *x, size_t pixels)
+{
+    if (x->data != NULL) {
+        x->data = (unsigned char *)x->data + pixels * (size_t)x->stride * value_size(x->type);
+    }
+}
+
+static void skip_in_finish(struct finish_args *f, size_t pixels, const struct operand *to)
+{
+    skip_slices(&f->before, pixels);
+    skip_slices(&f->add[0], pixels);
+    skip_slices(&f->add[1], pixels);
+    f->y = *to;
+}
+
+/* Slice `k` of a step by the plain kernel, but without a product's bias, which may be of 16 bits. */
+static int start_plain(const struct checking *c, int32_t step, int32_t k, struct sctd_error *err)
+{
+    struct cuda_plan *plan = c->plan;
+    const struct cuda_step *s = &plan->step[step];
+    const struct program_buffer *out = &plan->program->buffer[plan->program->step[step].out];
+    const size_t pixels = (size_t)slice_at(plan, k) * program_pixels(out);
+    const struct operand to = {.data =
+                                   (float *)c->scratch.data + (size_t)k * slice_values(plan, step),
+                               .type = VALUE_F32,
+                               .stride = out->stride};
     union step_args args = s->args;
     enum step_kind kind = s->kind;
     if (kind == STEP_ATTENTION) {
+        skip_slices(&args.attention.x, pixels);
         args.attention.y = to;
     } else if (kind == STEP_MERGE) {
-        args.merge.finish.y = to;
+        skip_slices(&args.merge.x[0], pixels);
+        skip_slices(&args.merge.x[1], pixels);
+        skip_in_finish(&args.merge.finish, pixels, &to);
     } else {
-        args.product.finish.y = to;
+        skip_slices(&args.product.x, pixels);
+        skip_in_finish(&args.product.finish, pixels, &to);
     }
     if (kind == STEP_LINEAR) {
         kind = STEP_CONV;
         args.product.kernel = 1;
         args.product.finish.bias = NULL;
     }
-    return device_check(
-        kernels_start(kind, &args, s->items / (size_t)c->plan->chunk, c->plan->work),
-        "checking the GPU", err);
+    return device_check(kernels_start(kind, &args, s->items / (size_t)plan->chunk, plan->work),
+                        "checking the GPU", err);
 }
 
 static int fetch(void *to, const void *from, size_t bytes, struct sctd_error *err)
@@ -99,18 +144,33 @@ static int fetch(void *to, const void *from, size_t bytes, struct sctd_error *er
 }
 
 /* On noise everywhere, since a step that adds to what lies there would hide in it. */
-static int run_both(const struct checking *c, int32_t step, size_t values, struct sctd_error *err)
+static int run_both(const struct checking *c, int32_t step, struct sctd_error *err)
 {
     struct cuda_plan *plan = c->plan;
-    const struct cuda_step *s = &plan->step[step];
-    const struct operand y = cuda_plan_operand(plan, plan->program->step[step].out);
-    const void *bias = s->kind == STEP_LINEAR ? s->args.product.finish.bias : NULL;
     int r = noise_fill(&plan->arena, plan->work, err);
-    r = r < 0 ? r : start_plain(c, s, y.stride, err);
+    for (int32_t k = 0; r == 0 && k < SLICES; k++) {
+        r = start_plain(c, step, k, err);
+    }
     r = r < 0 ? r : cuda_plan_start_steps(plan, step, step + 1, err);
-    r = r < 0 ? r : device_check(cudaStreamSynchronize(plan->work), "checking the GPU", err);
-    r = r < 0 ? r : fetch(c->plain, c->scratch.data, values * sizeof *c->plain, err);
-    r = r < 0 ? r : fetch(c->chosen, y.data, values * value_size(y.type), err);
+    return r < 0 ? r : device_check(cudaStreamSynchronize(plan->work), "checking the GPU", err);
+}
+
+static const void *product_bias(const struct cuda_step *s)
+{
+    return s->kind == STEP_LINEAR ? s->args.product.finish.bias : NULL;
+}
+
+static int fetch_slice(const struct checking *c, int32_t step, int32_t k, struct sctd_error *err)
+{
+    const struct cuda_plan *plan = c->plan;
+    const struct operand y = cuda_plan_operand(plan, plan->program->step[step].out);
+    const void *bias = product_bias(&plan->step[step]);
+    const size_t values = slice_values(plan, step);
+    const size_t bytes = values * value_size(y.type);
+    const unsigned char *chosen = (const unsigned char *)y.data + (size_t)slice_at(plan, k) * bytes;
+    int r = fetch(c->plain, (const float *)c->scratch.data + (size_t)k * values,
+                  values * sizeof *c->plain, err);
+    r = r < 0 ? r : fetch(c->chosen, chosen, bytes, err);
     if (r == 0 && bias != NULL) {
         r = fetch(c->bias, bias, (size_t)y.stride * value_size(y.type), err);
     }
@@ -118,8 +178,12 @@ static int run_both(const struct checking *c, int32_t step, size_t values, struc
 }
 
 /* The largest difference over the largest value; infinite where something is not finite. */
-static float compare(const struct checking *c, const struct operand *y, size_t values, bool biased)
+static float compare(const struct checking *c, int32_t step)
 {
+    const struct cuda_plan *plan = c->plan;
+    const struct program_buffer *y = &plan->program->buffer[plan->program->step[step].out];
+    const bool biased = product_bias(&plan->step[step]) != NULL;
+    const size_t values = slice_values(plan, step);
     float apart = 0.0F;
     float largest = 0.0F;
     for (size_t i = 0; i < values; i++) {
@@ -137,24 +201,21 @@ static float compare(const struct checking *c, const struct operand *y, size_t v
 
 static int check_step(const struct checking *c, int32_t step, struct sctd_error *err)
 {
-    const struct cuda_step *s = &c->plan->step[step];
-    const struct program_buffer *out = &c->plan->program->buffer[c->plan->program->step[step].out];
-    const struct operand y = cuda_plan_operand(c->plan, c->plan->program->step[step].out);
-    const size_t values = slice_values(c->plan, step);
-    const bool exact = c->plan->precision == BACKEND_FP32;
-    int r = run_both(c, step, values, err);
-    if (r < 0) {
-        return r;
+    const struct cuda_plan *plan = c->plan;
+    const struct program_buffer *out = &plan->program->buffer[plan->program->step[step].out];
+    float apart = 0.0F;
+    int r = run_both(c, step, err);
+    for (int32_t k = 0; r == 0 && k < SLICES; k++) {
+        r = fetch_slice(c, step, k, err);
+        apart = r == 0 ? fmaxf(apart, compare(c, step)) : apart;
     }
-    const bool biased = s->kind == STEP_LINEAR && s->args.product.finish.bias != NULL;
-    const float apart = compare(c, &y, values, biased);
-    if (apart <= (exact ? most_apart_exact : most_apart_rounded)) {
-        return 0;
+    if (r < 0 || apart <= most_apart(plan->precision)) {
+        return r;
     }
     return sctd_error(err, SCTD_EDEVICE,
                       "the GPU computes wrong: a %s to %d x %d x %d is off by %.2g of its largest "
                       "value; its driver or libraries do not fit it; the CPU does (--backend cpu)",
-                      name_of(s->kind), out->h, out->w, out->c, (double)apart);
+                      name_of(plan->step[step].kind), out->h, out->w, out->c, (double)apart);
 }
 
 static int check_all(struct checking *c, struct sctd_error *err)
@@ -166,7 +227,7 @@ static int check_all(struct checking *c, struct sctd_error *err)
     if (c->plain == NULL || c->chosen == NULL || c->bias == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "checking the GPU");
     }
-    int r = cuda_buf_new(&c->scratch, most * sizeof *c->plain, err);
+    int r = cuda_buf_new(&c->scratch, SLICES * most * sizeof *c->plain, err);
     for (int32_t i = 0; r == 0 && i < c->plan->program->n_steps; i++) {
         r = name_of(c->plan->step[i].kind) == NULL ? 0 : check_step(c, i, err);
     }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/device/plan_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cublasLt.h>
@@ -81,7 +85,7 @@ int plan_file_find(struct plan_file *ret_file, const struct device *device,
     char hex[SHA256_HEX_SIZE];
     char name[SHORT_HASH + 16];
     struct sctd_error ignored = {.code = SCTD_OK};
-    struct plan_file file = {.writable = false};
+    struct plan_file file = {.writable = false, .lock = -1};
     hash_program(program, hex);
     const int length =
         snprintf(file.header, sizeof file.header,
@@ -112,6 +116,46 @@ int plan_file_read(struct plan_cache *ret_cache, const struct plan_file *file,
         return 0;
     }
     return plan_cache_read(ret_cache, file->path, file->header, &found, err);
+}
+
+/* The folder, locked; -1: it cannot be. */
+static int lock_folder(const struct plan_file *file)
+{
+    char folder[SCTD_PATH_MAX];
+    const char *end = strrchr(file->path, '/');
+    (void)snprintf(folder, sizeof folder, "%.*s", (int)(end - file->path), file->path);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 ? -1 : flock(fd, LOCK_EX);
+    while (r < 0 && fd >= 0 && errno == EINTR) {
+        r = flock(fd, LOCK_EX);
+    }
+    if (r < 0 && fd >= 0) {
+        (void)close(fd);
+    }
+    return r < 0 ? -1 : fd;
+}
+
+int plan_file_claim(struct plan_file *file, struct plan_cache *cache, struct sctd_error *err)
+{
+    struct plan_cache now = {.entry = NULL};
+    if (!file->writable || file->lock >= 0) {
+        return 0;
+    }
+    file->lock = lock_folder(file);
+    int r = file->lock < 0 ? 0 : plan_file_read(&now, file, err);
+    if (r == 0 && now.n > 0) {
+        plan_cache_fini(cache);
+        *cache = now;
+    }
+    return r;
+}
+
+void plan_file_fini(struct plan_file *file)
+{
+    if (file->lock >= 0) {
+        (void)close(file->lock);
+        file->lock = -1;
+    }
 }
 
 void plan_file_write(const struct plan_cache *cache, const struct plan_file *file)

@@ -21,6 +21,7 @@ struct plan_file {
     char path[SCTD_PATH_MAX]; /* "": none */
     char header[768];         /* device, driver, libraries, network */
     bool writable;            /* the folder is there and can be written */
+    int lock;                 /* -1: not claimed */
 };
 
 /* Errors: SCTD_EINVAL (a path too long). */
@@ -32,5 +33,17 @@ SCTD_NODISCARD int plan_file_find(struct plan_file *ret_file, const struct devic
 SCTD_NODISCARD int plan_file_read(struct plan_cache *ret_cache, const struct plan_file *file,
                                   struct sctd_error *err);
 
+/*
+ * Be the only one of all processes that measures engines for this folder: others would disturb the times, and might
+ * choose others, so that a series' bits would depend on who converts it.  Waits for whoever does, and takes from the
+ * file what was kept meanwhile.  Where the folder cannot be locked nobody waits.  Later claims are no-ops.
+ * Errors: SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int plan_file_claim(struct plan_file *file, struct plan_cache *cache,
+                                   struct sctd_error *err);
+
 /* Keep the cache if it changed; best effort. */
 void plan_file_write(const struct plan_cache *cache, const struct plan_file *file);
+
+/* Give up the claim. */
+void plan_file_fini(struct plan_file *file);

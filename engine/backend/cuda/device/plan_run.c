@@ -219,14 +219,23 @@ int cuda_plan_count_time(struct cuda_plan *plan, const struct cuda_side *side,
     return r;
 }
 
-static int check_marks(const struct cuda_side *side, struct sctd_error *err)
+int cuda_plan_refuse_output(const struct cuda_plan *plan, struct sctd_error *err)
+{
+    return sctd_error(err, SCTD_EDATA, "the network's output is not finite%s",
+                      plan->precision == BACKEND_FP16
+                          ? ": a value on the way may be too large for fp16; bf16 and fp32 hold it"
+                          : "");
+}
+
+static int check_marks(const struct cuda_plan *plan, const struct cuda_side *side,
+                       struct sctd_error *err)
 {
     uint32_t mark[2];
     memcpy(mark, side->host_out, sizeof mark);
     if (mark[0] != 0) {
         return sctd_error(err, SCTD_EDATA, "an input value is not finite");
     }
-    return mark[1] != 0 ? sctd_error(err, SCTD_EDATA, "the network's output is not finite") : 0;
+    return mark[1] != 0 ? cuda_plan_refuse_output(plan, err) : 0;
 }
 
 /* Wait for a chunk and hand its results to the caller. */
@@ -238,7 +247,7 @@ static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sc
         r = cuda_plan_count_time(plan, c->side, err);
     }
     if (r == 0) {
-        r = check_marks(c->side, err);
+        r = check_marks(plan, c->side, err);
     }
     for (int32_t i = 0; r == 0 && i < plan->program->n_outputs; i++) {
         const size_t all = output_values(plan, i);

@@ -19,6 +19,7 @@
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/base/attr.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
 
@@ -155,9 +156,6 @@ static cublasStatus_t list_candidates(const struct product *p, cublasLtHandle_t 
     if (preference != NULL) {
         (void)cublasLtMatmulPreferenceDestroy(preference);
     }
-    if (s == CUBLAS_STATUS_SUCCESS) {
-        s = *ret_n == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : result[0].state;
-    }
     return s;
 }
 
@@ -173,31 +171,48 @@ static int run_trial(const void *arg, const struct tuning *tuning, struct sctd_e
     return product_run(t->product, t->handle, tuning->workspace, tuning->stream, err);
 }
 
-/* The first of the heuristics' guesses, or the fastest where they are measured. */
-static cublasStatus_t choose(struct product *p, cublasLtHandle_t handle,
-                             const struct tuning *tuning)
+/* Its time with a candidate; negative: it does not run, or there is no time left to measure. */
+static int measure(float *ret_ms, struct product *p, cublasLtHandle_t handle,
+                   const struct tuning *tuning, const cublasLtMatmulHeuristicResult_t *candidate,
+                   struct sctd_error *err)
+{
+    const struct trial trial = {p, handle};
+    *ret_ms = -1.0F;
+    p->algorithm = candidate->algo;
+    return candidate->state == CUBLAS_STATUS_SUCCESS && sctd_now_s() < tuning->until_s
+               ? tuning_measure(ret_ms, tuning, run_trial, &trial, err)
+               : 0;
+}
+
+/* The first of the heuristics' guesses that it says will run, or the fastest where they are measured. */
+static int choose(struct product *p, cublasLtHandle_t handle, const struct tuning *tuning,
+                  struct sctd_error *err)
 {
     cublasLtMatmulHeuristicResult_t result[MAX_TRIED];
-    const struct trial trial = {p, handle};
     float best = -1.0F;
-    int fastest = 0;
+    int chosen = -1;
     int n = 0;
     const cublasStatus_t s = list_candidates(p, handle, result, &n);
     if (s != CUBLAS_STATUS_SUCCESS) {
-        return s;
+        return fail(s, err);
     }
-    for (int i = 0; tuning->measure && i < n; i++) {
-        p->algorithm = result[i].algo;
-        const float ms = result[i].state == CUBLAS_STATUS_SUCCESS
-                             ? tuning_measure(tuning, run_trial, &trial)
-                             : -1.0F;
-        if (ms >= 0.0F && (best < 0.0F || ms < best)) {
-            best = ms;
-            fastest = i;
+    for (int i = 0; i < n; i++) {
+        float ms = -1.0F;
+        int r = tuning->measure ? measure(&ms, p, handle, tuning, &result[i], err) : 0;
+        if (r < 0) {
+            return r;
         }
+        const bool is_first = chosen < 0 && result[i].state == CUBLAS_STATUS_SUCCESS;
+        if (is_first || (ms >= 0.0F && (best < 0.0F || ms < best))) {
+            chosen = i;
+        }
+        best = ms >= 0.0F && (best < 0.0F || ms < best) ? ms : best;
     }
-    p->algorithm = result[fastest].algo;
-    return s;
+    if (chosen < 0) {
+        return fail(CUBLAS_STATUS_NOT_SUPPORTED, err);
+    }
+    p->algorithm = result[chosen].algo;
+    return 0;
 }
 
 /* The cache's text of an algorithm: the bytes of cuBLASLt's own description of it. */
@@ -241,14 +256,12 @@ static void make_key(char ret_key[KEY_SIZE], const struct product_args *a,
                    f->y.type, f->before.data != NULL, f->bias != NULL, (int)precision);
 }
 
-/* A choice that was measured, or could not be, is the next start's as well. */
 static int keep_choice(const struct product *p, const struct tuning *tuning, const char *key,
                        struct sctd_error *err)
 {
     char text[ALGORITHM_TEXT];
     describe_algorithm(&p->algorithm, text);
-    int r = plan_cache_put(tuning->cache, key, PLAN_PRODUCT, text, err);
-    return r == SCTD_EINVAL ? 0 : r;
+    return tuning_keep(tuning, key, PLAN_PRODUCT, text, err);
 }
 
 int product_new(struct product **ret_product, cublasLtHandle_t handle, const struct tuning *tuning,
@@ -261,20 +274,21 @@ int product_new(struct product **ret_product, cublasLtHandle_t handle, const str
     }
     p->args = *args;
     make_key(key, args, tuning->precision);
-    cublasStatus_t s = describe(p, tuning->precision);
-    const struct plan_cache_entry *entry =
-        tuning->cache == NULL ? NULL : plan_cache_find(tuning->cache, key);
-    if (s == CUBLAS_STATUS_SUCCESS && !take_cached(p, handle, entry)) {
-        s = choose(p, handle, tuning);
-        int r = s == CUBLAS_STATUS_SUCCESS && tuning->cache != NULL
-                    ? keep_choice(p, tuning, key, err)
-                    : 0;
+    const struct plan_cache_entry *entry = NULL;
+    int r = tuning_find(&entry, tuning, key, err);
+    if (r < 0) {
+        return r;
+    }
+    const cublasStatus_t s = describe(p, tuning->precision);
+    if (s != CUBLAS_STATUS_SUCCESS) {
+        return fail(s, err);
+    }
+    if (!take_cached(p, handle, entry)) {
+        r = choose(p, handle, tuning, err);
+        r = r < 0 ? r : keep_choice(p, tuning, key, err);
         if (r < 0) {
             return r;
         }
-    }
-    if (s != CUBLAS_STATUS_SUCCESS) {
-        return fail(s, err);
     }
     *ret_product = sctd_steal(&p);
     return 0;

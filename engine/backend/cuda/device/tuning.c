@@ -7,20 +7,55 @@
 
 #include <cuda_runtime_api.h>
 
+#include "engine/backend/cuda/device/device.h"
+#include "engine/backend/cuda/device/plan_file.h"
+#include "engine/backend/cuda/plan_cache.h"
 #include "engine/base/error.h"
 
 enum { ROUNDS = 5 };
 
-float tuning_measure(const struct tuning *tuning, tuning_run *run, const void *arg)
+int tuning_find(const struct plan_cache_entry **ret_entry, const struct tuning *tuning,
+                const char *key, struct sctd_error *err)
 {
-    struct sctd_error err = {.code = SCTD_OK};
+    const struct plan_cache_entry *entry =
+        tuning->cache == NULL ? NULL : plan_cache_find(tuning->cache, key);
+    if (entry == NULL && tuning->measure) {
+        int r = plan_file_claim(tuning->file, tuning->cache, err);
+        if (r < 0) {
+            return r;
+        }
+        entry = plan_cache_find(tuning->cache, key);
+    }
+    *ret_entry = entry;
+    return 0;
+}
+
+/* Whether what did not run says something about the device rather than about itself. */
+static int judge(const struct tuning *tuning, struct sctd_error *why, struct sctd_error *err)
+{
+    (void)cudaGetLastError(); /* so that the next launch does not find it */
+    const cudaError_t lost = cudaStreamSynchronize(tuning->stream);
+    if (lost != cudaSuccess) {
+        return device_check(lost, "choosing engines", err);
+    }
+    if (why->code == SCTD_ENOMEM) {
+        *err = *why;
+        return SCTD_ENOMEM;
+    }
+    return 0;
+}
+
+int tuning_measure(float *ret_ms, const struct tuning *tuning, tuning_run *run, const void *arg,
+                   struct sctd_error *err)
+{
+    struct sctd_error why = {.code = SCTD_OK};
     cudaEvent_t from = NULL;
     cudaEvent_t to = NULL;
     float best = -1.0F;
     bool ok = cudaEventCreate(&from) == cudaSuccess && cudaEventCreate(&to) == cudaSuccess;
     for (int i = 0; ok && i <= ROUNDS; i++) {
         float ms = 0.0F;
-        ok = cudaEventRecord(from, tuning->stream) == cudaSuccess && run(arg, tuning, &err) == 0 &&
+        ok = cudaEventRecord(from, tuning->stream) == cudaSuccess && run(arg, tuning, &why) == 0 &&
              cudaEventRecord(to, tuning->stream) == cudaSuccess &&
              cudaEventSynchronize(to) == cudaSuccess &&
              cudaEventElapsedTime(&ms, from, to) == cudaSuccess;
@@ -33,8 +68,19 @@ float tuning_measure(const struct tuning *tuning, tuning_run *run, const void *a
     if (to != NULL) {
         (void)cudaEventDestroy(to);
     }
-    if (!ok) {
-        (void)cudaGetLastError(); /* so that the next launch does not find it */
+    *ret_ms = ok ? best : -1.0F;
+    return ok ? 0 : judge(tuning, &why, err);
+}
+
+int tuning_keep(const struct tuning *tuning, const char *key, enum plan_choice choice,
+                const char *text, struct sctd_error *err)
+{
+    if (tuning->cache == NULL) {
+        return 0;
     }
-    return ok ? best : -1.0F;
+    const int r = plan_cache_put(tuning->cache, key, choice, text, err);
+    if (r == 0) {
+        plan_file_write(tuning->cache, tuning->file);
+    }
+    return r == SCTD_EINVAL ? 0 : r; /* too much for a cache: the next start looks again */
 }

@@ -10,6 +10,7 @@
 #include <cuda_runtime_api.h>
 
 #include "engine/backend/backend.h"
+#include "engine/backend/cuda/device/plan_file.h"
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/base/error.h"
 
@@ -17,15 +18,35 @@
 struct tuning {
     cudaStream_t stream;
     enum backend_precision precision;
-    struct plan_cache *cache;
-    bool measure;           /* candidates: only where the choice will be kept */
-    void *workspace;        /* for measuring, at 256 bytes */
-    size_t workspace_bytes; /* what an engine may take at most */
-    double until_s;         /* sctd_now_s after which the first that works is taken */
+    struct plan_cache *cache; /* NULL: nothing is kept or measured */
+    struct plan_file *file;   /* where it is kept */
+    bool measure;             /* candidates: only where the choice will be kept */
+    void *workspace;          /* for measuring, at 256 bytes */
+    size_t workspace_bytes;   /* what an engine may take at most */
+    double until_s;           /* sctd_now_s after which the first that works is taken */
 };
 
-/* Start what is measured on the tuning's stream.  Errors: any; it then does not count. */
+/*
+ * The cache's entry of a key, NULL if there is none.  Then, if it will be measured, the file is claimed.
+ * Errors: SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int tuning_find(const struct plan_cache_entry **ret_entry,
+                               const struct tuning *tuning, const char *key,
+                               struct sctd_error *err);
+
+/* Start what is measured on the tuning's stream. */
 typedef int tuning_run(const void *arg, const struct tuning *tuning, struct sctd_error *err);
 
-/* Milliseconds of one run, the least of some; negative: it does not run. */
-float tuning_measure(const struct tuning *tuning, tuning_run *run, const void *arg);
+/*
+ * Milliseconds of one run, the least of some; negative: it does not run.
+ * Errors: SCTD_ENOMEM (for which a smaller chunk may do), SCTD_EDEVICE.
+ */
+SCTD_NODISCARD int tuning_measure(float *ret_ms, const struct tuning *tuning, tuning_run *run,
+                                  const void *arg, struct sctd_error *err);
+
+/*
+ * Keep a choice, in the file at once: what was measured is not lost with a process that does not end well.
+ * Errors: SCTD_ENOMEM.
+ */
+SCTD_NODISCARD int tuning_keep(const struct tuning *tuning, const char *key,
+                               enum plan_choice choice, const char *text, struct sctd_error *err);

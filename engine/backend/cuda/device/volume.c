@@ -81,7 +81,7 @@ static int make_out(struct cuda_plan *plan, size_t bytes, struct sctd_error *err
     for (int i = 0; r == 0 && i < CUDA_SIDES; i++) {
         r = take_memory(plan, &v->out[i], bytes, err);
         if (r == 0) {
-            r = device_check(cudaMallocHost(&v->host_out[i], bytes), "pinned memory", err);
+            r = device_pin(&v->host_out[i], bytes, err);
             r = r == SCTD_ENOMEM ? BACKEND_NO_ROOM : r;
         }
     }
@@ -177,8 +177,9 @@ static int start_count(struct cuda_plan *plan, const struct recipe_count_args *a
               : device_check(cudaMemcpyAsync(ret_count, args->count, bytes, cudaMemcpyDeviceToHost,
                                              plan->work),
                              "counting", err);
-    const int ended = device_check(cudaStreamSynchronize(plan->work), "counting", err);
-    return r < 0 ? r : ended;
+    const cudaError_t ended =
+        cudaStreamSynchronize(plan->work); /* in any case: `count` is the caller's */
+    return r < 0 ? r : device_check(ended, "counting", err);
 }
 
 /* The counters lie in the workspace, which nobody needs between two runs. */
@@ -325,7 +326,7 @@ static int finish_chunk(struct cuda_plan *plan, const struct chunk *c, struct sc
     }
     memcpy(&mark, out, sizeof mark);
     if (mark != 0) {
-        return sctd_error(err, SCTD_EDATA, "the network's output is not finite");
+        return cuda_plan_refuse_output(plan, err);
     }
     take_hu(plan->pool, c, out);
     if (c->volume->on_slices != NULL) {
