@@ -15,11 +15,11 @@
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
 
-enum { BASE_MS = 5000, CAP_MS = 15 * 60 * 1000, FAILURES_MAX = 5, DEATHS_MAX = 3 };
+enum { BASE_MS = 5000, CAP_MS = 15 * 60 * 1000, FAILURES_MAX = 5, DEATHS_MAX = 3, BREAKS_MAX = 3 };
 
 struct db_retry db_retry_default(double random)
 {
-    const struct db_retry retry = {BASE_MS, CAP_MS, FAILURES_MAX, DEATHS_MAX, random};
+    const struct db_retry retry = {BASE_MS, CAP_MS, FAILURES_MAX, DEATHS_MAX, BREAKS_MAX, random};
     return retry;
 }
 

@@ -104,6 +104,7 @@ struct db_job {
     int32_t attempt;                          /* claims so far */
     int32_t failures;                         /* attempts that ended with an error that may pass */
     int32_t deaths;                           /* attempts whose worker died or hung */
+    int32_t breaks;                           /* attempts that broke the GPU they ran on */
     int32_t interruptions;                    /* attempts that ended with the daemon */
     int32_t outputs;                          /* instances to be made; once written: that were */
     int64_t superseded_by;                    /* 0: it is the latest */
@@ -186,17 +187,19 @@ struct db_retry {
     int64_t base_ms, cap_ms;
     int32_t failures_max; /* this many failures end the job as FAILED */
     int32_t deaths_max;   /* this many deaths end it as POISON */
+    int32_t breaks_max;   /* this many broken GPUs end it as FAILED */
     double random;        /* [0, 1): drawn by the caller */
 };
-/* 5 s doubling to 15 min; 5 failures, 3 deaths. */
+/* 5 s doubling to 15 min; 5 failures, 3 deaths, 3 broken GPUs. */
 struct db_retry db_retry_default(double random);
 
 enum db_work {
-    DB_WORK_DONE,     /* the files are written and synced */
-    DB_WORK_FAILED,   /* something that may pass: again later */
-    DB_WORK_REFUSED,  /* the input is no good: never again by itself */
-    DB_WORK_DIED,     /* the worker crashed, was killed, hung or wrote nothing */
-    DB_WORK_RELEASED, /* given back untouched: the daemon drains, the disk is full */
+    DB_WORK_DONE,    /* the files are written and synced */
+    DB_WORK_FAILED,  /* something that may pass: again later */
+    DB_WORK_REFUSED, /* the input is no good: never again by itself */
+    DB_WORK_DIED,    /* the worker crashed, was killed, hung or wrote nothing */
+    DB_WORK_RELEASED, /* given back untouched: the daemon drains, the disk is full, there is no GPU */
+    DB_WORK_BROKEN,   /* the GPU broke under it: again later, which is no failure of the job */
 };
 
 /* An instance that was written, of the UIDs decided at creation. */

@@ -102,6 +102,7 @@ int jobs_control_begin_anew(struct db *db, const struct db_now *now, struct db_j
     const struct moves_why why = {reason, NULL};
     job->failures = 0;
     job->deaths = 0;
+    job->breaks = 0;
     job->interruptions = 0;
     int r = moves_job(db, now, job, is_written ? DB_JOB_DELIVERING : DB_JOB_QUEUED, &why, err);
     r = r < 0 ? r

@@ -28,12 +28,12 @@ const char *db_job_state_name(enum db_job_state state)
 }
 
 /* index: "INDEXED BY NAME", or "". */
-#define JOB_SELECT_BY(index)                                                                           \
-    "SELECT j.id, j.state, j.series_id, j.revision, j.priority, j.attempt, j.failures, j.deaths, "     \
-    "j.interruptions, j.outputs, ifnull(j.superseded_by, 0), j.created_ms, j.changed_ms, j.ended_ms, " \
-    "j.due_ms, j.lease_until_ms, j.review_ms, j.review, j.hold, j.evidence, j.owner, j.stage, a.ae, "  \
-    "s.uid, t.uid, j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason "      \
-    "FROM job AS j " index " JOIN series AS s ON s.id = j.series_id JOIN study AS t ON t.id = "        \
+#define JOB_SELECT_BY(index)                                                                                      \
+    "SELECT j.id, j.state, j.series_id, j.revision, j.priority, j.attempt, j.failures, j.deaths, "                \
+    "j.breaks, j.interruptions, j.outputs, ifnull(j.superseded_by, 0), j.created_ms, j.changed_ms, "              \
+    "j.ended_ms, j.due_ms, j.lease_until_ms, j.review_ms, j.review, j.hold, j.evidence, j.owner, j.stage, a.ae, " \
+    "s.uid, t.uid, j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason "                 \
+    "FROM job AS j " index " JOIN series AS s ON s.id = j.series_id JOIN study AS t ON t.id = "                   \
     "s.study_id JOIN source AS a ON a.id = j.source_id"
 #define JOB_SELECT JOB_SELECT_BY("")
 
@@ -46,6 +46,7 @@ static const struct sql_field job_fields[] = {
     SQL_FIELD(SQL_I32, db_job, attempt),
     SQL_FIELD(SQL_I32, db_job, failures),
     SQL_FIELD(SQL_I32, db_job, deaths),
+    SQL_FIELD(SQL_I32, db_job, breaks),
     SQL_FIELD(SQL_I32, db_job, interruptions),
     SQL_FIELD(SQL_I32, db_job, outputs),
     SQL_FIELD(SQL_I64, db_job, superseded_by),

@@ -13,6 +13,7 @@
 #include "db/sql.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 
 static bool has_ended(enum db_job_state state)
 {
@@ -38,7 +39,7 @@ static int write_job(struct db *db, const struct db_job *job, struct sctd_error 
         &s, db->sql,
         "UPDATE job SET state = ?2, attempt = ?3, failures = ?4, deaths = ?5, interruptions = ?6, "
         "changed_ms = ?7, ended_ms = ?8, due_ms = ?9, lease_until_ms = ?10, owner = ?11, stage = ?12, "
-        "reason = ?13, review = ?14, review_ms = ?15 WHERE id = ?1",
+        "reason = ?13, review = ?14, review_ms = ?15, breaks = ?16 WHERE id = ?1",
         err);
     if (r < 0) {
         return r;
@@ -58,6 +59,7 @@ static int write_job(struct db *db, const struct db_job *job, struct sctd_error 
     sql_bind_text(s, job->reason);
     sql_bind_int(s, (int64_t)job->review);
     sql_bind_int(s, job->review_ms);
+    sql_bind_int(s, job->breaks);
     return sql_finish(s, err);
 }
 
@@ -274,7 +276,8 @@ int moves_failed(struct db *db, const struct db_now *now, struct db_job *job,
                  const struct db_work_result *result, const struct db_retry *retry,
                  struct sctd_error *err)
 {
-    const struct moves_why why = {result->reason, result->detail};
+    struct moves_why why = {result->reason, result->detail};
+    char text[DB_REASON_SIZE];
     enum db_job_state to = DB_JOB_RETRY;
     job->interruptions = 0;
     if (result->work == DB_WORK_REFUSED) {
@@ -284,11 +287,20 @@ int moves_failed(struct db *db, const struct db_now *now, struct db_job *job,
     } else if (result->work == DB_WORK_DIED) {
         job->deaths++;
         to = job->deaths >= retry->deaths_max ? DB_JOB_POISON : DB_JOB_RETRY;
+    } else if (result->work == DB_WORK_BROKEN) {
+        job->breaks++;
+        to = job->breaks >= retry->breaks_max ? DB_JOB_FAILED : DB_JOB_RETRY;
+        (void)snprintf(text, sizeof text,
+                       "it broke the GPU in %d attempts, each of a new process: %.160s",
+                       job->breaks, result->reason);
+        utf8_clean(text); /* it may have been cut within a character */
+        why.reason = to == DB_JOB_FAILED ? text : why.reason;
     } else {
         job->failures++;
         to = job->failures >= retry->failures_max ? DB_JOB_FAILED : DB_JOB_RETRY;
     }
-    job->due_ms = now->lease_ms + core_delay_ms(retry->base_ms, retry->cap_ms,
-                                                job->failures + job->deaths, retry->random);
+    job->due_ms =
+        now->lease_ms + core_delay_ms(retry->base_ms, retry->cap_ms,
+                                      job->failures + job->deaths + job->breaks, retry->random);
     return moves_job(db, now, job, to, &why, err);
 }

@@ -28,7 +28,7 @@ struct moves_why {
 void moves_review(const struct db_now *now, struct db_job *job, enum db_review review);
 
 /*
- * Write what the caller changed in *job (attempt, failures, deaths, interruptions, due_ms, lease_until_ms, owner,
+ * Write what the caller changed in *job (attempt, failures, deaths, breaks, interruptions, due_ms, lease_until_ms, owner,
  * stage, review), and move it to state `to`; *job is then in it.  Leases end with RUNNING.
  */
 SCTD_NODISCARD int moves_job(struct db *db, const struct db_now *now, struct db_job *job,

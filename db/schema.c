@@ -179,8 +179,11 @@ static const char reviews[] =
     "CREATE INDEX job_needed ON job (review_ms, hold, state) WHERE review = 2 AND state < 7;"
     "CREATE TABLE quality (job_id INTEGER PRIMARY KEY REFERENCES job (id), text TEXT NOT NULL) STRICT;";
 
-const char *const schema_steps[] = {received, jobs,     deliveries, performed,
-                                    activity, promises, batches,    reviews};
+/* Attempts that broke the GPU they ran on. */
+static const char breaks[] = "ALTER TABLE job ADD COLUMN breaks INTEGER NOT NULL DEFAULT 0;";
+
+const char *const schema_steps[] = {received, jobs,    deliveries, performed, activity,
+                                    promises, batches, reviews,    breaks};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

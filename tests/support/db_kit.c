@@ -222,7 +222,7 @@ struct db_job kit_get(struct db *db, int64_t job_id)
 
 struct db_retry kit_retry(void)
 {
-    const struct db_retry retry = {1000, 4000, 3, 3, 1.0};
+    const struct db_retry retry = {1000, 4000, 3, 3, 3, 1.0};
     return retry;
 }
 

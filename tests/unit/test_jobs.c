@@ -125,6 +125,31 @@ static void three_deaths_park_the_job_and_others_go_on(void)
     kit_remove();
 }
 
+/* A GPU that breaks is no failure of the job, until it breaks whenever this job runs. */
+static void three_broken_gpus_end_the_job_with_a_reason_and_no_failure_is_counted(void)
+{
+    struct db *db = kit_open();
+    const int64_t id = kit_job(db, 1, 1);
+    for (int n = 1; n <= 3; n++) {
+        const struct db_job job = kit_claim(db);
+        HOLDS(kit_fail(db, db_job_token(&job), n == 2 ? DB_WORK_RELEASED : DB_WORK_BROKEN) == 0);
+        const struct db_job after = kit_get(db, id);
+        HOLDS(after.state == (n == 2 ? DB_JOB_QUEUED : DB_JOB_RETRY));
+        HOLDS(after.breaks == (n == 3 ? 2 : 1) && after.failures == 0 && after.deaths == 0);
+        kit_now.lease_ms += 10000;
+    }
+    const struct db_job last = kit_claim(db);
+    HOLDS(kit_fail(db, db_job_token(&last), DB_WORK_BROKEN) == 0);
+    const struct db_job job = kit_get(db, id);
+    HOLDS(job.state == DB_JOB_FAILED && job.breaks == 3);
+    HOLDS(strcmp(job.reason,
+                 "it broke the GPU in 3 attempts, each of a new process: out of memory") == 0);
+    HOLDS(db_job_retry(db, &kit_now, id, "another GPU", &kit_err) == 0);
+    HOLDS(kit_get(db, id).breaks == 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void a_late_result_of_a_lost_lease_is_refused(void)
 {
     struct db *db = kit_open();
@@ -282,6 +307,7 @@ int main(void)
     sources_take_turns();
     a_failure_waits_longer_each_time_then_ends_the_job();
     three_deaths_park_the_job_and_others_go_on();
+    three_broken_gpus_end_the_job_with_a_reason_and_no_failure_is_counted();
     a_late_result_of_a_lost_lease_is_refused();
     heartbeats_prolong_the_lease_and_note_stages_once();
     steps_of_the_wall_clock_change_nothing();

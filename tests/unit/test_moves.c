@@ -96,6 +96,11 @@ static int do_released(struct db *db, struct db_token token)
     return kit_fail(db, token, DB_WORK_RELEASED);
 }
 
+static int do_broken(struct db *db, struct db_token token)
+{
+    return kit_fail(db, token, DB_WORK_BROKEN);
+}
+
 static int do_expire(struct db *db, struct db_token token)
 {
     (void)token;
@@ -172,6 +177,9 @@ static const struct {
       NO(DB_LOST), NO(DB_LOST)}},
     {do_released,
      {NO(DB_LOST), NO(DB_LOST), TO(DB_JOB_QUEUED), NO(DB_LOST), NO(DB_LOST), NO(DB_LOST),
+      NO(DB_LOST), NO(DB_LOST)}},
+    {do_broken,
+     {NO(DB_LOST), NO(DB_LOST), TO(DB_JOB_RETRY), NO(DB_LOST), NO(DB_LOST), NO(DB_LOST),
       NO(DB_LOST), NO(DB_LOST)}},
     {do_expire,
      {NO(DB_NONE), NO(DB_NONE), TO(DB_JOB_RETRY), NO(DB_NONE), NO(DB_NONE), NO(DB_NONE),
