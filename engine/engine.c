@@ -241,6 +241,17 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     return 0;
 }
 
+int engine_check_backend(const char *backend, struct sctd_error *err)
+{
+    const struct backend *found = NULL;
+    sctd_auto(engine_closep) struct engine *e = calloc(1, sizeof *e);
+    if (e == NULL) {
+        return sctd_error(err, SCTD_ENOMEM, "engine");
+    }
+    e->device = BACKEND_ANY_DEVICE;
+    return find_backend(&found, e, backend, err);
+}
+
 void engine_close(struct engine *engine)
 {
     if (engine == NULL) {

@@ -63,6 +63,11 @@ struct engine_options {
  */
 SCTD_NODISCARD int engine_open(struct engine **ret_engine, const char *dir,
                                const struct engine_options *options, struct sctd_error *err);
+/*
+ * Whether `backend` (of engine_options) is in this build and works here now; no model is needed for it.  "auto" always
+ * does.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not.
+ */
+SCTD_NODISCARD int engine_check_backend(const char *backend, struct sctd_error *err);
 void engine_close(struct engine *engine); /* NULL is a no-op */
 static inline void engine_closep(struct engine **engine)
 {

@@ -162,6 +162,38 @@ static void look_at_model(struct doctor *d, const struct config *config,
     }
 }
 
+static bool is_gpu(const char *backend)
+{
+    return strncmp(backend, "cuda", 4) == 0;
+}
+
+static bool is_named_before(const struct config_workers *workers, int slot)
+{
+    for (int i = 0; i < slot; i++) {
+        if (strcmp(config_worker_backend(workers, i), config_worker_backend(workers, slot)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each GPU that a slot is to use, since a model is tried on the first slot's alone. */
+static void look_at_engines(struct doctor *d, const struct config *config)
+{
+    for (int i = 0; i < config->workers.slots; i++) {
+        char subject[96];
+        struct sctd_error err = {.code = SCTD_OK};
+        const char *backend = config_worker_backend(&config->workers, i);
+        if (!is_gpu(backend) || is_named_before(&config->workers, i)) {
+            continue;
+        }
+        (void)snprintf(subject, sizeof subject, "slot %d (%.40s)", i + 1, backend);
+        const int r = engine_check_backend(backend, &err);
+        find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, subject, "%.240s",
+             r < 0 ? err.text : "the GPU is there");
+    }
+}
+
 static bool is_first_use(const struct policy *policy, uint32_t rule)
 {
     for (uint32_t i = 0; i < rule; i++) {
@@ -215,6 +247,7 @@ enum doctor_outcome doctor_run(const char *config_path, doctor_fn on_finding, vo
          config->destinations_count, config->rules_count);
     look_at_folder(&d, config);
     look_at_store(&d, config);
+    look_at_engines(&d, config);
     for (uint32_t i = 0; i < config->rules_count; i++) {
         if (is_first_use(policy, i)) {
             look_at_model(&d, config, &policy->model[i]);

@@ -14,6 +14,7 @@
 #include "server/config.h"
 #include "server/front_door.h"
 #include "server/policy.h"
+#include "server/slot_trouble.h"
 #include "server/workers.h"
 
 SCTD_PRINTF(5, 6) static struct health_check *add(struct health *health, const char *name, bool ok,
@@ -72,7 +73,21 @@ static void look_at_workers(const struct health_parts *parts, struct health *hea
 {
     struct workers_count count;
     workers_get_count(parts->workers, &count);
-    const bool ok = count.dying < count.slots;
+    const bool ok = count.dying + count.broken < count.slots;
+    struct workers_engine broken = {.asked = NULL};
+    for (int i = 0; i < count.slots && count.broken > 0 && broken.asked == NULL; i++) {
+        struct workers_engine engine;
+        workers_get_engine(parts->workers, i, &engine);
+        broken = engine.trouble->needs_trial ? engine : broken;
+    }
+    if (broken.asked != NULL) {
+        add(health, "workers", ok,
+            "The engine of every slot does not work: look at nvidia-smi and the kernel's log, and run "
+            "\"sctd doctor\"; jobs wait, and it goes on by itself",
+            "the engine of %d of %d slots does not work: %s: %.160s", count.broken, count.slots,
+            broken.asked, broken.trouble->reason);
+        return;
+    }
     add(health, "workers", ok,
         "Every worker has died again and again: look at the journal (\"job-attempt\") and run "
         "\"sctd doctor\", which tries the models",

@@ -58,7 +58,8 @@ struct work {
     struct convert_result result;
     char page_series_uid[DICOM_UID_SIZE]; /* "": the model has no limits */
     double load_ms;
-    int64_t said_ms; /* when the parent last heard of it */
+    bool is_without_engine; /* it could not be opened, and the job is not to blame */
+    int64_t said_ms;        /* when the parent last heard of it */
     enum convert_stage said;
 };
 
@@ -100,6 +101,17 @@ static void on_progress(void *arg, enum convert_stage stage, int64_t done, int64
 
 /* The model */
 
+/* Whether an engine was not opened for a reason that has nothing to do with the job or its model. */
+static bool is_engines_fault(const struct worker_job *job, int r)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    if (r ==
+        SCTD_EINVAL) { /* the job's, where the backend itself works: a precision that it has not */
+        return engine_check_backend(job->backend, &err) < 0;
+    }
+    return r == SCTD_EDEVICE || r == SCTD_ENOMEM;
+}
+
 static bool is_loaded(const struct worker *worker, const struct worker_job *job,
                       const char *precision)
 {
@@ -128,6 +140,7 @@ static int load(struct work *work, struct sctd_error *err)
     convert_engine_close(&worker->engine);
     int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
     if (r < 0) {
+        work->is_without_engine = is_engines_fault(job, r);
         return r;
     }
     worker->loaded = *job;
@@ -430,6 +443,14 @@ static void limit_memory(int32_t mib)
 #endif
 }
 
+/* Only open what a job would be done with. */
+static int do_trial(struct work *work, struct sctd_error *err)
+{
+    const int r = parameters_read(&work->parameters, work->job->parameters, err);
+    return r < 0 ? r : load(work, err);
+}
+
+/* list_fd: -1: it is a trial. */
 static int do_job(struct worker *worker, const struct worker_job *job, int list_fd,
                   struct sctd_error *err)
 {
@@ -438,8 +459,8 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     struct worker_end *end = &message.end;
     sctd_auto(work_fini) struct work work = {.worker = worker, .job = job, .said = CONVERT_STAGES};
     limit_memory(job->memory_mib);
-    const int r = do_steps(&work, list_fd, &why);
-    end->outcome = (int32_t)outcome_of(r, &why);
+    const int r = list_fd < 0 ? do_trial(&work, &why) : do_steps(&work, list_fd, &why);
+    end->outcome = (int32_t)(work.is_without_engine ? WORKER_NO_ENGINE : outcome_of(r, &why));
     if (r == CONVERT_REFUSED) {
         (void)snprintf(end->reason, sizeof end->reason, "%s: %.200s",
                        dicom_refusal_name(work.result.refusal.code), work.result.refusal.text);
@@ -454,7 +475,9 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     end->load_ms = work.load_ms;
     end->instances = work.result.instances;
     int said = say(worker, &message, err);
-    return said == 0 && r == SCTD_EDEVICE ? sctd_error(err, SCTD_EDEVICE, "%s", why.text) : said;
+    return said == 0 && (r == SCTD_EDEVICE || work.is_without_engine)
+               ? sctd_error(err, SCTD_EDEVICE, "%s", why.text)
+               : said;
 }
 
 static int serve(struct worker *worker, const volatile sig_atomic_t *stop, struct sctd_error *err)
@@ -473,7 +496,8 @@ static int serve(struct worker *worker, const volatile sig_atomic_t *stop, struc
             r = worker_messages_read(&message, json, err);
         }
         const int list_fd = frame_take_fd(&worker->parent);
-        if (r == 0 && (message.type != WORKER_JOB || list_fd < 0)) {
+        if (r == 0 && (message.type != WORKER_JOB || list_fd < 0) &&
+            (message.type != WORKER_TRIAL || list_fd >= 0)) {
             r = sctd_error(err, SCTD_EDATA, "the parent sent no job");
         }
         if (r == 0) {

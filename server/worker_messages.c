@@ -56,6 +56,7 @@ static const struct record_field end_fields[] = {
 static const struct message_type types[] = {
     [WORKER_READY] = {"ready", {NULL, 0}},
     [WORKER_JOB] = {"job", {job_fields, COUNT(job_fields)}},
+    [WORKER_TRIAL] = {"trial", {job_fields, COUNT(job_fields)}},
     [WORKER_STAGE] = {"stage", {stage_fields, COUNT(stage_fields)}},
     [WORKER_OUTPUT] = {"output", {output_fields, COUNT(output_fields)}},
     [WORKER_QUALITY] = {"quality", {quality_fields, COUNT(quality_fields)}},

@@ -3,10 +3,11 @@
  *
  *     worker: ready    it has started and waits for a job
  *     parent: job      what to make of what; with the lists of UIDs and files as a file (worker_list.h)
+ *     parent: trial    open the engine for such a job, and do nothing else
  *     worker: stage    how far it is; at least one in every workers.silence_s, or it is taken for hung
  *     worker: output   one instance that it has written, in the order in which they are to be sent
  *     worker: quality  what the checks of the result say, where its model has limits; once, before the end
- *     worker: end      what became of the job; then it waits for the next one
+ *     worker: end      what became of the job or the trial; then it waits for the next one
  *
  * Thread safety: pure functions.
  */
@@ -64,6 +65,7 @@ enum worker_outcome {
     WORKER_REFUSED, /* the input is no good */
     WORKER_BROKEN,  /* the process must be replaced; may pass */
     WORKER_FULL,    /* the disk has no room for the result */
+    WORKER_NO_ENGINE, /* the engine could not be opened, which is not the job's fault; the process must be replaced */
     WORKER_OUTCOMES
 };
 
@@ -83,6 +85,7 @@ struct worker_quality {
 enum worker_type {
     WORKER_READY,
     WORKER_JOB,
+    WORKER_TRIAL,
     WORKER_STAGE,
     WORKER_OUTPUT,
     WORKER_QUALITY,
@@ -91,8 +94,8 @@ enum worker_type {
 
 struct worker_message {
     enum worker_type type;
-    union { /* as the type says; READY has nothing */
-        struct worker_job job;
+    union {                    /* as the type says; READY has nothing */
+        struct worker_job job; /* TRIAL too */
         struct worker_stage stage;
         struct worker_output output;
         struct worker_quality quality;

@@ -28,8 +28,10 @@
 #include "server/log.h"
 #include "server/moment.h"
 #include "server/parameters.h"
+#include "server/slot_trouble.h"
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
+#include "server/worker_result.h"
 
 enum {
     SLOTS_MAX = 64,
@@ -53,15 +55,15 @@ struct slot {
     int deaths;                      /* in a row */
     int64_t not_before_ms;           /* lease clock */
     struct db_job job;
-    struct worker_message message; /* the job */
+    struct worker_message message; /* the job, or the trial */
     int list_fd;                   /* -1: handed over */
     struct worker_stage stage;     /* that it said last */
     int64_t heartbeat_ms, deadline_ms;
-    struct worker_output *output; /* [n_outputs] */
-    size_t n_outputs, capacity;
-    struct worker_quality *quality; /* NULL: it said nothing of it */
-    char failed[DB_REASON_SIZE];    /* which checks, of those */
-    bool is_checked;                /* without it nothing it made counts */
+    struct worker_result result;
+    bool is_checked; /* without what the checks found nothing it made counts */
+    struct slot_trouble trouble;
+    bool is_trying;     /* its engine, without a job */
+    int32_t breaks_max; /* broken GPUs that end the job; 0: as ever */
 };
 
 struct workers {
@@ -77,6 +79,7 @@ struct workers {
 };
 
 static void kick(struct workers *all);
+static int start_child(struct slot *slot, struct sctd_error *err);
 
 static int64_t lease_ms(const struct workers *all)
 {
@@ -101,11 +104,7 @@ static void bear(struct workers *all, const struct sctd_error *err)
 
 static void forget_job(struct slot *slot)
 {
-    free(slot->output);
-    free(slot->quality);
-    slot->output = NULL;
-    slot->quality = NULL;
-    slot->n_outputs = slot->capacity = 0;
+    worker_result_fini(&slot->result);
     if (slot->list_fd >= 0) {
         (void)close(slot->list_fd);
         slot->list_fd = -1;
@@ -113,73 +112,21 @@ static void forget_job(struct slot *slot)
     slot->is_busy = slot->is_lost = false;
 }
 
-static int list_outputs(const struct slot *slot, struct db_output **ret_outputs,
-                        struct sctd_error *err)
-{
-    struct db_output *outputs = calloc(slot->n_outputs + 1, sizeof *outputs);
-    if (outputs == NULL) {
-        return sctd_error(err, SCTD_ENOMEM, "%zu outputs", slot->n_outputs);
-    }
-    for (size_t i = 0; i < slot->n_outputs; i++) {
-        const struct worker_output *from = &slot->output[i];
-        outputs[i] = (struct db_output){.sop_uid = from->sop_uid,
-                                        .sop_class_uid = from->sop_class_uid,
-                                        .file = from->file,
-                                        .size = from->size};
-        memcpy(outputs[i].sha256, from->sha256, sizeof outputs[i].sha256);
-    }
-    *ret_outputs = outputs;
-    return 0;
-}
-
-/* What its checks say, and which of them failed. */
-static int add_review(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
-{
-    const struct worker_quality *quality = slot->quality;
-    struct quality_report report;
-    if (quality == NULL) {
-        return 0;
-    }
-    result->quality = quality->report;
-    result->review = quality->needs_review ? DB_REVIEW_NEEDED : DB_REVIEW_PASSED;
-    if (!quality->needs_review) {
-        return 0;
-    }
-    int r = quality_report_read(&report, quality->report, strlen(quality->report), err);
-    if (r == 0) {
-        quality_report_summarise(&report, slot->failed, sizeof slot->failed);
-        result->reason = slot->failed;
-    }
-    return r;
-}
-
 static int try_finish(struct slot *slot, struct db_work_result *result, struct sctd_error *err)
 {
-    const struct db_now at = moment_now();
-    const struct db_retry retry = retry_of(slot->all);
-    struct db_output *outputs = NULL;
-    int r = 0;
-    if (result->work == DB_WORK_DONE) {
-        r = list_outputs(slot, &outputs, err);
-        result->output = outputs;
-        result->n_outputs = slot->n_outputs;
-        r = r < 0 ? r : add_review(slot, result, err);
+    struct worker_ending ending = {
+        .now = moment_now(), .token = db_job_token(&slot->job), .retry = retry_of(slot->all)};
+    if (slot->breaks_max > 0) {
+        ending.retry.breaks_max = slot->breaks_max;
     }
-    if (r == 0) {
-        r = db_job_finish(slot->all->options.db, &at, db_job_token(&slot->job), result, &retry,
-                          err);
-    }
-    free(outputs);
-    return r;
+    return worker_result_finish(&slot->result, slot->all->options.db, &ending, result, err);
 }
 
 const char *workers_outcome_name(int outcome)
 {
-    static const char *const names[WORKERS_OUTCOMES] = {[DB_WORK_DONE] = "done",
-                                                        [DB_WORK_FAILED] = "failed",
-                                                        [DB_WORK_REFUSED] = "refused",
-                                                        [DB_WORK_DIED] = "died",
-                                                        [DB_WORK_RELEASED] = "released"};
+    static const char *const names[WORKERS_OUTCOMES] = {
+        [DB_WORK_DONE] = "done", [DB_WORK_FAILED] = "failed",     [DB_WORK_REFUSED] = "refused",
+        [DB_WORK_DIED] = "died", [DB_WORK_RELEASED] = "released", [DB_WORK_BROKEN] = "broken"};
     return names[outcome];
 }
 
@@ -241,36 +188,6 @@ static void on_stage(struct slot *slot, const struct worker_stage *stage)
     }
 }
 
-static bool on_output(struct slot *slot, const struct worker_output *output)
-{
-    if (slot->n_outputs == slot->capacity) {
-        const size_t capacity = slot->capacity == 0 ? 256 : 2 * slot->capacity;
-        struct worker_output *grown = capacity > 2 * (size_t)DB_OUTPUTS_MAX
-                                          ? NULL
-                                          : realloc(slot->output, capacity * sizeof *grown);
-        if (grown == NULL) {
-            return false;
-        }
-        slot->output = grown;
-        slot->capacity = capacity;
-    }
-    slot->output[slot->n_outputs++] = *output;
-    return true;
-}
-
-static bool on_quality(struct slot *slot, const struct worker_quality *quality)
-{
-    if (slot->quality != NULL) {
-        return false;
-    }
-    slot->quality = malloc(sizeof *slot->quality);
-    if (slot->quality == NULL) {
-        return false; /* its worker is killed and the job taken again: nothing goes out unchecked */
-    }
-    *slot->quality = *quality;
-    return true;
-}
-
 /* No job is to blame, and none would do better: they wait, and no try is counted. */
 static void wait_for_room(struct workers *all)
 {
@@ -282,13 +199,84 @@ static void wait_for_room(struct workers *all)
     }
 }
 
+/* The engine */
+
+static void log_trouble(const struct slot *slot)
+{
+    const struct slot_trouble *trouble = &slot->trouble;
+    LOG_WARNING("engine-trouble", log_number("slot", slot->number),
+                log_text("backend", slot->backend), log_number("failures", trouble->failures),
+                log_number("again_ms", trouble->not_before_ms - sctd_boot_ms()),
+                log_text("reason", trouble->reason));
+}
+
+static void end_trouble(struct slot *slot)
+{
+    if (slot->trouble.failures > 0) {
+        LOG_INFO("engine-well", log_number("slot", slot->number),
+                 log_text("backend", slot->backend),
+                 log_number("failures", slot->trouble.failures));
+    }
+    slot_trouble_end(&slot->trouble);
+}
+
+/* What the end of a job says of the engine. */
+static void judge_engine(struct slot *slot, const struct worker_end *end)
+{
+    const struct db_now at = moment_now();
+    slot->breaks_max = 0;
+    if (end->outcome == WORKER_DONE) {
+        end_trouble(slot);
+    } else if (end->outcome == WORKER_NO_ENGINE) {
+        slot_trouble_no_engine(&slot->trouble, &at, end->reason);
+        log_trouble(slot);
+    } else if (end->outcome == WORKER_BROKEN) {
+        slot->breaks_max = slot_trouble_broke(&slot->trouble, &at, slot->job.id, end->reason);
+        log_trouble(slot);
+    }
+}
+
+static bool begin_trial(struct slot *slot)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    slot->is_trying = true;
+    slot->message.type = WORKER_TRIAL;
+    slot->stage = (struct worker_stage){.done = 0};
+    slot->deadline_ms = sctd_boot_ms() + (int64_t)slot->all->options.workers.timeout_s * 1000;
+    if (start_child(slot, &err) < 0) {
+        slot->is_trying = false;
+    }
+    return slot->is_trying;
+}
+
+static void end_trial(struct slot *slot, bool is_opened, const char *reason)
+{
+    const struct db_now at = moment_now();
+    slot->is_trying = false;
+    if (!is_opened) {
+        slot_trouble_no_engine(&slot->trouble, &at, reason);
+        log_trouble(slot);
+    } else if (slot->trouble.broken_by == 0) {
+        end_trouble(slot);
+    } else { /* only a job shows whether it works */
+        slot_trouble_opened(&slot->trouble);
+    }
+}
+
+/* A model that is no good is for its job to find out. */
+static void on_trial_end(struct slot *slot, const struct worker_end *end)
+{
+    slot->is_leaving = end->outcome == WORKER_NO_ENGINE;
+    child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
+    end_trial(slot, !slot->is_leaving, end->reason);
+}
+
 static void on_end(struct slot *slot, const struct worker_end *end)
 {
-    static const enum db_work works[] = {[WORKER_DONE] = DB_WORK_DONE,
-                                         [WORKER_FAILED] = DB_WORK_FAILED,
-                                         [WORKER_REFUSED] = DB_WORK_REFUSED,
-                                         [WORKER_BROKEN] = DB_WORK_FAILED,
-                                         [WORKER_FULL] = DB_WORK_RELEASED};
+    static const enum db_work works[] = {
+        [WORKER_DONE] = DB_WORK_DONE,       [WORKER_FAILED] = DB_WORK_FAILED,
+        [WORKER_REFUSED] = DB_WORK_REFUSED, [WORKER_BROKEN] = DB_WORK_BROKEN,
+        [WORKER_FULL] = DB_WORK_RELEASED,   [WORKER_NO_ENGINE] = DB_WORK_RELEASED};
     char detail[DB_DETAIL_SIZE];
     (void)snprintf(detail, sizeof detail,
                    "load %.0f ms, assemble %.0f ms, orient %.0f ms, network %.0f ms, check %.0f "
@@ -296,15 +284,16 @@ static void on_end(struct slot *slot, const struct worker_end *end)
                    end->load_ms, end->stage_ms[CONVERT_ASSEMBLE], end->stage_ms[CONVERT_ORIENT],
                    end->stage_ms[CONVERT_NETWORK], end->stage_ms[CONVERT_CHECK],
                    end->stage_ms[CONVERT_WRITE]);
-    slot->is_leaving = end->outcome == WORKER_BROKEN;
+    slot->is_leaving = end->outcome == WORKER_BROKEN || end->outcome == WORKER_NO_ENGINE;
     child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
     if (!slot->is_leaving) {
         slot->deaths = 0;
     }
+    judge_engine(slot, end);
     if (end->outcome == WORKER_FULL) {
         wait_for_room(slot->all);
     }
-    if (end->outcome == WORKER_DONE && slot->is_checked && slot->quality == NULL) {
+    if (end->outcome == WORKER_DONE && slot->is_checked && slot->result.quality == NULL) {
         finish(slot, DB_WORK_FAILED, "the worker did not say what the checks found", detail);
     } else {
         finish(slot, works[end->outcome], end->outcome == WORKER_DONE ? NULL : end->reason, detail);
@@ -316,15 +305,70 @@ static void hand_over(struct slot *slot)
     struct sctd_error err = {.code = SCTD_OK};
     int r = worker_messages_send(child_get_fd(slot->child), &slot->message, slot->list_fd, SEND_MS,
                                  &err);
-    (void)close(slot->list_fd);
-    slot->list_fd = -1;
-    if (r < 0) { /* it ended while it was idle: the job has nothing to do with it */
+    if (slot->list_fd >= 0) {
+        (void)close(slot->list_fd);
+        slot->list_fd = -1;
+    }
+    /* It ended while it was idle: the job has nothing to do with it.  A trial hears of it by the end. */
+    if (r < 0 && slot->is_busy) {
         slot->is_leaving = true;
         child_kill(slot->child);
         finish(slot, DB_WORK_RELEASED, "the worker had ended", err.text);
     } else {
         arm(slot);
     }
+}
+
+static bool on_ready(struct slot *slot)
+{
+    slot->is_ready = true;
+    child_set_deadline(slot->child, -1);
+    if (slot->is_busy || slot->is_trying) {
+        hand_over(slot);
+    }
+    return true;
+}
+
+/* What belongs to a trial. */
+static bool on_trial_message(struct slot *slot, const struct worker_message *message)
+{
+    if (message->type == WORKER_STAGE) {
+        arm(slot);
+        slot->stage = message->stage;
+        return true;
+    }
+    if (message->type == WORKER_END) {
+        on_trial_end(slot, &message->end);
+        kick(slot->all);
+        return true;
+    }
+    return false;
+}
+
+/* What belongs to a job. */
+static bool on_job_message(struct slot *slot, const struct worker_message *message)
+{
+    arm(slot);
+    if (message->type == WORKER_STAGE) {
+        on_stage(slot, &message->stage);
+        return true;
+    }
+    if (message->type == WORKER_OUTPUT) {
+        return worker_result_add_output(&slot->result, &message->output);
+    }
+    if (message->type == WORKER_QUALITY) {
+        return worker_result_add_quality(&slot->result, &message->quality);
+    }
+    if (message->type == WORKER_END) {
+        on_end(slot, &message->end);
+        if (slot->all->is_draining) {
+            child_kill(slot->child);
+        } else {
+            kick(slot->all);
+        }
+        return true;
+    }
+    return false;
 }
 
 static bool on_message(void *arg, const struct json *json)
@@ -336,39 +380,12 @@ static bool on_message(void *arg, const struct json *json)
         return false;
     }
     if (message.type == WORKER_READY && !slot->is_ready) {
-        slot->is_ready = true;
-        child_set_deadline(slot->child, -1);
-        if (slot->is_busy) {
-            hand_over(slot);
-        }
-        return true;
+        return on_ready(slot);
     }
-    if (!slot->is_ready || !slot->is_busy || slot->list_fd >= 0) {
-        return false;
+    if (slot->is_ready && slot->is_trying) {
+        return on_trial_message(slot, &message);
     }
-    if (message.type == WORKER_STAGE) {
-        arm(slot);
-        on_stage(slot, &message.stage);
-        return true;
-    }
-    if (message.type == WORKER_OUTPUT) {
-        arm(slot);
-        return on_output(slot, &message.output);
-    }
-    if (message.type == WORKER_QUALITY) {
-        arm(slot);
-        return on_quality(slot, &message.quality);
-    }
-    if (message.type == WORKER_END) {
-        on_end(slot, &message.end);
-        if (slot->all->is_draining) {
-            child_kill(slot->child);
-        } else {
-            kick(slot->all);
-        }
-        return true;
-    }
-    return false;
+    return slot->is_ready && slot->is_busy && slot->list_fd < 0 && on_job_message(slot, &message);
 }
 
 static void free_if_closed(struct workers *all)
@@ -424,14 +441,20 @@ static void on_ended(void *arg, int status)
 {
     struct slot *slot = arg;
     struct workers *all = slot->all;
+    const bool is_told = slot->is_leaving && slot->trouble.needs_trial; /* it said why it ends */
     slot->child = NULL;
     slot->is_ready = slot->is_leaving = false;
-    if (status != 0) {
+    if (status != 0 && !is_told) {
         const int shift = slot->deaths < 6 ? slot->deaths : 6;
         const int64_t wait_ms = (int64_t)BACKOFF_MS << shift;
         slot->deaths++;
         slot->not_before_ms =
             sctd_boot_ms() + (wait_ms < BACKOFF_MAX_MS ? wait_ms : BACKOFF_MAX_MS);
+    }
+    if (slot->is_trying && all->is_draining) {
+        slot->is_trying = false;
+    } else if (slot->is_trying) {
+        end_trial(slot, false, "the worker died while it opened the engine");
     }
     if (slot->is_busy) {
         char reason[DB_REASON_SIZE];
@@ -595,22 +618,35 @@ static void schedule(struct workers *all, int64_t slot_ms)
                          wait_ms > 0 ? (uint64_t)wait_ms : (uint64_t)PAUSE_MS, 0);
 }
 
+/* Give a slot something to do.  *is_idle: no job is left to claim.  Returns when to look at it again. */
+static int64_t use(struct slot *slot, bool *is_idle)
+{
+    const int64_t now_ms = sctd_boot_ms();
+    const int64_t trial_ms = slot->trouble.needs_trial ? slot->trouble.not_before_ms : 0;
+    const int64_t from_ms = slot->not_before_ms > trial_ms ? slot->not_before_ms : trial_ms;
+    if (slot->is_busy || slot->is_leaving || slot->is_trying) {
+        return INT64_MAX;
+    }
+    if (from_ms > now_ms) {
+        return from_ms;
+    }
+    if (slot->trouble.needs_trial) {
+        return begin_trial(slot) ? INT64_MAX : now_ms + PAUSE_MS;
+    }
+    if (*is_idle) {
+        return INT64_MAX;
+    }
+    const int r = claim(slot);
+    *is_idle = r != 0;
+    return r < 0 || (r == 0 && !slot->is_busy) ? now_ms + PAUSE_MS : INT64_MAX;
+}
+
 static void kick(struct workers *all)
 {
     int64_t slot_ms = INT64_MAX;
     bool is_idle = false;
-    for (int i = 0; i < all->n && !all->is_draining && !is_idle; i++) {
-        struct slot *slot = &all->slot[i];
-        if (slot->is_busy || slot->is_leaving) {
-            continue;
-        }
-        const int64_t now_ms = sctd_boot_ms();
-        int64_t again_ms = slot->not_before_ms;
-        if (again_ms <= now_ms) {
-            const int r = claim(slot);
-            is_idle = r != 0;
-            again_ms = r < 0 || (r == 0 && !slot->is_busy) ? now_ms + PAUSE_MS : INT64_MAX;
-        }
+    for (int i = 0; i < all->n && !all->is_draining; i++) {
+        const int64_t again_ms = use(&all->slot[i], &is_idle);
         slot_ms = again_ms < slot_ms ? again_ms : slot_ms;
     }
     schedule(all, slot_ms);
@@ -715,6 +751,13 @@ void workers_get_count(const struct workers *all, struct workers_count *ret_coun
         const struct slot *slot = &all->slot[i];
         ret_count->alive += slot->child != NULL;
         ret_count->busy += slot->is_busy;
-        ret_count->dying += slot->deaths >= DYING;
+        ret_count->dying += slot->deaths >= DYING && !slot->trouble.needs_trial;
+        ret_count->broken += slot->trouble.needs_trial;
     }
+}
+
+void workers_get_engine(const struct workers *all, int slot, struct workers_engine *ret_engine)
+{
+    const struct slot *s = &all->slot[slot];
+    *ret_engine = (struct workers_engine){.asked = s->backend, .trouble = &s->trouble};
 }

@@ -3,7 +3,7 @@
  *
  * A job is claimed under a lease before a worker hears of it, so that one that kills its worker is counted.  A
  * worker that dies, hangs or runs for too long costs its job an attempt and nothing else.  Where the disk has no room for
- * a result all jobs wait, and none loses a try.
+ * a result all jobs wait, and where a slot's engine does not work the slot does; then no job loses a try.
  *
  * Thread safety: the loop's thread.
  */
@@ -16,6 +16,7 @@
 #include "db/db.h"
 #include "engine/base/error.h"
 #include "server/config.h"
+#include "server/slot_trouble.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,16 +46,24 @@ struct workers_options {
 SCTD_NODISCARD int workers_new(struct workers **ret_workers, const struct workers_options *options,
                                const struct workers_hooks *hooks, struct sctd_error *err);
 
-enum { WORKERS_OUTCOMES = 5 };
+enum { WORKERS_OUTCOMES = 6 };
 
 /* How its slots are now, and how its attempts went. */
 struct workers_count {
     int32_t slots, alive, busy;
     int32_t dying;                      /* that wait after several deaths in a row */
+    int32_t broken;                     /* whose engine does not work (slot_trouble.h) */
     int64_t attempts[WORKERS_OUTCOMES]; /* that have ended, by enum db_work */
 };
 const char *workers_outcome_name(int outcome); /* "done", "died" ...; never NULL */
 void workers_get_count(const struct workers *all, struct workers_count *ret_count);
+
+/* The engine of slot `slot`, from 0 on; its texts live until the loop runs on. */
+struct workers_engine {
+    const char *asked; /* of the configuration: "auto", "cuda:1" */
+    const struct slot_trouble *trouble;
+};
+void workers_get_engine(const struct workers *all, int slot, struct workers_engine *ret_engine);
 
 /* There may be something to do. */
 void workers_kick(struct workers *workers);

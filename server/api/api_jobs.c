@@ -203,6 +203,7 @@ void api_job(struct request *request)
     json_write_string(&w, "parameters", job->parameters);
     json_write_int(&w, "failures", job->failures);
     json_write_int(&w, "deaths", job->deaths);
+    json_write_int(&w, "breaks", job->breaks);
     json_write_int(&w, "interruptions", job->interruptions);
     write_timings(&w, &whole.job, &whole.history);
     json_write_array_begin(&w, "deliveries");

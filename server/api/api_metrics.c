@@ -26,6 +26,7 @@
 #include "server/policy.h"
 #include "server/process_facts.h"
 #include "server/receivers.h"
+#include "server/slot_trouble.h"
 #include "server/workers.h"
 
 static void gauge(struct exposition *e, const char *name, const char *help, double value)
@@ -181,6 +182,21 @@ static void write_door(struct exposition *e, const struct api *api)
           intake_count_open(api->node.intake));
 }
 
+static void write_engines(struct exposition *e, const struct api *api, int slots)
+{
+    exposition_family(e, "sctd_worker_slot_failures", "gauge",
+                      "Failures in a row of a slot's engine; 0: it works.");
+    for (int i = 0; i < slots; i++) {
+        char number[16];
+        struct workers_engine engine;
+        workers_get_engine(api->node.workers, i, &engine);
+        (void)snprintf(number, sizeof number, "%d", i + 1);
+        const struct exposition_label slot = {"slot", number};
+        const struct exposition_label backend = {"backend", engine.asked};
+        exposition_sample(e, slot, backend, engine.trouble->failures);
+    }
+}
+
 static void write_workers(struct exposition *e, const struct api *api)
 {
     struct workers_count count;
@@ -189,6 +205,9 @@ static void write_workers(struct exposition *e, const struct api *api)
     gauge(e, "sctd_workers_alive", "Worker processes.", count.alive);
     gauge(e, "sctd_workers_busy", "Workers with a job.", count.busy);
     gauge(e, "sctd_workers_held_back", "Slots that wait after deaths in a row.", count.dying);
+    gauge(e, "sctd_workers_broken", "Slots that wait because their engine does not work.",
+          count.broken);
+    write_engines(e, api, count.slots);
     gauge(e, "sctd_engine_batch", "Slices that the network converts at once.",
           api->policy->config->workers.batch);
     exposition_family(e, "sctd_worker_attempts_total", "counter",

@@ -27,6 +27,7 @@
 #include "server/http/stream.h"
 #include "server/intake.h"
 #include "server/receivers.h"
+#include "server/slot_trouble.h"
 #include "server/workers.h"
 
 void api_look_at_health(const struct api *api, struct health *ret_health)
@@ -130,6 +131,22 @@ static void write_door(struct json_writer *w, const struct api *api)
     json_write_object_end(w);
 }
 
+/* The engine of a slot. */
+static void write_engine(struct json_writer *w, const struct api *api, int slot)
+{
+    struct workers_engine engine;
+    workers_get_engine(api->node.workers, slot, &engine);
+    const struct slot_trouble *trouble = engine.trouble;
+    json_write_object_begin(w, NULL);
+    json_write_int(w, "slot", slot + 1);
+    json_write_string(w, "asked", engine.asked);
+    json_write_bool(w, "works", !trouble->needs_trial);
+    json_write_int(w, "failures", trouble->failures);
+    json_write_string(w, "reason", trouble->reason);
+    reply_write_time_or_null(w, "since", trouble->since_ms);
+    json_write_object_end(w);
+}
+
 static void write_workers(struct json_writer *w, const struct api *api)
 {
     struct workers_count count;
@@ -139,6 +156,11 @@ static void write_workers(struct json_writer *w, const struct api *api)
     json_write_int(w, "running", count.busy);
     json_write_int(w, "alive", count.alive);
     json_write_string(w, "precision", api->policy->config->workers.precision);
+    json_write_array_begin(w, "engines");
+    for (int i = 0; i < count.slots; i++) {
+        write_engine(w, api, i);
+    }
+    json_write_array_end(w);
     json_write_object_end(w);
 }
 
@@ -297,6 +319,29 @@ static int write_destination_troubles(struct json_writer *w, const struct api *a
     return r;
 }
 
+/* A slot whose engine does not work, or has not done a job since it broke. */
+static void write_engine_troubles(struct json_writer *w, const struct api *api)
+{
+    struct workers_count count;
+    workers_get_count(api->node.workers, &count);
+    for (int i = 0; i < count.slots; i++) {
+        struct workers_engine engine;
+        struct diagnosis_line line = {.kind = "engine_down", .severity = DIAGNOSIS_ERROR};
+        workers_get_engine(api->node.workers, i, &engine);
+        if (engine.trouble->failures == 0) {
+            continue;
+        }
+        (void)snprintf(line.title, sizeof line.title, "Slot %d (%s) cannot convert: %.160s", i + 1,
+                       engine.asked, engine.trouble->reason);
+        (void)snprintf(line.mend, sizeof line.mend,
+                       "Look at nvidia-smi and the kernel's log (Xid), and run sctd doctor; jobs "
+                       "wait or go to other slots, and it goes on by itself");
+        line.count = engine.trouble->failures;
+        line.last_ms = engine.trouble->last_ms;
+        write_trouble(w, &line);
+    }
+}
+
 void api_diagnosis(struct request *request)
 {
     struct api *api = api_of(request);
@@ -309,6 +354,7 @@ void api_diagnosis(struct request *request)
         reply_error(&request->reply, &err);
         return;
     }
+    write_engine_troubles(&w, api);
     for (size_t i = 0; i < n; i++) {
         write_trouble(&w, &lines[i]);
     }

@@ -18,18 +18,13 @@ from kit import venv
 
 venv.enter()
 
-from kit.daemon import Daemon, free_port, make_model, make_series
+from kit.daemon import Daemon, free_port, make_model, make_series, store
 from kit.delivering import Pacs
 from kit.http import TOKENS, Client, section
 from kit.reviewing import REPORT, need_review
 
 SCTD = sys.argv.pop(1)
 NAME, PATIENT = 'CANARY^PETRA^MARIA', 'MRN-4711-CANARY'
-
-
-def store(daemon, files, calling='MR1'):
-    subprocess.run(['storescu', '-aet', calling, '-aec', 'SCTD', '127.0.0.1', str(daemon.port), *map(str, files)],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def rename_patient(files):

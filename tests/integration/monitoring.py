@@ -23,7 +23,7 @@ venv.enter()
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from kit.daemon import Daemon, free_port, make_model, make_series
+from kit.daemon import Daemon, free_port, make_model, make_series, store
 from kit.delivering import Pacs
 from kit.http import TOKENS, Client, section
 from kit.reviewing import need_review
@@ -36,12 +36,6 @@ TOOLS = pathlib.Path(subprocess.run([venv.ROOT / 'tests' / 'promtool.sh'], check
                                     text=True).stdout.strip())
 SUFFIX = re.compile(r'_(bucket|sum|count)$')
 FOREIGN = {'up', 'ALERTS'}
-
-
-def store(daemon, files, fails=False):
-    result = subprocess.run(['storescu', '-aet', 'MR1', '-aec', 'SCTD', '127.0.0.1', str(daemon.port), *map(str, files)],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    assert fails or result.returncode == 0
 
 
 def parse(text):
@@ -190,12 +184,13 @@ class Watched(unittest.TestCase):
         self.assertEqual(self.values('sctd_jobs_ended_total'), {
             'small@1/done': 1, 'small@1/failed': 1, 'small@1/poison': 0, 'small@1/cancelled': 0})
         self.assertEqual(self.values('sctd_worker_attempts_total'),
-                         {'done': 2, 'refused': 1, 'failed': 0, 'died': 0, 'released': 0})
+                         {'done': 2, 'refused': 1, 'failed': 0, 'died': 0, 'released': 0, 'broken': 0})
         self.assertEqual(set(self.values('sctd_jobs_running').values()), {0})
         self.assertEqual(self.value('sctd_jobs_oldest_queued_seconds'), 0)
         for name, number in (('sctd_worker_slots', 1), ('sctd_workers_alive', 1), ('sctd_workers_busy', 0),
-                             ('sctd_workers_held_back', 0), ('sctd_engine_batch', 3)):
+                             ('sctd_workers_held_back', 0), ('sctd_workers_broken', 0), ('sctd_engine_batch', 3)):
             self.assertEqual(self.value(name), number, name)
+        self.assertEqual(self.values('sctd_worker_slot_failures'), {'auto/1': 0})
         timings = self.viewer.get('/api/v1/jobs/' + str(
             self.viewer.get('/api/v1/jobs', state='done').json['items'][0]['id'])).json['timings']
         self.assertEqual(self.value('sctd_engine_slices_total', model='small@1'), 12)

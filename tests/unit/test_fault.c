@@ -16,13 +16,13 @@ static void statuses_mean_what_the_process_should_do(void)
         enum sctd_code code;
     } known[] = {
         {FAULT_CUDA, 2, SCTD_ENOMEM},       /* memory allocation */
-        {FAULT_CUDA, 35, SCTD_EINVAL},      /* insufficient driver */
-        {FAULT_CUDA, 100, SCTD_EINVAL},     /* no device */
+        {FAULT_CUDA, 35, SCTD_EDEVICE},     /* insufficient driver */
+        {FAULT_CUDA, 100, SCTD_EDEVICE},    /* no device */
         {FAULT_CUDA, 46, SCTD_EDEVICE},     /* devices unavailable */
-        {FAULT_CUDA, 34, SCTD_EINVAL},      /* the library for linking */
-        {FAULT_CUDA, 209, SCTD_EINVAL},     /* no kernel image for the device */
-        {FAULT_CUDA, 802, SCTD_EINVAL},     /* system not ready */
-        {FAULT_CUDA, 803, SCTD_EINVAL},     /* system driver mismatch */
+        {FAULT_CUDA, 34, SCTD_EDEVICE},     /* the library for linking */
+        {FAULT_CUDA, 209, SCTD_EDEVICE},    /* no kernel image for the device */
+        {FAULT_CUDA, 802, SCTD_EDEVICE},    /* system not ready */
+        {FAULT_CUDA, 803, SCTD_EDEVICE},    /* system driver mismatch */
         {FAULT_CUDA, 214, SCTD_EDEVICE},    /* ECC uncorrectable */
         {FAULT_CUDA, 700, SCTD_EDEVICE},    /* illegal address */
         {FAULT_CUDA, 716, SCTD_EDEVICE},    /* misaligned address */

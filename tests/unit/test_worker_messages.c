@@ -68,6 +68,9 @@ static void a_job_comes_back_as_it_was(void)
     assert(strcmp(again.job.results, m.job.results) == 0);
     assert(strcmp(again.job.parameters, m.job.parameters) == 0);
     assert(strcmp(again.job.series_uid, "2.25.1") == 0);
+    m.type = WORKER_TRIAL;
+    assert(pass(&m, &again) == 0 && again.type == WORKER_TRIAL);
+    check_numbers(&again.job);
     assert(strcmp(again.job.source_series_uid, "1.2") == 0);
     assert(strcmp(again.job.model_sha256, "ab") == 0);
 }

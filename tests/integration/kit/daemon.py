@@ -45,6 +45,13 @@ def make_series(sctd, folder, kind='mr', seed=1, matrix=64, slices=12):
     return sorted(pathlib.Path(folder).rglob('*.dcm'))
 
 
+def store(daemon, files, calling='MR1', fails=False):
+    """Send files to a daemon, by DCMTK."""
+    result = subprocess.run(['storescu', '-aet', calling, '-aec', 'SCTD', '127.0.0.1', str(daemon.port), *map(str, files)],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    assert fails or result.returncode == 0
+
+
 class Daemon:
     """A daemon with its state below `folder`."""
 
