@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 #include "engine/backend/cuda/device/tensor_core.cuh"
 
 /*
@@ -39,14 +40,6 @@ template <int WIDTH> struct queries {
     float top[2];                     /* largest score so far */
     float sum[2];                     /* of the weights of this lane's columns so far */
 };
-
-/* 2^x; what is below the normal numbers becomes zero, and spares the three instructions of exp2f. */
-__device__ __forceinline__ float power_of_two(float x)
-{
-    float y;
-    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-    return y;
-}
 
 /* Two values in storage, `low` at the lower address. */
 __device__ __forceinline__ uint32_t pair_of(float low, float high, __half)
@@ -206,12 +199,12 @@ __device__ __forceinline__ void make_weights(float (&score)[N][4], queries<WIDTH
         top = row_max(top);
         /* Where all is masked so far, any finite number makes weights of zero. */
         const float from = top == -INFINITY ? 0.0F : top;
-        const float keep = power_of_two((s.top[half] - from) * scale);
+        const float keep = body_exp2((s.top[half] - from) * scale);
         float sum = s.sum[half] * keep;
 #pragma unroll
         for (int n = 0; n < N; n++) {
-            score[n][k] = power_of_two((score[n][k] - from) * scale);
-            score[n][k + 1] = power_of_two((score[n][k + 1] - from) * scale);
+            score[n][k] = body_exp2((score[n][k] - from) * scale);
+            score[n][k + 1] = body_exp2((score[n][k + 1] - from) * scale);
             sum += score[n][k] + score[n][k + 1];
         }
         s.top[half] = top;
@@ -315,7 +308,7 @@ template <typename T, int WIDTH>
 __global__ void __launch_bounds__(MAX_WARPS *WARP, WIDTH <= 64 ? 2 : 1)
     tensor_attention_kernel(const attention_args a)
 {
-    extern __shared__ __align__(16) unsigned char memory[];
+    LAUNCH_MEMORY(memory);
     key_tile<T, WIDTH> *tiles = (key_tile<T, WIDTH> *)memory;
 
     const int warp = threadIdx.x / WARP;
@@ -359,14 +352,8 @@ cudaError_t start(const attention_args *a, int32_t slices, cudaStream_t stream)
     const int parts = divide_up(warps_needed, MAX_WARPS);
     const int warps = divide_up(warps_needed, parts);
     const dim3 grid((unsigned)parts, (unsigned)a->heads, (unsigned)slices);
-    const int bytes = STAGES * (int)sizeof(key_tile<T, WIDTH>);
-    const cudaError_t e = cudaFuncSetAttribute(tensor_attention_kernel<T, WIDTH>,
-                                               cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
-    if (e != cudaSuccess) {
-        return e;
-    }
-    tensor_attention_kernel<T, WIDTH><<<grid, warps * WARP, (size_t)bytes, stream>>>(*a);
-    return cudaGetLastError();
+    return launch_with_memory(tensor_attention_kernel<T, WIDTH>, grid, warps * WARP,
+                              STAGES * sizeof(key_tile<T, WIDTH>), stream, *a);
 }
 
 template <typename T>

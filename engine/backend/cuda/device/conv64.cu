@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 #include "engine/backend/cuda/device/tensor_core.cuh"
 #include "engine/backend/cuda/device/warpgroup.cuh"
 
@@ -347,7 +348,7 @@ template <int ACT, bool WIDE>
 __global__ void __launch_bounds__(THREADS, 1)
     conv64_kernel(const product_args a, int tiles, int all_rows)
 {
-    extern __shared__ __align__(128) unsigned char bytes[];
+    LAUNCH_MEMORY(bytes);
     memory *m = (memory *)bytes;
     uint32_t weight[KERNEL * KERNEL * STEPS][4];
     float bias[2];
@@ -416,15 +417,8 @@ template <int ACT, bool WIDE>
 cudaError_t start(const product_args *a, int tiles, int rows, int multiprocessors,
                   cudaStream_t stream)
 {
-    const cudaError_t e = cudaFuncSetAttribute(
-        conv64_kernel<ACT, WIDE>, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)sizeof(memory));
-    if (e != cudaSuccess) {
-        return e;
-    }
-    conv64_kernel<ACT, WIDE>
-        <<<(unsigned)min(rows, multiprocessors), THREADS, sizeof(memory), stream>>>(*a, tiles,
-                                                                                    rows);
-    return cudaGetLastError();
+    return launch_with_memory(conv64_kernel<ACT, WIDE>, (unsigned)min(rows, multiprocessors),
+                              THREADS, sizeof(memory), stream, *a, tiles, rows);
 }
 
 bool is_half_or_none(const operand &x)

@@ -7,6 +7,7 @@
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 
 namespace
 {
@@ -186,22 +187,18 @@ __global__ void __launch_bounds__(LAST_THREADS)
 }
 
 template <int STORAGE>
-void start_last_conv(const last_conv_args &a, uint32_t items, cudaStream_t stream)
+cudaError_t start_last_conv(const last_conv_args &a, uint32_t items, cudaStream_t stream)
 {
     const unsigned blocks = blocks_for(items, LAST_THREADS);
     switch (a.x.stride / VALUE_LANES) {
     case 1:
-        last_conv_run_kernel<STORAGE, 1><<<blocks, LAST_THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(last_conv_run_kernel<STORAGE, 1>, blocks, LAST_THREADS, stream, a, items);
     case 2:
-        last_conv_run_kernel<STORAGE, 2><<<blocks, LAST_THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(last_conv_run_kernel<STORAGE, 2>, blocks, LAST_THREADS, stream, a, items);
     case 4:
-        last_conv_run_kernel<STORAGE, 4><<<blocks, LAST_THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(last_conv_run_kernel<STORAGE, 4>, blocks, LAST_THREADS, stream, a, items);
     default:
-        last_conv_run_kernel<STORAGE, 8><<<blocks, LAST_THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(last_conv_run_kernel<STORAGE, 8>, blocks, LAST_THREADS, stream, a, items);
     }
 }
 
@@ -214,21 +211,19 @@ cudaError_t kernels_start_first_conv(const struct first_conv_args *args, size_t 
     const size_t threads = run_items(items / (size_t)groups, groups, args->h, args->w, FIRST_RUN);
     const unsigned blocks = blocks_for(threads, THREADS);
     if (args->kernel != KERNEL || threads > UINT32_MAX) {
-        first_conv_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
-        return cudaGetLastError();
+        return launch(first_conv_kernel, blocks_for(items, THREADS), THREADS, stream, *args, items);
     }
     switch (args->y.type) {
     case VALUE_F32:
-        first_conv_run_kernel<VALUE_F32><<<blocks, THREADS, 0, stream>>>(*args, (uint32_t)threads);
-        break;
+        return launch(first_conv_run_kernel<VALUE_F32>, blocks, THREADS, stream, *args,
+                      (uint32_t)threads);
     case VALUE_F16:
-        first_conv_run_kernel<VALUE_F16><<<blocks, THREADS, 0, stream>>>(*args, (uint32_t)threads);
-        break;
+        return launch(first_conv_run_kernel<VALUE_F16>, blocks, THREADS, stream, *args,
+                      (uint32_t)threads);
     default:
-        first_conv_run_kernel<VALUE_BF16><<<blocks, THREADS, 0, stream>>>(*args, (uint32_t)threads);
-        break;
+        return launch(first_conv_run_kernel<VALUE_BF16>, blocks, THREADS, stream, *args,
+                      (uint32_t)threads);
     }
-    return cudaGetLastError();
 }
 
 cudaError_t kernels_start_last_conv(const struct last_conv_args *args, size_t items,
@@ -238,19 +233,14 @@ cudaError_t kernels_start_last_conv(const struct last_conv_args *args, size_t it
     const size_t threads = run_items(items, groups, args->h, args->w, LAST_RUN);
     const bool shared = groups == 1 || groups == 2 || groups == 4 || groups == 8;
     if (args->kernel != KERNEL || !shared || threads > UINT32_MAX) {
-        last_conv_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
-        return cudaGetLastError();
+        return launch(last_conv_kernel, blocks_for(items, THREADS), THREADS, stream, *args, items);
     }
     switch (args->x.type) {
     case VALUE_F32:
-        start_last_conv<VALUE_F32>(*args, (uint32_t)threads, stream);
-        break;
+        return start_last_conv<VALUE_F32>(*args, (uint32_t)threads, stream);
     case VALUE_F16:
-        start_last_conv<VALUE_F16>(*args, (uint32_t)threads, stream);
-        break;
+        return start_last_conv<VALUE_F16>(*args, (uint32_t)threads, stream);
     default:
-        start_last_conv<VALUE_BF16>(*args, (uint32_t)threads, stream);
-        break;
+        return start_last_conv<VALUE_BF16>(*args, (uint32_t)threads, stream);
     }
-    return cudaGetLastError();
 }

@@ -2,6 +2,7 @@
 #include "engine/backend/cuda/body_expand.h"
 #include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 
 namespace
 {
@@ -29,21 +30,16 @@ template <int Z, int Y> cudaError_t start(const expand_args *a, size_t items, cu
     const unsigned blocks = blocks_for(items, THREADS);
     switch (a->factor) {
     case 2:
-        expand_kernel<Z, Y, 2><<<blocks, THREADS, 0, stream>>>(*a, items);
-        break;
+        return launch(expand_kernel<Z, Y, 2>, blocks, THREADS, stream, *a, items);
     case 4:
-        expand_kernel<Z, Y, 4><<<blocks, THREADS, 0, stream>>>(*a, items);
-        break;
+        return launch(expand_kernel<Z, Y, 4>, blocks, THREADS, stream, *a, items);
     case 8:
-        expand_kernel<Z, Y, 8><<<blocks, THREADS, 0, stream>>>(*a, items);
-        break;
+        return launch(expand_kernel<Z, Y, 8>, blocks, THREADS, stream, *a, items);
     case 16:
-        expand_kernel<Z, Y, 16><<<blocks, THREADS, 0, stream>>>(*a, items);
-        break;
+        return launch(expand_kernel<Z, Y, 16>, blocks, THREADS, stream, *a, items);
     default:
         return cudaErrorInvalidValue; /* graph.h has no other */
     }
-    return cudaGetLastError();
 }
 
 } // namespace

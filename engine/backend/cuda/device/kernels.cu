@@ -4,6 +4,7 @@
 #include "engine/backend/cuda/body_vit.h"
 #include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 #include "engine/backend/cuda/device/storage.cuh"
 
 namespace
@@ -35,22 +36,18 @@ ITEM_KERNEL(scale_add_kernel, join_args, scale_add_body)
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    void start_##name(const args_type &a, size_t items, cudaStream_t stream)                       \
+    cudaError_t start_##name(const args_type &a, size_t items, cudaStream_t stream)                \
     {                                                                                              \
         const unsigned blocks = blocks_for(items, THREADS);                                        \
         switch (storage_of(a, items)) {                                                            \
         case VALUE_F32:                                                                            \
-            name##_kernel<VALUE_F32><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);          \
-            break;                                                                                 \
+            return launch(name##_kernel<VALUE_F32>, blocks, THREADS, stream, a, (uint32_t)items);  \
         case VALUE_F16:                                                                            \
-            name##_kernel<VALUE_F16><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);          \
-            break;                                                                                 \
+            return launch(name##_kernel<VALUE_F16>, blocks, THREADS, stream, a, (uint32_t)items);  \
         case VALUE_BF16:                                                                           \
-            name##_kernel<VALUE_BF16><<<blocks, THREADS, 0, stream>>>(a, (uint32_t)items);         \
-            break;                                                                                 \
+            return launch(name##_kernel<VALUE_BF16>, blocks, THREADS, stream, a, (uint32_t)items); \
         default:                                                                                   \
-            name##_kernel<ANY_STORAGE><<<blocks, THREADS, 0, stream>>>(a, items);                  \
-            break;                                                                                 \
+            return launch(name##_kernel<ANY_STORAGE>, blocks, THREADS, stream, a, items);          \
         }                                                                                          \
     }
 
@@ -129,37 +126,37 @@ __global__ void __launch_bounds__(THREADS) norm_once_kernel(norm_args a, uint32_
     }
 }
 
-template <int GROUPS> void start_norm_once(const norm_args &a, uint32_t items, cudaStream_t stream)
+template <int GROUPS>
+cudaError_t start_norm_once(const norm_args &a, uint32_t items, cudaStream_t stream)
 {
     const unsigned blocks = blocks_for(items, WARPS);
     switch (a.y.type) {
     case VALUE_F32:
-        norm_once_kernel<GROUPS, VALUE_F32><<<blocks, THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(norm_once_kernel<GROUPS, VALUE_F32>, blocks, THREADS, stream, a, items);
     case VALUE_F16:
-        norm_once_kernel<GROUPS, VALUE_F16><<<blocks, THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(norm_once_kernel<GROUPS, VALUE_F16>, blocks, THREADS, stream, a, items);
     default:
-        norm_once_kernel<GROUPS, VALUE_BF16><<<blocks, THREADS, 0, stream>>>(a, items);
-        break;
+        return launch(norm_once_kernel<GROUPS, VALUE_BF16>, blocks, THREADS, stream, a, items);
     }
 }
 
-void start_norm(const norm_args &a, size_t items, cudaStream_t stream)
+cudaError_t start_norm(const norm_args &a, size_t items, cudaStream_t stream)
 {
     const int groups = (a.c + WARP * VALUE_LANES - 1) / (WARP * VALUE_LANES);
     const bool once = a.x.type == VALUE_F32 && a.c % VALUE_LANES == 0 && items <= UINT32_MAX;
     if (once && groups == 1) {
-        start_norm_once<1>(a, (uint32_t)items, stream);
-    } else if (once && groups == 2) {
-        start_norm_once<2>(a, (uint32_t)items, stream);
-    } else if (once && groups == 3) {
-        start_norm_once<3>(a, (uint32_t)items, stream);
-    } else if (once && groups == 4) {
-        start_norm_once<4>(a, (uint32_t)items, stream);
-    } else {
-        norm_kernel<<<blocks_for(items, WARPS), THREADS, 0, stream>>>(a, items);
+        return start_norm_once<1>(a, (uint32_t)items, stream);
     }
+    if (once && groups == 2) {
+        return start_norm_once<2>(a, (uint32_t)items, stream);
+    }
+    if (once && groups == 3) {
+        return start_norm_once<3>(a, (uint32_t)items, stream);
+    }
+    if (once && groups == 4) {
+        return start_norm_once<4>(a, (uint32_t)items, stream);
+    }
+    return launch(norm_kernel, blocks_for(items, WARPS), THREADS, stream, a, items);
 }
 
 /* A warp for each query. */
@@ -234,8 +231,7 @@ plain_conv_args plain_conv_of(const product_args *p)
 
 cudaError_t kernels_start_finish(const finish_args *args, size_t items, cudaStream_t stream)
 {
-    start_finish(*args, items, stream);
-    return cudaGetLastError();
+    return start_finish(*args, items, stream);
 }
 
 cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size_t items,
@@ -245,62 +241,47 @@ cudaError_t kernels_start(enum step_kind kind, const union step_args *args, size
     const unsigned warp_blocks = blocks_for(items, WARPS);
     switch (kind) {
     case STEP_CONVERT:
-        start_convert(args->convert, items, stream);
-        break;
+        return start_convert(args->convert, items, stream);
     case STEP_FIRST_CONV:
         return kernels_start_first_conv(&args->first_conv, items, stream);
     case STEP_CONV:
-        plain_conv_kernel<<<blocks, THREADS, 0, stream>>>(plain_conv_of(&args->product), items);
-        break;
+        return launch(plain_conv_kernel, blocks, THREADS, stream, plain_conv_of(&args->product),
+                      items);
     case STEP_MERGE:
-        merge_kernel<<<blocks, THREADS, 0, stream>>>(args->merge, items);
-        break;
+        return launch(merge_kernel, blocks, THREADS, stream, args->merge, items);
     case STEP_LAST_CONV:
         return kernels_start_last_conv(&args->last_conv, items, stream);
     case STEP_ACT:
-        start_finish(args->finish, items, stream);
-        break;
+        return start_finish(args->finish, items, stream);
     case STEP_PATCHIFY:
-        patchify_kernel<<<blocks, THREADS, 0, stream>>>(args->patchify, items);
-        break;
+        return launch(patchify_kernel, blocks, THREADS, stream, args->patchify, items);
     case STEP_TOKENS:
-        tokens_kernel<<<blocks, THREADS, 0, stream>>>(args->tokens, items);
-        break;
+        return launch(tokens_kernel, blocks, THREADS, stream, args->tokens, items);
     case STEP_NORM:
-        start_norm(args->norm, items, stream);
-        break;
+        return start_norm(args->norm, items, stream);
     case STEP_ROPE:
-        start_rope(args->rope, items, stream);
-        break;
+        return start_rope(args->rope, items, stream);
     case STEP_ATTENTION:
-        attention_kernel<<<warp_blocks, THREADS, 0, stream>>>(args->attention, items);
-        break;
+        return launch(attention_kernel, warp_blocks, THREADS, stream, args->attention, items);
     case STEP_SWIGLU:
-        start_swiglu(args->join, items, stream);
-        break;
+        return start_swiglu(args->join, items, stream);
     case STEP_MAX_POOL:
-        start_pool(args->pool, items, stream);
-        break;
+        return start_pool(args->pool, items, stream);
     case STEP_UPSAMPLE:
-        start_upsample(args->upsample, items, stream);
-        break;
+        return start_upsample(args->upsample, items, stream);
     case STEP_EXPAND:
         return kernels_start_expand(&args->expand, items, stream);
     case STEP_ADD:
-        start_add(args->join, items, stream);
-        break;
+        return start_add(args->join, items, stream);
     case STEP_MEAN:
-        mean_kernel<<<(unsigned)items, THREADS, 0, stream>>>(args->mean);
-        break;
+        return launch(mean_kernel, (unsigned)items, THREADS, stream, args->mean);
     case STEP_GATE:
-        gate_kernel<<<blocks, THREADS, 0, stream>>>(args->join, items);
-        break;
+        return launch(gate_kernel, blocks, THREADS, stream, args->join, items);
     case STEP_SCALE_ADD:
-        scale_add_kernel<<<blocks, THREADS, 0, stream>>>(args->join, items);
-        break;
+        return launch(scale_add_kernel, blocks, THREADS, stream, args->join, items);
     case STEP_LINEAR:
     case STEP_KINDS:
-        return cudaErrorInvalidValue;
+        break;
     }
-    return cudaGetLastError();
+    return cudaErrorInvalidValue;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/backend/cuda/body_merge.h"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 #include "engine/backend/cuda/device/tensor_core.cuh"
 
 /*
@@ -242,9 +243,8 @@ cudaError_t start(const merge_args *a, size_t pixels, cudaStream_t stream)
 {
     const int blocks_across = (a->finish.y.stride + OUTPUTS - 1) / OUTPUTS;
     const size_t blocks = (pixels + PIXELS - 1) / PIXELS * (size_t)blocks_across;
-    tensor_merge_kernel<OUTPUTS, ACT>
-        <<<(unsigned)blocks, THREADS, 0, stream>>>(*a, pixels, blocks_across);
-    return cudaGetLastError();
+    return launch(tensor_merge_kernel<OUTPUTS, ACT>, (unsigned)blocks, THREADS, stream, *a, pixels,
+                  blocks_across);
 }
 
 template <int OUTPUTS>

@@ -3,6 +3,7 @@
 #include "engine/backend/cuda/body_recipe.h"
 #include "engine/backend/cuda/device/item_kernel.cuh"
 #include "engine/backend/cuda/device/kernels.h"
+#include "engine/backend/cuda/device/launch.cuh"
 
 namespace
 {
@@ -46,25 +47,22 @@ cudaError_t kernels_start_count(const recipe_count_args *args, size_t values, in
 {
     const unsigned most = (unsigned)multiprocessors * COUNT_BLOCKS_PER_SM;
     const unsigned blocks = blocks_for(values, THREADS) < most ? blocks_for(values, THREADS) : most;
-    count_kernel<<<blocks, THREADS, 0, stream>>>(*args, values);
-    return cudaGetLastError();
+    return launch(count_kernel, blocks, THREADS, stream, *args, values);
 }
 
 cudaError_t kernels_start_in(const recipe_in_args *args, size_t items, cudaStream_t stream)
 {
-    in_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
-    return cudaGetLastError();
+    return launch(in_kernel, blocks_for(items, THREADS), THREADS, stream, *args, items);
 }
 
 cudaError_t kernels_start_out(const recipe_out_args *args, size_t items, cudaStream_t stream)
 {
-    out_kernel<<<blocks_for(items, THREADS), THREADS, 0, stream>>>(*args, items);
-    return cudaGetLastError();
+    return launch(out_kernel, blocks_for(items, THREADS), THREADS, stream, *args, items);
 }
 
 cudaError_t kernels_start_finite(const float *value, size_t values, uint32_t *ret_bad,
                                  cudaStream_t stream)
 {
-    finite_kernel<<<blocks_for(values, THREADS), THREADS, 0, stream>>>(value, values, ret_bad);
-    return cudaGetLastError();
+    return launch(finite_kernel, blocks_for(values, THREADS), THREADS, stream, value, values,
+                  ret_bad);
 }
