@@ -42,6 +42,7 @@ elseif(SCTD_CUDA)
             endif()
         endif()
         enable_language(CUDA)
+        enable_language(CXX) # nvcc's host compiler is there; the emulator of our kernels needs it
         find_package(CUDAToolkit REQUIRED)
         set(SCTD_CUDA_FOUND TRUE)
     endif()

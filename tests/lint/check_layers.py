@@ -18,6 +18,7 @@ MAY_USE = {
     'engine/backend/ref': ['engine/base', 'engine/backend'],
     'engine/backend/cpu': ['engine/base', 'engine/backend'],
     'engine/backend/cuda': ['engine/base', 'engine/backend'],
+    'engine/backend/cuda/emulator': ['engine/base', 'engine/backend/cuda'],
     'engine/model': ['engine/base', 'engine/backend'],
     'engine': ['engine/base', 'engine/image', 'engine/backend', 'engine/model'],
     'dicom': ['engine/base'],
