@@ -121,6 +121,7 @@ static int set_defaults(struct config *c, struct sctd_error *err)
     set_number(&c->workers.slots, 1);
     set_number(&c->workers.timeout_s, 3600);
     set_number(&c->workers.silence_s, 60);
+    set_number(&c->workers.load_s, 600);
     set_number(&c->workers.memory_mib, 8192);
     set_number(&c->retention.received_days, 7);
     set_number(&c->retention.produced_days, 7);
@@ -168,6 +169,7 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
         {"workers.batch", c->workers.batch, 0, 256},
         {"workers.timeout_s", c->workers.timeout_s, 10, 86400},
         {"workers.silence_s", c->workers.silence_s, 2, 3600},
+        {"workers.load_s", c->workers.load_s, 2, 3600},
         {"workers.memory_mib", c->workers.memory_mib, 512, 1048576},
         {"workers.gpu_memory_mib", c->workers.gpu_memory_mib, 0, 1048576},
         {"retention.received_days", c->retention.received_days, 1, DAY_MAX},

@@ -96,6 +96,7 @@ struct config_workers {
     int32_t batch;      /* 0: the engine's choice */
     int32_t timeout_s;  /* for one job: 3600 */
     int32_t silence_s;  /* after which a worker counts as hung: 60 */
+    int32_t load_s;     /* for opening the engine: 600 */
     int32_t memory_mib; /* for one worker: 8192 */
     char **backends;    /* slot k has the k-th, over and over; none: "auto" */
     uint32_t backends_count;

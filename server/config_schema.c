@@ -100,6 +100,7 @@ static const cyaml_schema_field_t worker_fields[] = {
     CYAML_FIELD_INT("batch", OPTIONAL, struct config_workers, batch),
     CYAML_FIELD_INT("timeout_s", OPTIONAL, struct config_workers, timeout_s),
     CYAML_FIELD_INT("silence_s", OPTIONAL, struct config_workers, silence_s),
+    CYAML_FIELD_INT("load_s", OPTIONAL, struct config_workers, load_s),
     CYAML_FIELD_INT("memory_mib", OPTIONAL, struct config_workers, memory_mib),
     LIST("backends", config_workers, backends, &text_entry, OPTIONAL),
     CYAML_FIELD_INT("gpu_memory_mib", OPTIONAL, struct config_workers, gpu_memory_mib),

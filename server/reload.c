@@ -78,6 +78,7 @@ bool reload_is_whole(const struct config *old, const struct config *new_one)
            old->workers.batch == new_one->workers.batch &&
            old->workers.timeout_s == new_one->workers.timeout_s &&
            old->workers.silence_s == new_one->workers.silence_s &&
+           old->workers.load_s == new_one->workers.load_s &&
            old->workers.memory_mib == new_one->workers.memory_mib &&
            old->workers.gpu_memory_mib == new_one->workers.gpu_memory_mib &&
            same_backends(&old->workers, &new_one->workers);

@@ -2,6 +2,7 @@
 #include "server/worker.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dicom/scan.h"
@@ -35,7 +37,7 @@
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
 
-enum { SEND_TIMEOUT_MS = 10000, STAGE_INTERVAL_MS = 1000, POLL_MS = 1000 };
+enum { SEND_TIMEOUT_MS = 10000, STAGE_INTERVAL_MS = 1000, POLL_MS = 1000, PULSE_S = 1 };
 
 struct worker {
     int fd;
@@ -99,6 +101,57 @@ static void on_progress(void *arg, enum convert_stage stage, int64_t done, int64
     say_stage(work, convert_stage_name(stage), done, total);
 }
 
+/* Signs of life while the engine is opened, which may take a minute and says nothing itself. */
+
+struct pulse {
+    struct work *work;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool is_running, is_over;
+};
+
+static void *beat(void *arg)
+{
+    struct pulse *pulse = arg;
+    (void)pthread_mutex_lock(&pulse->lock);
+    while (!pulse->is_over) {
+        struct timespec until;
+        (void)clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += PULSE_S;
+        if (pthread_cond_timedwait(&pulse->ended, &pulse->lock, &until) == ETIMEDOUT) {
+            say_stage(pulse->work, WORKER_LOADS, 0, 1);
+        }
+    }
+    (void)pthread_mutex_unlock(&pulse->lock);
+    return NULL;
+}
+
+/* Until pulse_stop nothing else is said.  Without a thread for it the worker may be taken for hung. */
+static void pulse_start(struct pulse *pulse, struct work *work)
+{
+    pthread_condattr_t clock;
+    *pulse = (struct pulse){.work = work, .lock = PTHREAD_MUTEX_INITIALIZER};
+    (void)pthread_condattr_init(&clock);
+    (void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&pulse->ended, &clock);
+    (void)pthread_condattr_destroy(&clock);
+    pulse->is_running = pthread_create(&pulse->thread, NULL, beat, pulse) == 0;
+}
+
+static void pulse_stop(struct pulse *pulse)
+{
+    if (pulse->is_running) {
+        (void)pthread_mutex_lock(&pulse->lock);
+        pulse->is_over = true;
+        (void)pthread_cond_signal(&pulse->ended);
+        (void)pthread_mutex_unlock(&pulse->lock);
+        (void)pthread_join(pulse->thread, NULL);
+    }
+    (void)pthread_cond_destroy(&pulse->ended);
+    (void)pthread_mutex_destroy(&pulse->lock);
+}
+
 /* The model */
 
 /* Whether an engine was not opened for a reason that has nothing to do with the job or its model. */
@@ -130,15 +183,18 @@ static int load(struct work *work, struct sctd_error *err)
     if (is_loaded(worker, job, work->parameters.precision)) {
         return 0;
     }
-    say_stage(work, "load", 0, 1);
+    say_stage(work, WORKER_LOADS, 0, 1);
     const double start_s = sctd_now_s();
+    struct pulse pulse;
     const struct engine_options options = {.precision = work->parameters.precision,
                                            .threads = job->threads,
                                            .batch = job->batch,
                                            .backend = job->backend,
                                            .gpu_memory_mib = job->gpu_memory_mib};
     convert_engine_close(&worker->engine);
+    pulse_start(&pulse, work);
     int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
+    pulse_stop(&pulse);
     if (r < 0) {
         work->is_without_engine = is_engines_fault(job, r);
         return r;

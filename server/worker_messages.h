@@ -47,6 +47,9 @@ struct worker_job {
     char source_series_uid[DICOM_UID_SIZE], series_uid[DICOM_UID_SIZE];
 };
 
+/* The stage in which the engine is opened. */
+#define WORKER_LOADS "load"
+
 struct worker_stage {
     char stage[WORKER_STAGE_SIZE];
     int64_t done, total;

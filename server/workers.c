@@ -32,6 +32,8 @@
 #include "server/worker_list.h"
 #include "server/worker_messages.h"
 #include "server/worker_result.h"
+#include "server/workers_engine.h"
+#include "server/workers_slot.h"
 
 enum {
     SLOTS_MAX = 64,
@@ -43,39 +45,6 @@ enum {
     PAUSE_MS = 1000, /* before what could not be done is tried again */
     ROOM_MS = 15000, /* before a disk that is full is looked at again */
     SEND_MS = 1000,
-};
-
-struct slot {
-    struct workers *all;
-    int number;
-    char backend[WORKER_BACKEND_SIZE];
-    struct child *child;             /* NULL: none */
-    bool is_ready, is_busy, is_lost; /* lost: the job is another's, or nobody's, by now */
-    bool is_leaving;                 /* its process ends: no job for it */
-    int deaths;                      /* in a row */
-    int64_t not_before_ms;           /* lease clock */
-    struct db_job job;
-    struct worker_message message; /* the job, or the trial */
-    int list_fd;                   /* -1: handed over */
-    struct worker_stage stage;     /* that it said last */
-    int64_t heartbeat_ms, deadline_ms;
-    struct worker_result result;
-    bool is_checked; /* without what the checks found nothing it made counts */
-    struct slot_trouble trouble;
-    bool is_trying;     /* its engine, without a job */
-    int32_t breaks_max; /* broken GPUs that end the job; 0: as ever */
-};
-
-struct workers {
-    struct workers_options options;
-    struct workers_hooks hooks;
-    uv_timer_t timer, drain;
-    bool is_draining, is_drained, is_freed;
-    int open_handles;
-    struct sctd_rng rng;
-    struct slot *slot;
-    int n;
-    int64_t attempts[WORKERS_OUTCOMES];
 };
 
 static void kick(struct workers *all);
@@ -174,7 +143,7 @@ static void heartbeat(struct slot *slot)
 static void arm(struct slot *slot)
 {
     const int64_t silence_ms = (int64_t)slot->all->options.workers.silence_s * 1000;
-    const int64_t rest_ms = slot->deadline_ms - sctd_boot_ms();
+    const int64_t rest_ms = workers_engine_rest_ms(slot);
     const int64_t ms = rest_ms < silence_ms ? rest_ms : silence_ms;
     child_set_deadline(slot->child, ms > 0 ? (int)ms : 0);
 }
@@ -182,7 +151,7 @@ static void arm(struct slot *slot)
 static void on_stage(struct slot *slot, const struct worker_stage *stage)
 {
     const bool is_new = strcmp(stage->stage, slot->stage.stage) != 0;
-    slot->stage = *stage;
+    workers_engine_note_stage(slot, stage);
     if (is_new || sctd_boot_ms() - slot->heartbeat_ms >= HEARTBEAT_MS) {
         heartbeat(slot);
     }
@@ -201,41 +170,6 @@ static void wait_for_room(struct workers *all)
 
 /* The engine */
 
-static void log_trouble(const struct slot *slot)
-{
-    const struct slot_trouble *trouble = &slot->trouble;
-    LOG_WARNING("engine-trouble", log_number("slot", slot->number),
-                log_text("backend", slot->backend), log_number("failures", trouble->failures),
-                log_number("again_ms", trouble->not_before_ms - sctd_boot_ms()),
-                log_text("reason", trouble->reason));
-}
-
-static void end_trouble(struct slot *slot)
-{
-    if (slot->trouble.failures > 0) {
-        LOG_INFO("engine-well", log_number("slot", slot->number),
-                 log_text("backend", slot->backend),
-                 log_number("failures", slot->trouble.failures));
-    }
-    slot_trouble_end(&slot->trouble);
-}
-
-/* What the end of a job says of the engine. */
-static void judge_engine(struct slot *slot, const struct worker_end *end)
-{
-    const struct db_now at = moment_now();
-    slot->breaks_max = 0;
-    if (end->outcome == WORKER_DONE) {
-        end_trouble(slot);
-    } else if (end->outcome == WORKER_NO_ENGINE) {
-        slot_trouble_no_engine(&slot->trouble, &at, end->reason);
-        log_trouble(slot);
-    } else if (end->outcome == WORKER_BROKEN) {
-        slot->breaks_max = slot_trouble_broke(&slot->trouble, &at, slot->job.id, end->reason);
-        log_trouble(slot);
-    }
-}
-
 static bool begin_trial(struct slot *slot)
 {
     struct sctd_error err = {.code = SCTD_OK};
@@ -249,26 +183,12 @@ static bool begin_trial(struct slot *slot)
     return slot->is_trying;
 }
 
-static void end_trial(struct slot *slot, bool is_opened, const char *reason)
-{
-    const struct db_now at = moment_now();
-    slot->is_trying = false;
-    if (!is_opened) {
-        slot_trouble_no_engine(&slot->trouble, &at, reason);
-        log_trouble(slot);
-    } else if (slot->trouble.broken_by == 0) {
-        end_trouble(slot);
-    } else { /* only a job shows whether it works */
-        slot_trouble_opened(&slot->trouble);
-    }
-}
-
 /* A model that is no good is for its job to find out. */
 static void on_trial_end(struct slot *slot, const struct worker_end *end)
 {
     slot->is_leaving = end->outcome == WORKER_NO_ENGINE;
     child_set_deadline(slot->child, slot->is_leaving ? 0 : -1);
-    end_trial(slot, !slot->is_leaving, end->reason);
+    workers_engine_end_trial(slot, !slot->is_leaving, end->reason);
 }
 
 static void on_end(struct slot *slot, const struct worker_end *end)
@@ -289,7 +209,7 @@ static void on_end(struct slot *slot, const struct worker_end *end)
     if (!slot->is_leaving) {
         slot->deaths = 0;
     }
-    judge_engine(slot, end);
+    workers_engine_judge(slot, end);
     if (end->outcome == WORKER_FULL) {
         wait_for_room(slot->all);
     }
@@ -333,8 +253,8 @@ static bool on_ready(struct slot *slot)
 static bool on_trial_message(struct slot *slot, const struct worker_message *message)
 {
     if (message->type == WORKER_STAGE) {
+        workers_engine_note_stage(slot, &message->stage);
         arm(slot);
-        slot->stage = message->stage;
         return true;
     }
     if (message->type == WORKER_END) {
@@ -348,11 +268,12 @@ static bool on_trial_message(struct slot *slot, const struct worker_message *mes
 /* What belongs to a job. */
 static bool on_job_message(struct slot *slot, const struct worker_message *message)
 {
-    arm(slot);
     if (message->type == WORKER_STAGE) {
         on_stage(slot, &message->stage);
+        arm(slot);
         return true;
     }
+    arm(slot);
     if (message->type == WORKER_OUTPUT) {
         return worker_result_add_output(&slot->result, &message->output);
     }
@@ -417,7 +338,7 @@ static void tell_drained(struct workers *all)
 static void describe_death(const struct slot *slot, int status, char *reason, size_t reason_size,
                            char *detail, size_t detail_size)
 {
-    const bool is_late = slot->deadline_ms <= sctd_boot_ms();
+    const bool is_late = !workers_engine_is_opening(slot) && slot->deadline_ms <= sctd_boot_ms();
     if (is_late) {
         (void)snprintf(reason, reason_size, "the job took longer than %d s (workers: timeout_s)",
                        slot->all->options.workers.timeout_s);
@@ -441,10 +362,12 @@ static void on_ended(void *arg, int status)
 {
     struct slot *slot = arg;
     struct workers *all = slot->all;
+    char late[WORKER_REASON_SIZE];
+    const bool was_late = workers_engine_was_late(slot, status, late);
     const bool is_told = slot->is_leaving && slot->trouble.needs_trial; /* it said why it ends */
     slot->child = NULL;
     slot->is_ready = slot->is_leaving = false;
-    if (status != 0 && !is_told) {
+    if (status != 0 && !is_told && !was_late) {
         const int shift = slot->deaths < 6 ? slot->deaths : 6;
         const int64_t wait_ms = (int64_t)BACKOFF_MS << shift;
         slot->deaths++;
@@ -454,7 +377,8 @@ static void on_ended(void *arg, int status)
     if (slot->is_trying && all->is_draining) {
         slot->is_trying = false;
     } else if (slot->is_trying) {
-        end_trial(slot, false, "the worker died while it opened the engine");
+        workers_engine_end_trial(slot, false,
+                                 was_late ? late : "the worker died while it opened the engine");
     }
     if (slot->is_busy) {
         char reason[DB_REASON_SIZE];
@@ -462,6 +386,8 @@ static void on_ended(void *arg, int status)
         describe_death(slot, status, reason, sizeof reason, detail, sizeof detail);
         if (all->is_draining) {
             finish(slot, DB_WORK_RELEASED, "the daemon ends", detail);
+        } else if (was_late) {
+            finish(slot, DB_WORK_RELEASED, late, detail);
         } else if (slot->list_fd >= 0) { /* it never heard of the job, which is not to blame */
             finish(slot, DB_WORK_RELEASED, "the worker did not start", detail);
         } else {

@@ -278,6 +278,7 @@ static void write_numbers(struct json_writer *w, const struct config *c)
     json_write_int(w, "batch", c->workers.batch);
     json_write_int(w, "timeout_s", c->workers.timeout_s);
     json_write_int(w, "silence_s", c->workers.silence_s);
+    json_write_int(w, "load_s", c->workers.load_s);
     json_write_int(w, "memory_mib", c->workers.memory_mib);
     json_write_object_end(w);
     json_write_object_begin(w, "retention");

@@ -144,6 +144,29 @@ class Gone(Case):
         self.assertEqual(daemon.find('engine-trouble'), [])
 
 
+class Slow(Case):
+    def test_an_engine_that_opens_slowly_is_not_taken_for_hung_nor_its_time_for_the_job_s(self):
+        self.fail_with('0 compile 0 12')
+        daemon = self.daemon(silence_s=3, timeout_s=11)
+        self.send(daemon, 1)
+        job = self.job(self.wait_for_jobs('done', 1)[0]['id'])
+        self.assertEqual((job['attempt'], job['deaths']), (1, 0))
+        self.assertGreater(job['timings']['load_s'], 11)
+        self.assertEqual(daemon.find('engine-trouble'), [])
+
+    def test_an_engine_that_never_opens_is_ended_by_a_limit_of_its_own_and_no_job_pays(self):
+        self.fail_with('0 compile 0 300')
+        daemon = self.daemon(load_s=3)
+        self.send(daemon, 1, 2)
+        daemon.wait_for('engine-trouble', failures=2, reason='the engine was not open after 3 s (workers: load_s)')
+        self.assertEqual([e['result'] for e in daemon.find('job-attempt')], ['released'])
+        self.assertEqual(self.client.get('/readyz').status, 503)
+        self.fail_with()
+        for job in self.wait_for_jobs('done', 2):
+            self.assertEqual((self.job(job['id'])['deaths'], self.job(job['id'])['failures']), (0, 0))
+        self.assertEqual(daemon.find('engine-well')[0]['slot'], 1)
+
+
 class Broken(Case):
     def test_a_job_that_breaks_the_gpu_wherever_it_runs_ends_and_others_go_on(self):
         self.fail_with('0 run 719 13', '1 run 719 13')

@@ -30,7 +30,7 @@ static void what_is_left_out_takes_its_default(void)
     assert(strcmp(c->listen.address, "0.0.0.0") == 0 && config_listen_port(&c->listen) == 11112);
     assert(c->listen.associations == 64 && c->listen.per_peer == 8);
     assert(c->completion.quiet_s == 60 && c->completion.closed_quiet_s == 5);
-    assert(c->workers.silence_s == 60);
+    assert(c->workers.silence_s == 60 && c->workers.load_s == 600);
     assert(c->workers.slots == 1 && strcmp(c->workers.precision, "auto") == 0);
     assert(c->rules_count == 0 && c->destinations_count == 0 && c->peers_count == 0);
     config_free(c);
