@@ -27,6 +27,10 @@ static const struct backend *const backends[] = {
     &backend_ref,
 };
 
+static const char *const precisions[] = {
+    [BACKEND_AUTO] = "auto", [BACKEND_FP32] = "fp32", [BACKEND_TF32] = "tf32",
+    [BACKEND_FP16] = "fp16", [BACKEND_BF16] = "bf16", [BACKEND_BF16X3] = "bf16x3"};
+
 /* Options */
 
 /* The GPU where there is one that works, and a precision that it has; else the first that is built in. */
@@ -94,14 +98,9 @@ static int find_backend(const struct backend **ret_backend, struct engine *e, co
 static int find_precision(enum backend_precision *ret_precision, const char *name,
                           struct sctd_error *err)
 {
-    static const struct {
-        const char *name;
-        enum backend_precision precision;
-    } precisions[] = {{"auto", BACKEND_AUTO}, {"fp32", BACKEND_FP32}, {"tf32", BACKEND_TF32},
-                      {"fp16", BACKEND_FP16}, {"bf16", BACKEND_BF16}, {"bf16x3", BACKEND_BF16X3}};
     for (size_t i = 0; i < sizeof precisions / sizeof *precisions; i++) {
-        if (strcmp(name == NULL ? "auto" : name, precisions[i].name) == 0) {
-            *ret_precision = precisions[i].precision;
+        if (strcmp(name == NULL ? "auto" : name, precisions[i]) == 0) {
+            *ret_precision = (enum backend_precision)i;
             return 0;
         }
     }
@@ -285,6 +284,11 @@ void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *
     *ret_width = engine->width;
 }
 
+int32_t engine_get_batch(const struct engine *engine)
+{
+    return engine->batch;
+}
+
 void engine_get_tap(const struct engine *engine, size_t i, struct engine_tap *ret_tap)
 {
     const struct graph_tensor *t = &engine->tap[i];
@@ -369,6 +373,7 @@ void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats)
     *ret_stats = (struct engine_stats){.load_ms = engine->load_ms,
                                        .gflop_per_slice = engine->gflop_per_slice,
                                        .arithmetic = stats.arithmetic,
+                                       .precision = precisions[stats.precision],
                                        .threads = stats.threads,
                                        .device = stats.device,
                                        .device_mib = stats.device_mib,

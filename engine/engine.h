@@ -79,6 +79,7 @@ const char *engine_get_backend(const struct engine *engine); /* the one chosen: 
 /* Why that one, for people: "no GPU: no NVIDIA driver ...".  As long as the engine lives. */
 const char *engine_get_choice(const struct engine *engine);
 void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width);
+int32_t engine_get_batch(const struct engine *engine); /* slices in flight at once, at least 1 */
 
 /* The shape of tap i of the options, without the batch: [c, h, w], or [tokens, c]. */
 struct engine_tap {
@@ -153,6 +154,7 @@ struct engine_stats {
     double stage_ms[ENGINE_STAGES]; /* vit, encoder, fusion, decoder: since the last call */
     double gflop_per_slice;         /* of the published graph: 2 x multiply-adds */
     const char *arithmetic;         /* what the products ran in; as long as the engine lives */
+    const char *precision; /* what "auto" became: "fp32", "tf32", "fp16", "bf16", "bf16x3" */
     int32_t threads;
     const char *device; /* the GPU's name, as long as the engine lives; NULL: none */
     double device_mib;  /* memory held there */

@@ -56,8 +56,8 @@ int cmd_doctor(int argc, char **argv)
     const struct options options = {
         .command = command,
         .summary =
-            "Look at the configuration, the disk, the job store, each model (its hash, and one slice "
-            "through it)\nand each destination (C-ECHO).  The exit status is 1 if anything failed.",
+            "Look at the configuration, the disk, the job store, each model (its hash, and a batch "
+            "through it\non each of the workers' backends) and each destination (C-ECHO).  The exit status is 1 if anything failed.",
         .option = table,
         .n = sizeof table / sizeof table[0],
     };

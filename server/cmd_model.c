@@ -465,20 +465,33 @@ static int parse_selftest(struct selftest_words *words, int argc, char **argv,
 
 static int print_selftest(const struct selftest *test, bool json, struct sctd_error *err)
 {
+    const struct selftest_distance *found = &test->found;
+    const struct selftest_distance *bound = &test->bound;
     if (!json) {
-        (void)fprintf(stdout,
-                      "it computes what was stored: %.3g HU apart in the mean, %.3g at most "
-                      "(%.3g and %.3g are allowed)\n",
-                      test->mean_hu, test->max_hu, test->mean_bound_hu, test->max_bound_hu);
+        (void)fprintf(
+            stdout,
+            "it computes what was stored on %s (%s, %d slices of %d x %d): %.3g HU apart in "
+            "the mean, %.3g at the 99.9th percentile, %.3g at most (%.3g, %.3g and %.3g are "
+            "allowed)\n",
+            test->backend, test->arithmetic, test->slices, test->height, test->width,
+            found->mean_hu, found->high_hu, found->max_hu, bound->mean_hu, bound->high_hu,
+            bound->max_hu);
         return 0;
     }
     sctd_auto(sctd_buf_fini) struct sctd_buf buf = sctd_buf_make(LINES_BYTES_MAX);
     struct json_writer w = json_writer_make(&buf, true, err);
     json_write_object_begin(&w, NULL);
-    json_write_double(&w, "mean_hu", test->mean_hu);
-    json_write_double(&w, "max_hu", test->max_hu);
-    json_write_double(&w, "mean_bound_hu", test->mean_bound_hu);
-    json_write_double(&w, "max_bound_hu", test->max_bound_hu);
+    json_write_double(&w, "mean_hu", found->mean_hu);
+    json_write_double(&w, "p999_hu", found->high_hu);
+    json_write_double(&w, "max_hu", found->max_hu);
+    json_write_double(&w, "mean_bound_hu", bound->mean_hu);
+    json_write_double(&w, "p999_bound_hu", bound->high_hu);
+    json_write_double(&w, "max_bound_hu", bound->max_hu);
+    json_write_string(&w, "backend", test->backend);
+    json_write_string(&w, "arithmetic", test->arithmetic);
+    json_write_int(&w, "slices", test->slices);
+    json_write_int(&w, "height", test->height);
+    json_write_int(&w, "width", test->width);
     json_write_object_end(&w);
     return cmd_print_json(&w);
 }

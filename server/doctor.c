@@ -125,37 +125,92 @@ static void look_at_store(struct doctor *d, const struct config *config)
     find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, "job store", "%.240s", r < 0 ? err.text : path);
 }
 
+/* It is what the others are compared with. */
+static bool is_the_processor(const struct selftest *test)
+{
+    return strcmp(test->backend, "cuda") != 0 && strcmp(test->precision, "fp32") == 0;
+}
+
+/* What was found of a model on one backend; stored is NULL without stored outputs, here
+ * where those are enough. */
+static void report_model(struct doctor *d, const char *subject, const char *backend,
+                         const char *weights_sha256, const struct selftest *stored,
+                         const struct selftest *here)
+{
+    enum { ROOM = 120 };
+    char by_file[ROOM] = "no outputs are stored to compare with: sctd model selftest --write";
+    char by_processor[ROOM] = "";
+    const struct selftest *ran = here != NULL ? here : stored;
+    if (stored != NULL) {
+        (void)snprintf(by_file, sizeof by_file,
+                       "%.2g HU in the mean and %.2g at most from its stored outputs (%d x %dx%d)",
+                       stored->found.mean_hu, stored->found.max_hu, stored->slices, stored->height,
+                       stored->width);
+    }
+    if (here != NULL && !is_the_processor(here)) {
+        (void)snprintf(
+            by_processor, sizeof by_processor,
+            ", %.2g HU in the mean and %.2g at most from fp32 on this processor (%d x %dx%d)",
+            here->found.mean_hu, here->found.max_hu, here->slices, here->height, here->width);
+    }
+    find(d, stored != NULL ? DOCTOR_GOOD : DOCTOR_WARNING, subject,
+         "on %.20s: %s%s; weights %.12s..., runs on %s (%s; %.120s), loaded in %.0f ms", backend,
+         by_file, by_processor, weights_sha256, ran->backend, ran->arithmetic, ran->choice,
+         ran->load_ms);
+    if (ran->remark[0] != '\0') {
+        find(d, DOCTOR_WARNING, subject, "on %.20s: it is slower than it should be: %s", backend,
+             ran->remark);
+    }
+}
+
+/* As a worker uses it: its backend, precision and batch. */
+static void look_at_model_on(struct doctor *d, const struct config_workers *workers,
+                             const struct policy_model *model, const char *subject,
+                             const char *backend)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct selftest stored = {.slices = 0};
+    struct selftest here = {.slices = 0};
+    const struct engine_options options = {.backend = backend,
+                                           .gpu_memory_mib = workers->gpu_memory_mib,
+                                           .precision = workers->precision,
+                                           .threads = workers->threads,
+                                           .batch = workers->batch};
+    const int found = selftest_run(&stored, model->dir, &options, &err);
+    const bool is_enough = found == 0 && (stored.is_own_size || is_the_processor(&stored));
+    const int r =
+        found < 0 || is_enough ? found : selftest_run_here(&here, model->dir, &options, &err);
+    if (r < 0) {
+        find(d, DOCTOR_BAD, subject, "on %.20s: %.240s", backend, err.text);
+        return;
+    }
+    report_model(d, subject, backend, model->manifest.weights_sha256, found == 0 ? &stored : NULL,
+                 is_enough ? NULL : &here);
+}
+
+/* The slots before `slot` have another backend. */
+static bool is_first_slot(const struct config_workers *workers, int slot)
+{
+    for (int i = 0; i < slot; i++) {
+        if (strcmp(config_worker_backend(workers, i), config_worker_backend(workers, slot)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void look_at_model(struct doctor *d, const struct config *config,
                           const struct policy_model *model)
 {
     char subject[96];
-    char outputs[80] = "no outputs are stored to compare with: sctd model selftest --write";
-    struct sctd_error err = {.code = SCTD_OK};
-    struct selftest test = {.mean_hu = 0};
-    sctd_auto(engine_closep) struct engine *engine = NULL;
-    const struct engine_options options = {.backend = config_worker_backend(&config->workers, 0),
-                                           .gpu_memory_mib = config->workers.gpu_memory_mib,
-                                           .precision = config->workers.precision,
-                                           .threads = config->workers.threads,
-                                           .batch = 1};
+    const struct config_workers *workers = &config->workers;
     (void)snprintf(subject, sizeof subject, "model %.40s@%.40s", model->manifest.name,
                    model->manifest.version);
-    int r = selftest_run(&test, model->dir, &options, &err);
-    const bool is_tested = r == 0;
-    r = r < 0 ? r : engine_open(&engine, model->dir, &options, &err);
-    if (r < 0) {
-        find(d, DOCTOR_BAD, subject, "%.240s", err.text);
-        return;
+    for (int slot = 0; slot < workers->slots; slot++) {
+        if (is_first_slot(workers, slot)) {
+            look_at_model_on(d, workers, model, subject, config_worker_backend(workers, slot));
+        }
     }
-    if (is_tested) {
-        (void)snprintf(outputs, sizeof outputs, "%.2g HU from its stored outputs", test.max_hu);
-    }
-    struct engine_stats stats;
-    engine_take_stats(engine, &stats);
-    find(d, is_tested ? DOCTOR_GOOD : DOCTOR_WARNING, subject,
-         "%s; weights %.12s..., runs on %s (%s; %.60s), loaded in %.0f ms", outputs,
-         model->manifest.weights_sha256, engine_get_backend(engine), stats.arithmetic,
-         engine_get_choice(engine), stats.load_ms);
     if (!model->manifest.quality.is_set) {
         find(d, DOCTOR_WARNING, subject,
              "has no limits: none of its sCTs is checked; import it with --quality");

@@ -19,7 +19,7 @@ const char *doctor_outcome_name(enum doctor_outcome outcome); /* "ok", "warning"
 struct doctor_finding {
     enum doctor_outcome outcome;
     char subject[96]; /* "destination pacs" */
-    char text[256];   /* what was found, and the mend */
+    char text[512];   /* what was found, and the mend */
 };
 
 typedef void (*doctor_fn)(void *arg, const struct doctor_finding *finding);

@@ -57,10 +57,11 @@ struct backend_io {
 struct backend_stats {
     double stage_ms[GRAPH_STAGES]; /* time since the last reset, summed over slices */
     const char
-        *arithmetic;    /* what the products run in, e.g. "bf16 amx"; as long as the plan lives */
-    int32_t threads;    /* that the plan uses */
-    const char *device; /* the GPU's name, as long as the plan lives; NULL: none */
-    double device_mib;  /* memory that the plan holds there */
+        *arithmetic; /* what the products run in, e.g. "bf16 amx"; as long as the plan lives */
+    enum backend_precision precision; /* that it is: never AUTO */
+    int32_t threads;                  /* that the plan uses */
+    const char *device;               /* the GPU's name, as long as the plan lives; NULL: none */
+    double device_mib;                /* memory that the plan holds there */
     const char
         *remark; /* what is slower than it should be, as long as the plan lives; NULL: nothing */
 };

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised by every change of backend.h or graph.h; the sizes are there in case that is forgotten. */
-enum { BACKEND_MODULE_ABI = 4 };
+enum { BACKEND_MODULE_ABI = 5 };
 #define BACKEND_MODULE_SIZES                                                                       \
     (uint32_t)(sizeof(struct backend_options) + 8 * sizeof(struct backend_io) +                    \
                64 * sizeof(struct backend_stats) + 512 * sizeof(struct graph_op) +                 \

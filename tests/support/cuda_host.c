@@ -187,8 +187,9 @@ static const struct backend_volumes host_volumes = {
 
 static void host_take_stats(struct backend_plan *base, struct backend_stats *ret_stats)
 {
-    (void)base;
-    *ret_stats = (struct backend_stats){.arithmetic = "the device's, on the host", .threads = 1};
+    const struct host_plan *plan = (const struct host_plan *)base;
+    *ret_stats = (struct backend_stats){
+        .arithmetic = "the device's, on the host", .precision = plan->precision, .threads = 1};
 }
 
 static int host_matrix_peak(double *ret_gflops, enum backend_precision precision, int32_t threads,

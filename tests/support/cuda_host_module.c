@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host's executor of CUDA programs as a module that the loader takes for the CUDA backend, and modules
- * that it must refuse: MODULE_KIND says which one this is built as.
+ * The host's executor of CUDA programs as a module that the loader takes for the CUDA backend, modules that it must
+ * refuse, and one whose second GPU computes wrong: MODULE_KIND says which one this is built as.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -12,7 +12,46 @@
 
 #include "tests/support/cuda_host.h"
 
-enum { GOOD, OTHER_ABI, OTHER_SIZES, NO_GPU, EMPTY };
+enum { GOOD, OTHER_ABI, OTHER_SIZES, NO_GPU, EMPTY, WRONG };
+
+/* A GPU that computes wrong */
+
+static struct backend wrong_backend;
+/* Of the plan that was made last. */
+static int32_t last_device;
+static size_t last_slice;
+
+static int wrong_compile(struct backend_plan **ret_plan, const struct graph *g,
+                         const struct backend_options *options, struct sctd_error *err)
+{
+    const int r = cuda_host_module_backend.compile(ret_plan, g, options, err);
+    if (r == 0) {
+        last_device = options->device;
+        last_slice = graph_tensor_size(g, g->y);
+        (*ret_plan)->backend = &wrong_backend;
+    }
+    return r;
+}
+
+/* The second GPU is right for a slice alone; of several the last is off. */
+static int wrong_run(struct backend_plan *plan, const struct backend_io *io, struct sctd_error *err)
+{
+    const float off = 0.02F;
+    const int r = cuda_host_module_backend.run(plan, io, err);
+    for (size_t i = 0; r == 0 && last_device == 1 && io->n > 1 && i < last_slice; i++) {
+        io->y[(size_t)(io->n - 1) * last_slice + i] += off;
+    }
+    return r;
+}
+
+__attribute__((constructor)) static void make_wrong_backend(void)
+{
+    wrong_backend = cuda_host_module_backend;
+    wrong_backend.compile = wrong_compile;
+    wrong_backend.run = wrong_run;
+}
+
+/* The module */
 
 /* As if there were two GPUs. */
 static int probe(int32_t device, struct sctd_error *err)
@@ -28,6 +67,8 @@ extern const struct backend_module sctd_backend_module;
 __attribute__((visibility("default"))) const struct backend_module sctd_backend_module = {
     .abi = MODULE_KIND == OTHER_ABI ? BACKEND_MODULE_ABI + 1 : BACKEND_MODULE_ABI,
     .sizes = MODULE_KIND == OTHER_SIZES ? 1 : BACKEND_MODULE_SIZES,
-    .backend = MODULE_KIND == EMPTY ? NULL : &cuda_host_module_backend,
+    .backend = MODULE_KIND == EMPTY   ? NULL
+               : MODULE_KIND == WRONG ? &wrong_backend
+                                      : &cuda_host_module_backend,
     .probe = probe,
 };

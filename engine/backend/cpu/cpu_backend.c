@@ -217,6 +217,7 @@ static void cpu_take_stats(struct backend_plan *base, struct backend_stats *ret_
     memcpy(ret_stats->stage_ms, plan->stage_ms, sizeof plan->stage_ms);
     memset(plan->stage_ms, 0, sizeof plan->stage_ms);
     ret_stats->arithmetic = plan->arithmetic;
+    ret_stats->precision = plan->precision;
     ret_stats->threads = pool_get_threads(plan->pool);
 }
 

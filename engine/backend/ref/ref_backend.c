@@ -264,6 +264,7 @@ static void ref_take_stats(struct backend_plan *plan, struct backend_stats *ret_
 {
     struct ref_plan *p = (struct ref_plan *)plan;
     ret_stats->arithmetic = "fp64 sums of fp32";
+    ret_stats->precision = BACKEND_FP32;
     memcpy(ret_stats->stage_ms, p->stage_ms, sizeof p->stage_ms);
     memset(p->stage_ms, 0, sizeof p->stage_ms);
 }

@@ -81,6 +81,7 @@ static void cuda_take_stats(struct backend_plan *base, struct backend_stats *ret
     struct cuda_plan *plan = (struct cuda_plan *)base;
     *ret_stats =
         (struct backend_stats){.arithmetic = plan->arithmetic,
+                               .precision = plan->precision,
                                .threads = 1,
                                .device = plan->device.name,
                                .device_mib = (double)cuda_plan_bytes(plan) / (1024.0 * 1024.0),
