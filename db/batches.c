@@ -72,6 +72,7 @@ static int create(struct db *db, const struct db_now *now, const struct db_batch
     }
     sql_bind_int(s, *ret_id);
     sql_bind_blob(s, spec->request, strlen(spec->request));
+    core_changed(db, DB_CHANGE_BATCH, *ret_id);
     return sql_finish(s, err);
 }
 
@@ -129,6 +130,7 @@ static int set_state(struct db *db, const struct db_now *now, const struct chang
     sql_bind_int(s, (int64_t)c->to);
     sql_bind_int(s, now->wall_ms);
     sql_bind_text(s, c->reason);
+    core_changed(db, DB_CHANGE_BATCH, c->id);
     return sql_finish(s, err);
 }
 
@@ -192,6 +194,7 @@ static int pause_one(struct db *db, const struct db_now *now, int64_t id, bool p
     if (r != 0 || state > DB_BATCH_RUNNING || (is_paused != 0) == paused) {
         return r != 0 ? r : DB_REFUSED;
     }
+    core_changed(db, DB_CHANGE_BATCH, id);
     r = run_with(db,
                  paused ? "UPDATE batch SET paused = 1, changed_ms = ?2, reason = ?3 WHERE id = ?1"
                         : "UPDATE batch SET paused = 0, changed_ms = ?2, reason = ?3 WHERE id = ?1",
@@ -262,6 +265,7 @@ int db_batch_cancel(struct db *db, const struct db_now *now, int64_t id, const c
 
 static int defer(struct db *db, int64_t id, int64_t due_ms, struct sctd_error *err)
 {
+    core_changed(db, DB_CHANGE_BATCH, id);
     return run_with(db,
                     "UPDATE batch SET due_ms = ?2, failures = CASE WHEN ?2 > 0 THEN failures + 1 "
                     "ELSE 0 END WHERE id = ?1",
@@ -288,10 +292,32 @@ int db_batch_begin(struct db *db, const struct db_now *now, int64_t id, struct s
 
 /* Ends */
 
+#define SETTLES                                                                                    \
+    "SELECT i.batch_id FROM batch_item AS i JOIN job AS j ON j.id = i.job_id WHERE i.state = 3 "   \
+    "AND j.state >= 4"
+#define ENDS                                                                                       \
+    "SELECT b.id FROM batch AS b WHERE b.state = 1 AND NOT EXISTS (SELECT 1 FROM batch_item AS i " \
+    "WHERE i.batch_id = b.id AND i.state < 4)"
+
+static int tell_settled(struct db *db, struct sctd_error *err)
+{
+    static const struct moves_query query = {SETTLES " UNION " ENDS " LIMIT 256", {0}, 0};
+    struct moves_ids ids;
+    const int r = moves_find(db, &query, &ids, err);
+    for (size_t i = 0; r == 0 && i < ids.n; i++) {
+        core_changed(db, DB_CHANGE_BATCH, ids.id[i]);
+    }
+    return r;
+}
+
 static int settle(struct db *db, const struct db_now *now, int64_t *ret_n, struct sctd_error *err)
 {
+    int r = tell_settled(db, err);
+    if (r < 0) {
+        return r;
+    }
     /* The last state of its job: 4 done, 5 failed, 6 poison, 7 cancelled. */
-    int r = run_with(
+    r = run_with(
         db,
         "UPDATE batch_item SET state = CASE j.state WHEN 4 THEN 4 WHEN 7 THEN 7 ELSE 6 END, "
         "ended_ms = j.ended_ms + ?1 + ?2, reason = CASE j.state WHEN 4 THEN '' ELSE j.reason END, "
@@ -317,11 +343,8 @@ int db_batches_settle(struct db *db, const struct db_now *now, int32_t *ret_n,
     int64_t left = 0;
     int64_t n = 0;
     int r = core_number(
-        db,
-        "SELECT (SELECT count(*) FROM batch_item AS i JOIN job AS j ON j.id = i.job_id WHERE "
-        "i.state = 3 AND j.state >= 4) + (SELECT count(*) FROM batch AS b WHERE b.state = 1 AND NOT "
-        "EXISTS (SELECT 1 FROM batch_item AS i WHERE i.batch_id = b.id AND i.state < 4))",
-        0, &due, err);
+        db, "SELECT (SELECT count(*) FROM (" SETTLES ")) + (SELECT count(*) FROM (" ENDS "))", 0,
+        &due, err);
     if (r == 0 && due > 0) {
         r = core_begin(db, err);
         r = r < 0 ? r : core_end(db, settle(db, now, &n, err), err);

@@ -85,7 +85,8 @@ struct db_batch {
     int64_t held;                  /* CONVERTING: of these, whose result is held for review */
     int64_t spent_ms, ended_items; /* of the series that were done: from its begin to its end */
     char name[DB_NAME_SIZE], description[DB_REASON_SIZE];
-    char reason[DB_REASON_SIZE]; /* of the last change */
+    char reason[DB_REASON_SIZE];   /* of the last change */
+    char created_by[DB_NAME_SIZE]; /* of its event "batch-create"; "": there is none */
 };
 /* Returns 0 or DB_NONE. */
 SCTD_NODISCARD int db_batch_get(struct db *db, int64_t id, struct db_batch *ret_batch,

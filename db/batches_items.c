@@ -109,6 +109,7 @@ static int add_all(struct db *db, int64_t id, const struct db_item *items, size_
     for (size_t i = 0; r == 0 && i < n; i++) {
         r = add_one(db, id, &items[i], err);
     }
+    core_changed(db, DB_CHANGE_BATCH, id);
     return r;
 }
 
@@ -174,6 +175,7 @@ static int claim(struct db *db, const struct db_now *now, int64_t batch_id,
     }
     sql_bind_int(s, id);
     sql_bind_int(s, now->wall_ms);
+    core_changed(db, DB_CHANGE_BATCH, batch_id);
     r = sql_finish(s, err);
     return r < 0 ? r : get_item(db, id, ret_item, err);
 }
@@ -220,6 +222,7 @@ static int set(struct db *db, const struct db_item *item, enum db_item_state fro
     sql_bind_text(s, item->output_series_uid);
     sql_bind_text(s, item->method);
     sql_bind_text(s, item->reason);
+    core_changed(db, DB_CHANGE_BATCH, item->batch_id);
     r = sql_finish(s, err);
     return r < 0 ? r : sql_changes(db->sql) == 1 ? 0 : DB_LOST;
 }

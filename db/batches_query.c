@@ -25,7 +25,8 @@ const char *db_batch_state_name(enum db_batch_state state)
 #define BATCH_SELECT                                                                               \
     "SELECT b.id, b.state, b.paused, b.force, b.moves, b.per_hour, b.from_minute, b.to_minute, "   \
     "b.created_ms, b.changed_ms, b.ended_ms, b.begun_ms, b.due_ms, b.failures, b.name, "           \
-    "b.description, b.reason FROM batch AS b"
+    "b.description, b.reason, ifnull((SELECT e.actor FROM event AS e INDEXED BY event_subject "    \
+    "WHERE e.subject = CAST(b.id AS TEXT) AND e.kind = 'batch-create' LIMIT 1), '') FROM batch AS b"
 
 static const struct sql_field batch_fields[] = {
     SQL_FIELD(SQL_I64, db_batch, id),          SQL_FIELD_ENUM(db_batch, state, DB_BATCH_STATES),
@@ -36,7 +37,7 @@ static const struct sql_field batch_fields[] = {
     SQL_FIELD(SQL_I64, db_batch, ended_ms),    SQL_FIELD(SQL_I64, db_batch, begun_ms),
     SQL_FIELD(SQL_I64, db_batch, due_ms),      SQL_FIELD(SQL_I32, db_batch, failures),
     SQL_FIELD(SQL_TEXT, db_batch, name),       SQL_FIELD(SQL_TEXT, db_batch, description),
-    SQL_FIELD(SQL_TEXT, db_batch, reason),
+    SQL_FIELD(SQL_TEXT, db_batch, reason),     SQL_FIELD(SQL_TEXT, db_batch, created_by),
 };
 enum { N_BATCH_FIELDS = sizeof batch_fields / sizeof *batch_fields };
 

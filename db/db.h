@@ -134,6 +134,7 @@ bool db_is_failed(const struct db *db);
 enum db_change {
     DB_CHANGE_JOB,    /* a job or a delivery of it */
     DB_CHANGE_SERIES, /* its instances or its state */
+    DB_CHANGE_BATCH,  /* its state, or how far a series of it is */
     DB_CHANGE_MANY,   /* more than are named; id is 0 */
 };
 /* Called after each commit for what it changed, from within the call that changed it: it must not call the store. */

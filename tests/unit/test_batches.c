@@ -8,6 +8,7 @@
 
 #include "db/batches.h"
 #include "db/db.h"
+#include "db/events.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 
@@ -278,8 +279,69 @@ static void the_same_work_is_found_by_model_and_parameters(void)
     kit_remove();
 }
 
+static void on_changed(void *arg, enum db_change what, int64_t id)
+{
+    int64_t *told = arg;
+    *told += what == DB_CHANGE_BATCH ? id : 0;
+}
+
+/* Whether the batch was told of since the last time. */
+static bool was_told(int64_t *told, int64_t id)
+{
+    const bool was = *told == id;
+    *told = 0;
+    return was;
+}
+
+static void who_listens_is_told_of_each_change_of_a_batch(void)
+{
+    struct db *db = kit_open();
+    int64_t told = 0;
+    int32_t n = 0;
+    const struct db_item item = found(1);
+    db_set_changed(db, on_changed, &told);
+    make_batch(db, 1, false);
+    told = 0;
+    const int64_t id = make_batch(db, 2, false);
+    HOLDS(was_told(&told, id));
+    HOLDS(db_batch_add(db, &kit_now, id, &item, 1, &kit_err) == 0 && was_told(&told, id));
+    HOLDS(db_batch_planned(db, &kit_now, id, "found", &kit_err) == 0 && was_told(&told, id));
+    HOLDS(db_batch_pause(db, &kit_now, id, true, "wait", &kit_err) == 0 && was_told(&told, id));
+    HOLDS(db_batch_pause(db, &kit_now, id, true, "wait", &kit_err) == DB_REFUSED && told == 0);
+    HOLDS(db_batch_defer(db, id, 5000, &kit_err) == 0 && was_told(&told, id));
+    struct db_item claimed = claim(db, id);
+    HOLDS(was_told(&told, id));
+    claimed.state = DB_ITEM_SKIPPED;
+    HOLDS(db_item_set(db, &kit_now, &claimed, DB_ITEM_FETCHING, &kit_err) == 0 &&
+          was_told(&told, id));
+    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == DB_NONE && was_told(&told, id));
+    HOLDS(get(db, id).state == DB_BATCH_DONE);
+    HOLDS(db_batches_settle(db, &kit_now, &n, &kit_err) == DB_NONE && told == 0);
+    db_close(db);
+    kit_remove();
+}
+
+static void who_began_it_is_known_by_its_event(void)
+{
+    struct db *db = kit_open();
+    const int64_t first = make_batch(db, 1, false);
+    const int64_t second = make_batch(db, 2, false);
+    const struct db_event events[] = {{.kind = "job-cancel", .actor = "somebody", .subject = "1"},
+                                      {.kind = "batch-create", .actor = "ann", .subject = "1"},
+                                      {.kind = "batch-cancel", .actor = "bob", .subject = "1"}};
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        HOLDS(db_event_add(db, &kit_now, &events[i], &kit_err) == 0);
+    }
+    HOLDS(first == 1 && strcmp(get(db, first).created_by, "ann") == 0);
+    HOLDS(strcmp(get(db, second).created_by, "") == 0);
+    db_close(db);
+    kit_remove();
+}
+
 int main(void)
 {
+    who_listens_is_told_of_each_change_of_a_batch();
+    who_began_it_is_known_by_its_event();
     the_same_request_is_begun_once_unless_forced();
     series_are_found_once_and_claimed_in_order();
     what_was_fetched_when_the_daemon_died_waits_again();
