@@ -399,6 +399,16 @@ int batch_request_hours(int32_t *ret_from, int32_t *ret_to, const char *text,
     return 0;
 }
 
+void batch_request_write_hours(struct json_writer *w, int32_t from_minute, int32_t to_minute)
+{
+    char text[64];
+    if (from_minute != to_minute) {
+        (void)snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", from_minute / 60, from_minute % 60,
+                       to_minute / 60, to_minute % 60);
+        json_write_string(w, "hours", text);
+    }
+}
+
 int32_t batch_request_wait_minutes(int32_t from_minute, int32_t to_minute, int32_t now_minute)
 {
     const bool is_in =
@@ -429,9 +439,15 @@ static void write_key(struct json_writer *w, const struct batch_request *q, cons
     }
 }
 
-static void write_uids(struct json_writer *w, const char *key, const struct batch_uids *uids)
+/* How much of it is written. */
+enum view { WHOLE, NAMED, UNNAMED };
+
+static void write_uids(struct json_writer *w, const char *key, const struct batch_uids *uids,
+                       enum view view)
 {
-    if (uids->n > 0) {
+    if (uids->n > 0 && view != WHOLE) {
+        json_write_int(w, key, (int64_t)uids->n);
+    } else if (uids->n > 0) {
         json_write_array_begin(w, key);
         for (size_t i = 0; i < uids->n; i++) {
             json_write_string(w, NULL, uids->uid[i]);
@@ -440,52 +456,79 @@ static void write_uids(struct json_writer *w, const char *key, const struct batc
     }
 }
 
-static void write_source(struct json_writer *w, const struct batch_request *q)
+static void write_source(struct json_writer *w, const struct batch_request *q, enum view view)
 {
     json_write_object_begin(w, "source");
     if (q->source == BATCH_HELD) {
         json_write_bool(w, "held", true);
+    } else if (q->source == BATCH_FOLDER && view == UNNAMED) {
+        json_write_null(w, "folder");
     } else {
         json_write_string(w, q->source == BATCH_PACS ? "pacs" : "folder", q->place);
     }
     json_write_object_end(w);
 }
 
+static bool may_name_a_patient(const struct key *key)
+{
+    return key->offset == offsetof(struct batch_request, patient) ||
+           key->offset == offsetof(struct batch_request, accession);
+}
+
+static void write_select(struct json_writer *w, const struct batch_request *q, enum view view)
+{
+    const struct batch_request standard = batch_request_make();
+    json_write_object_begin(w, "select");
+    for (size_t i = 0; i < COUNT(select_keys); i++) {
+        const struct key *key = &select_keys[i];
+        if (view != UNNAMED || !may_name_a_patient(key)) {
+            write_key(w, q, key, &standard);
+        } else if (*((const char *)q + key->offset) != '\0') {
+            json_write_null(w, key->name);
+        }
+    }
+    write_uids(w, "studies", &q->studies, view);
+    write_uids(w, "series", &q->series, view);
+    json_write_object_end(w);
+}
+
+static void write_members(struct json_writer *w, const struct batch_request *q, enum view view)
+{
+    const struct batch_request standard = batch_request_make();
+    write_source(w, q, view);
+    write_select(w, q, view);
+    for (size_t i = 0; i < COUNT(top_keys); i++) {
+        write_key(w, q, &top_keys[i], &standard);
+    }
+    if (q->n_destinations > 0) {
+        json_write_array_begin(w, "deliver");
+        for (size_t i = 0; i < q->n_destinations; i++) {
+            json_write_string(w, NULL, q->destination[i]);
+        }
+        json_write_array_end(w);
+    }
+    if (q->method != BATCH_AUTO) {
+        json_write_string(w, "method", methods[q->method]);
+    }
+    batch_request_write_hours(w, q->from_minute, q->to_minute);
+}
+
 int batch_request_write(struct sctd_buf *text, const struct batch_request *q,
                         struct sctd_error *err)
 {
     struct json_writer w = json_writer_make(text, false, err);
-    const struct batch_request standard = batch_request_make();
     json_write_object_begin(&w, NULL);
-    write_source(&w, q);
-    json_write_object_begin(&w, "select");
-    for (size_t i = 0; i < COUNT(select_keys); i++) {
-        write_key(&w, q, &select_keys[i], &standard);
-    }
-    write_uids(&w, "studies", &q->studies);
-    write_uids(&w, "series", &q->series);
-    json_write_object_end(&w);
-    for (size_t i = 0; i < COUNT(top_keys); i++) {
-        write_key(&w, q, &top_keys[i], &standard);
-    }
-    if (q->n_destinations > 0) {
-        json_write_array_begin(&w, "deliver");
-        for (size_t i = 0; i < q->n_destinations; i++) {
-            json_write_string(&w, NULL, q->destination[i]);
-        }
-        json_write_array_end(&w);
-    }
-    if (q->method != BATCH_AUTO) {
-        json_write_string(&w, "method", methods[q->method]);
-    }
-    if (q->from_minute != q->to_minute) {
-        char hours[64];
-        (void)snprintf(hours, sizeof hours, "%02d:%02d-%02d:%02d", q->from_minute / 60,
-                       q->from_minute % 60, q->to_minute / 60, q->to_minute % 60);
-        json_write_string(&w, "hours", hours);
-    }
+    write_members(&w, q, WHOLE);
     json_write_object_end(&w);
     return json_writer_finish(&w);
+}
+
+void batch_request_show(struct json_writer *w, const char *key, const struct batch_request *q,
+                        bool identity)
+{
+    json_write_object_begin(w, key);
+    write_members(w, q, identity ? NAMED : UNNAMED);
+    json_write_object_end(w);
 }
 
 SCTD_PRINTF(3, 4) static void add(char *text, size_t size, const char *format, ...)

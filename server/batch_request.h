@@ -20,6 +20,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
+#include "engine/base/json.h"
 #include "server/config.h"
 
 #ifdef __cplusplus
@@ -88,6 +89,12 @@ SCTD_NODISCARD int batch_request_read(struct batch_request *ret_request, const c
 /* Always the same text for the same request.  Errors: SCTD_EINVAL (too long), SCTD_ENOMEM. */
 SCTD_NODISCARD int batch_request_write(struct sctd_buf *text, const struct batch_request *q,
                                        struct sctd_error *err);
+/*
+ * As an object for people to look at: how many studies and series are named instead of their UIDs; without `identity`
+ * null instead of what may name a patient: Patient ID, Accession Number, the folder.
+ */
+void batch_request_show(struct json_writer *w, const char *key, const struct batch_request *q,
+                        bool identity);
 /* Whether its parts fit each other.  Errors: SCTD_EINVAL. */
 SCTD_NODISCARD int batch_request_check(const struct batch_request *q, struct sctd_error *err);
 
@@ -97,6 +104,8 @@ void batch_request_describe(char *ret_text, size_t size, const struct batch_requ
 /* "22:00-06:00"; equal times are the whole day.  Errors: SCTD_EINVAL. */
 SCTD_NODISCARD int batch_request_hours(int32_t *ret_from, int32_t *ret_to, const char *text,
                                        struct sctd_error *err);
+/* The member "hours" in the same form, unless it is the whole day. */
+void batch_request_write_hours(struct json_writer *w, int32_t from_minute, int32_t to_minute);
 /* How many minutes until the hours come; 0: they are now. */
 int32_t batch_request_wait_minutes(int32_t from_minute, int32_t to_minute, int32_t now_minute);
 

@@ -15,6 +15,7 @@
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "server/batch_request.h"
 
 enum { HOUR_MS = 3600000, TIME_SIZE = 32 };
 
@@ -63,20 +64,9 @@ int64_t batch_view_left_ms(const struct db_batch *batch)
     return left * each;
 }
 
-static void write_hours(struct json_writer *w, const struct db_batch *batch)
-{
-    char text[64];
-    if (batch->from_minute != batch->to_minute) {
-        (void)snprintf(text, sizeof text, "%02d:%02d-%02d:%02d", batch->from_minute / 60,
-                       batch->from_minute % 60, batch->to_minute / 60, batch->to_minute % 60);
-        json_write_string(w, "hours", text);
-    }
-}
-
-void batch_view_write(struct json_writer *w, const char *key, const struct db_batch *batch)
+void batch_view_write_members(struct json_writer *w, const struct db_batch *batch)
 {
     const int64_t left_ms = batch_view_left_ms(batch);
-    json_write_object_begin(w, key);
     json_write_int(w, "id", batch->id);
     json_write_string(w, "name", batch->name);
     json_write_string(w, "state", batch_view_state(batch));
@@ -85,6 +75,7 @@ void batch_view_write(struct json_writer *w, const char *key, const struct db_ba
     json_write_int(w, "total", batch_view_total(batch));
     json_write_int(w, "ended", batch_view_ended(batch));
     json_write_int(w, "held", batch->held);
+    json_write_int(w, "failures", batch->failures);
     json_write_object_begin(w, "series");
     for (int i = 0; i < DB_ITEM_STATES; i++) {
         json_write_int(w, db_item_state_name((enum db_item_state)i), batch->items[i]);
@@ -97,11 +88,18 @@ void batch_view_write(struct json_writer *w, const char *key, const struct db_ba
     }
     json_write_int(w, "moves", batch->moves);
     json_write_int(w, "per_hour", batch->per_hour);
-    write_hours(w, batch);
+    batch_request_write_hours(w, batch->from_minute, batch->to_minute);
     json_write_bool(w, "force", batch->force);
+    json_write_string(w, "created_by", batch->created_by);
     json_write_int(w, "created_ms", batch->created_ms);
     json_write_int(w, "changed_ms", batch->changed_ms);
     json_write_int(w, "ended_ms", batch->ended_ms);
+}
+
+void batch_view_write(struct json_writer *w, const char *key, const struct db_batch *batch)
+{
+    json_write_object_begin(w, key);
+    batch_view_write_members(w, batch);
     json_write_object_end(w);
 }
 

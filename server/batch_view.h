@@ -30,6 +30,8 @@ const char *batch_view_reason(const struct db_item *item);
  * yet. */
 int64_t batch_view_left_ms(const struct db_batch *batch);
 
+/* The members of the object that is open. */
+void batch_view_write_members(struct json_writer *w, const struct db_batch *batch);
 /* As an object; key: within an object, else NULL. */
 void batch_view_write(struct json_writer *w, const char *key, const struct db_batch *batch);
 void batch_view_write_item(struct json_writer *w, const struct db_item *item);

@@ -2,9 +2,13 @@
 /* Batches: list, one, its series, its report, and a hand on it. */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "db/batches.h"
+#include "db/db.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
@@ -45,21 +49,47 @@ void api_batches(struct request *request)
     page_end(request, &w, 0, list.next);
 }
 
+static int read_asked(struct db *db, int64_t id, struct batch_request *ret_asked,
+                      struct sctd_error *err)
+{
+    char *text = NULL;
+    int r = db_batch_request_get(db, id, &text, err);
+    r = r != 0 ? r : batch_request_parse(ret_asked, text, strlen(text), err);
+    free(text);
+    return r;
+}
+
+static void write_actions(struct json_writer *w, const struct db_batch *batch)
+{
+    json_write_array_begin(w, "actions");
+    if (batch->state <= DB_BATCH_RUNNING) {
+        json_write_string(w, NULL, batch->paused ? "resume" : "pause");
+        json_write_string(w, NULL, "cancel");
+    }
+    json_write_array_end(w);
+}
+
 void api_batch(struct request *request)
 {
     struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
     struct db_batch batch;
-    const int r = db_batch_get(api->node.db, request->found.id, &batch, &err);
+    sctd_auto(batch_request_fini) struct batch_request asked = batch_request_make();
+    bool identity = false;
+    if (!page_read_identity(request, &identity)) {
+        return;
+    }
+    int r = db_batch_get(api->node.db, request->found.id, &batch, &err);
+    r = r != 0 ? r : read_asked(api->node.db, batch.id, &asked, &err);
     if (r != 0) {
         page_missing(request, r, "batch", &err);
         return;
     }
-    struct json_writer w = json_writer_make(&request->reply.body, false, &err);
-    batch_view_write(&w, NULL, &batch);
-    if (json_writer_finish(&w) < 0) {
-        reply_error(&request->reply, &err);
-    }
+    struct json_writer w = reply_begin_json(&request->reply, &err);
+    batch_view_write_members(&w, &batch);
+    batch_request_show(&w, "request", &asked, identity);
+    write_actions(&w, &batch);
+    reply_end_json(&request->reply, &w);
 }
 
 void api_batch_series(struct request *request)

@@ -103,15 +103,28 @@ static void tell_series(struct api *api, int64_t id)
     }
 }
 
+/* How far it is has to be counted: whoever wants to know asks. */
+static void tell_batch(struct api *api, int64_t id)
+{
+    char data[40];
+    (void)snprintf(data, sizeof data, "{\"id\":%" PRId64 "}", id);
+    stream_hub_publish(api->hub, "batch", data);
+}
+
 static void on_gathered(uv_timer_t *timer)
 {
     struct changes *changes = timer->data;
     struct api *api = changes->api;
     for (size_t i = 0; i < changes->n; i++) {
-        if (changes->gathered[i].what == DB_CHANGE_JOB) {
-            tell_job(api, changes->gathered[i].id);
-        } else if (stream_hub_count_streams(api->hub) > 0) {
-            tell_series(api, changes->gathered[i].id);
+        const struct gathered *g = &changes->gathered[i];
+        if (g->what == DB_CHANGE_JOB) {
+            tell_job(api, g->id);
+        } else if (stream_hub_count_streams(api->hub) == 0) {
+            continue;
+        } else if (g->what == DB_CHANGE_BATCH) {
+            tell_batch(api, g->id);
+        } else {
+            tell_series(api, g->id);
         }
     }
     if (changes->overflow) {

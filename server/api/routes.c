@@ -56,7 +56,7 @@ const struct route api_routes[] = {
     GET("/api/v1/series/{id}/images", "", ACCESS_VIEWER, api_images),
     GET("/api/v1/batches", "state order cursor limit", ACCESS_VIEWER, api_batches),
     POST("/api/v1/batches", ACCESS_OPERATOR, api_batch_create),
-    GET("/api/v1/batches/{id}", "", ACCESS_VIEWER, api_batch),
+    GET("/api/v1/batches/{id}", "identity", ACCESS_VIEWER, api_batch),
     GET("/api/v1/batches/{id}/series", "state cursor limit", ACCESS_VIEWER, api_batch_series),
     GET("/api/v1/batches/{id}/report", "", ACCESS_VIEWER, api_batch_report),
     GET_AS("text/csv; charset=utf-8", "/api/v1/batches/{id}/report.csv", "", ACCESS_VIEWER,

@@ -32,6 +32,8 @@ class Schema(unittest.TestCase):
             client = Client(daemon)
             client.wait('/api/v1/jobs', lambda page: page['items'], state='delivering')
             need_review(daemon, 1)
+            self.assertEqual(Client(daemon, 'operate').post('/api/v1/batches', {'source': {'folder': str(root / 'series')}, 'keep': True}).status, 201)
+            client.wait('/api/v1/batches/1', lambda batch: batch['series']['converting'] == 1)
             self.assertEqual(client.get('/api/v1/jobs/1/quality').status, 200)
             done = subprocess.run([
                 sys.executable, '-m', 'schemathesis.cli', 'run', f'http://127.0.0.1:{client.port}/api/v1/openapi.json', '--checks', 'all',

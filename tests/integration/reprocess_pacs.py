@@ -257,6 +257,12 @@ class Folders(Case):
         self.batches.wait_for(1, ['paused'])
         series = view.get('/api/v1/batches/1/series?state=waiting').json
         self.assertEqual((len(series['items']), series['next']), (2, None))
+        one = view.get('/api/v1/batches/1').json
+        self.assertEqual((one['created_by'], one['actions'], one['failures']), ('operate', ['resume', 'cancel'], 0))
+        self.assertEqual(one['request'], {'source': {'folder': None}, 'select': {}, 'name': 'two', 'keep': True, 'hold': True})
+        self.assertEqual(view.get('/api/v1/batches/1', identity='true').status, 403)
+        named = http.Client(self.node, 'physicist').get('/api/v1/batches/1', identity='true')
+        self.assertEqual((named.json['request']['source'], named.headers['Cache-Control']), ({'folder': str(folder)}, 'no-store'))
         self.assertEqual(operate.post('/api/v1/batches/1/pause', {}).status, 409)
         self.assertEqual(operate.post('/api/v1/batches/1/resume', {'reason': 'now'}).status, 200)
         self.batches.wait_for(1)
@@ -265,6 +271,7 @@ class Folders(Case):
         self.assertEqual(view.get('/api/v1/batches/1/report').json, self.batches.report(1))
         table = view.get('/api/v1/batches/1/report.csv')
         self.assertEqual(table.body.decode(), self.batches.run('batch', 'report', 1).replace('\n', '\r\n'))
+        self.assertEqual(view.get('/api/v1/batches/1').json['actions'], [])
         self.assertEqual(operate.post('/api/v1/batches/1/cancel', {}).status, 409)
         self.assertEqual(view.get('/api/v1/batches/7').status, 404)
 

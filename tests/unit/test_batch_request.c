@@ -11,6 +11,7 @@
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "server/batch_request.h"
 
 static struct sctd_error err;
@@ -185,8 +186,37 @@ static void a_description_names_no_patient(void)
     assert(strstr(text, "P1") == NULL && strstr(text, "A1") == NULL);
 }
 
+static void check_shown(const char *request, bool identity, const char *wanted)
+{
+    sctd_auto(batch_request_fini) struct batch_request q = batch_request_make();
+    sctd_auto(sctd_buf_fini) struct sctd_buf text = sctd_buf_make(BATCH_REQUEST_TEXT_MAX);
+    struct json_writer w = json_writer_make(&text, false, &err);
+    assert(read(&q, request) == 0);
+    batch_request_show(&w, NULL, &q, identity);
+    assert(json_writer_finish(&w) == 0);
+    assert(strcmp(sctd_buf_get_text(&text), wanted) == 0);
+}
+
+static void what_may_name_a_patient_is_shown_to_some_alone(void)
+{
+    static const char folder[] = "{\"source\":{\"folder\":\"/data/DOE_JOHN\"},\"keep\":true}";
+    check_shown(folder, false, "{\"source\":{\"folder\":null},\"select\":{},\"keep\":true}");
+    check_shown(folder, true,
+                "{\"source\":{\"folder\":\"/data/DOE_JOHN\"},\"select\":{},\"keep\":true}");
+    static const char one[] = "{\"source\":{\"pacs\":\"a\"},\"select\":{\"patient\":\"P1\","
+                              "\"accession\":\"A1\",\"modality\":\"MR\",\"studies\":[\"1.2.3\"],"
+                              "\"series\":[\"1.2.5\",\"1.2.6\"]},\"hours\":\"22:00-06:30\"}";
+    check_shown(one, false,
+                "{\"source\":{\"pacs\":\"a\"},\"select\":{\"patient\":null,\"accession\":null,"
+                "\"modality\":\"MR\",\"studies\":1,\"series\":2},\"hours\":\"22:00-06:30\"}");
+    check_shown(one, true,
+                "{\"source\":{\"pacs\":\"a\"},\"select\":{\"patient\":\"P1\",\"accession\":\"A1\","
+                "\"modality\":\"MR\",\"studies\":1,\"series\":2},\"hours\":\"22:00-06:30\"}");
+}
+
 int main(void)
 {
+    what_may_name_a_patient_is_shown_to_some_alone();
     what_is_read_is_written_as_it_was();
     the_order_of_keys_and_uids_does_not_matter();
     nonsense_is_refused_by_name();
