@@ -94,7 +94,7 @@ export class Live {
         this.again = setTimeout(() => session.who && this.restart(), POLL_MS);
       }
     };
-    for (const kind of ['job', 'series', 'status', 'reset']) {
+    for (const kind of ['job', 'series', 'batch', 'status', 'reset']) {
       this.source.addEventListener(kind, (event) => this.gather(kind, JSON.parse(event.data)));
     }
   }

@@ -5,6 +5,7 @@ import { session, whoAmI, login, logout, may, whenLoggedOut, Live } from './api.
 import { overview } from './overview.js';
 import { jobs, job } from './jobs.js';
 import { seriesList, series } from './series.js';
+import { batches, batch } from './batches.js';
 import { destinations, models, model, rules, audit } from './places.js';
 
 const main = document.getElementById('main');
@@ -17,6 +18,8 @@ const PAGES = [
   [/^jobs\/(\d+)$/, job, 'Job'],
   [/^series$/, seriesList, 'Series'],
   [/^series\/(\d+)$/, series, 'Series'],
+  [/^batches$/, batches, 'Batches'],
+  [/^batches\/(\d+)$/, batch, 'Batch'],
   [/^destinations$/, destinations, 'Destinations'],
   [/^models$/, models, 'Models'],
   [/^models\/([a-z0-9._@-]+)$/, model, 'Model'],
@@ -24,8 +27,8 @@ const PAGES = [
   [/^audit$/, audit, 'Audit'],
 ];
 
-const NAV = [['', 'Overview'], ['jobs', 'Jobs'], ['series', 'Series'], ['destinations', 'Destinations'],
-  ['models', 'Models'], ['rules', 'Rules'], ['audit', 'Audit']];
+const NAV = [['', 'Overview'], ['jobs', 'Jobs'], ['series', 'Series'], ['batches', 'Batches'],
+  ['destinations', 'Destinations'], ['models', 'Models'], ['rules', 'Rules'], ['audit', 'Audit']];
 
 let page = null; // {update(kinds), close()}
 let shows = 0; // so that a page that comes late does not stand over the one that was wanted after it

@@ -68,6 +68,12 @@ const STATES = {
   rejected: ['bad', '✕', 'rejected'],
   passed: ['good', '✓', 'passed'],
   measured: ['quiet', '–', 'no limit'],
+  planning: ['busy', '●', 'looks for its series'],
+  paused: ['warn', '‖', 'paused'],
+  fetching: ['busy', '⇣', 'being fetched'],
+  ready: ['quiet', '◷', 'here, not begun'],
+  converting: ['busy', '●', 'converting'],
+  skipped: ['quiet', '↷', 'skipped'],
 };
 
 /** A state as icon and word. */
@@ -85,6 +91,11 @@ export function moment(text) {
     ? date.toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' })
     : date.toLocaleString([], { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
   return h('time', { datetime: text, title: text.replace('T', ' ').replace('Z', ' UTC') }, shown);
+}
+
+/** The same of milliseconds since 1970, 0 being never. */
+export function momentOf(ms) {
+  return moment(ms > 0 ? new Date(ms).toISOString().replace(/\.\d+Z/, 'Z') : null);
 }
 
 export function duration(seconds) {
@@ -124,6 +135,35 @@ export function table(headings, rows, empty) {
       h('thead', {}, h('tr', {}, headings.map((text) => h('th', { scope: 'col' }, text)))),
       h('tbody', {}, rows.map((cells) => h('tr', {},
         cells.map((cell, i) => h('td', { 'data-label': headings[i] }, cell)))))));
+}
+
+/** A number and what it counts, within a list of class `numbers`. */
+export function number(n, text, href, kind = '') {
+  const marks = { bad: '✕ ', warn: '⚠ ' };
+  return h('li', { class: kind }, h('a', { href }, h('b', {}, kind && h('span', { 'aria-hidden': 'true' }, marks[kind]), String(n)), h('span', {}, text)));
+}
+
+/** The address of a page with other parameters; an empty one is left out. */
+function address(place, params, changes) {
+  const next = new URLSearchParams(params);
+  for (const [key, value] of Object.entries(changes)) {
+    if (value) next.set(key, value);
+    else next.delete(key);
+  }
+  return `#/${place}${next.size > 0 ? `?${next}` : ''}`;
+}
+
+/** A choice of one state, which stands in the address. states: [[value, text], ...] */
+export function stateFilter(place, params, states) {
+  return h('form', { class: 'row filters' }, h('label', {}, 'State', h('select', { onchange: (event) => {
+    location.hash = address(place, params, { state: event.target.value, cursor: null });
+  } }, [['', 'any'], ...states].map(([value, text]) => h('option', { value, selected: value === (params.get('state') ?? '') }, text)))));
+}
+
+/** Links to the first page of a list and to the one after this. */
+export function paging(place, params, next, first = 'To the newest', more = 'Older ones') {
+  return [params.get('cursor') && h('a', { href: address(place, params, { cursor: null }) }, first),
+    next && h('a', { href: address(place, params, { cursor: next }) }, more)];
 }
 
 export function facts(pairs) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The jobs as a table, and one job with all that is known of it.
-import { h, replace, tag, moment, duration, table, facts, patient, confirm, plural } from './dom.js';
+import { h, replace, tag, moment, duration, table, facts, patient, confirm, paging, plural } from './dom.js';
 import { get, post, remove, query, may } from './api.js';
 import { stages, spent, histogram } from './charts.js';
 import { viewer } from './viewer.js';
@@ -46,17 +46,11 @@ export async function jobs(holder, { params }) {
   const filter = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]));
   const list = h('div');
   const pages = h('div', { class: 'row end' });
-  let cursor = params.get('cursor');
+  const cursor = params.get('cursor');
   async function draw() {
     const page = await get(query('/api/v1/jobs', { ...filter, cursor, limit: 50, timings: true }, true));
     replace(list, table(JOB_HEADINGS, page.items.map(jobRow), 'There is no such job.'));
-    const to = (value) => {
-      const next = new URLSearchParams(params);
-      if (value) next.set('cursor', value);
-      else next.delete('cursor');
-      return `#/jobs?${next}`;
-    };
-    replace(pages, cursor && h('a', { href: to(null) }, 'To the newest'), page.next && h('a', { href: to(page.next) }, 'Older ones'));
+    replace(pages, paging('jobs', params, page.next));
   }
   holder.append(h('h1', {}, 'Jobs'), h('section', { class: 'card' }, filterForm(params, 'jobs'), list, pages));
   await draw();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is it well? What is it doing, what went wrong, and what is to be done?
-import { h, replace, tag, moment, ago, bytes, duration, plural } from './dom.js';
+import { h, replace, tag, moment, ago, bytes, duration, plural, number } from './dom.js';
 import { get } from './api.js';
 import { activity } from './charts.js';
 import { stateTags } from './review.js';
@@ -30,12 +30,6 @@ function banner(status) {
         down.map((d) => h('li', {}, h('a', { href: '#/destinations' }, `${d.name} is not reached`), `: ${plural(d.backlog, 'delivery waits', 'deliveries wait')}`))));
   }
   return h('div', { class: 'banner good' }, h('h2', {}, '✓ Ready'), h('p', {}, `It takes series as ${status.ae_title} on port ${status.port}.`));
-}
-
-const MARKS = { bad: '✕ ', warn: '⚠ ' };
-
-function number(n, text, href, kind = '') {
-  return h('li', { class: kind }, h('a', { href }, h('b', {}, kind && h('span', { 'aria-hidden': 'true' }, MARKS[kind]), String(n)), h('span', {}, text)));
 }
 
 function queue(status) {

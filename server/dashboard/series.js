@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The series that came in, and one of them.
-import { h, replace, tag, moment, bytes, table, facts, patient, confirm } from './dom.js';
-import { get, post, query, may } from './api.js';
+import { h, replace, tag, moment, bytes, table, facts, patient, paging, stateFilter } from './dom.js';
+import { get, query } from './api.js';
+import { buttons } from './acts.js';
 import { viewer } from './viewer.js';
 
 export async function seriesList(holder, { params }) {
@@ -15,22 +16,18 @@ export async function seriesList(holder, { params }) {
       h('a', { href: `#/series/${s.id}` }, String(s.id)), tag(s.state), patient(s.patient), `${s.modality} ${s.series_description}`,
       s.expected === null ? String(s.instances) : `${s.instances} of ${s.expected}`, s.calling_ae, moment(s.first), s.reason,
     ]), 'There is no such series.'));
-    replace(pages, cursor && h('a', { href: `#/series${state ? `?state=${state}` : ''}` }, 'To the newest'),
-      page.next && h('a', { href: `#/series?${new URLSearchParams({ ...(state && { state }), cursor: page.next })}` }, 'Older ones'));
+    replace(pages, paging('series', params, page.next));
   }
   holder.append(h('h1', {}, 'Series'), h('section', { class: 'card' },
-    h('form', { class: 'row filters' }, h('label', {}, 'State', h('select', { onchange: (event) => {
-      location.hash = event.target.value ? `#/series?state=${event.target.value}` : '#/series';
-    } }, [['', 'any'], ['open', 'arriving'], ['closed', 'complete'], ['discarded', 'left alone']].map(([value, text]) =>
-      h('option', { value, selected: value === state }, text))))), list, pages));
+    stateFilter('series', params, [['open', 'arriving'], ['closed', 'complete'], ['discarded', 'left alone']]), list, pages));
   await draw();
   return { update: (kinds) => (kinds.has('series') || kinds.has('reset')) && draw().catch(() => {}) };
 }
 
 const ACTIONS = {
-  complete: ['Complete now', 'It is converted as it is now. Instances that come later make a new revision.', 'Complete it', false],
-  discard: ['Discard', 'Nothing is made of it. It can be opened again.', 'Discard it', true],
-  reopen: ['Open again', 'The rules look at it again.', 'Open it', false],
+  complete: { button: 'Complete now', title: 'Complete series', text: 'It is converted as it is now. Instances that come later make a new revision.', action: 'Complete it' },
+  discard: { button: 'Discard', title: 'Discard series', text: 'Nothing is made of it. It can be opened again.', action: 'Discard it', danger: true },
+  reopen: { button: 'Open again', title: 'Reopen series', text: 'The rules look at it again.', action: 'Open it' },
 };
 
 export async function series(holder, { id }) {
@@ -42,23 +39,13 @@ export async function series(holder, { id }) {
   holder.append(head, complaint, h('div', { class: 'grid' }, pictures, side, jobs));
   let instances = -1;
 
-  function button(name) {
-    const [text, words, action, danger] = ACTIONS[name];
-    return h('button', { type: 'button', class: danger ? 'danger' : 'main', onclick: async () => {
-      const said = await confirm({ title: `${text}: series ${id}?`, text: words, action, danger });
-      if (said === null) return;
-      try {
-        await post(`/api/v1/series/${id}/${name}`, said === '' ? {} : { reason: said });
-        complaint.textContent = '';
-      } catch (error) {
-        complaint.textContent = error.message;
-      }
-      await draw();
-    } }, text);
+  async function done(error) {
+    complaint.textContent = error ? error.message : '';
+    await draw();
   }
   async function draw() {
     const s = await get(query(`/api/v1/series/${id}`, {}, true));
-    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Series ${s.id}`), tag(s.state), may.operate() && s.actions.map(button)),
+    replace(head, h('div', { class: 'row head' }, h('h1', {}, `Series ${s.id}`), tag(s.state), buttons('series', s, ACTIONS, done)),
       s.state !== 'closed' && h('div', { class: 'banner warn' }, h('h2', {}, s.state === 'open' ? 'Not complete yet' : 'Nothing is made of it'), h('p', {}, s.completion.reason)));
     replace(side, h('h2', {}, 'Facts'), facts([
       ['Patient', patient(s.patient)], ['Description', `${s.modality} ${s.series_description}`], ['Study', s.study_description], ['Protocol', s.protocol],

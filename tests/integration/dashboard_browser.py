@@ -31,13 +31,11 @@ from kit.reviewing import REPORT, need_review  # noqa: E402
 
 SCTD = None
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SHOTS = ROOT / 'build' / 'screenshots'
 NAME, PATIENT = 'CANARY^PETRA', 'MRN-4711-CANARY'
 DESCRIPTION = '<img src=x onerror=alert(1)> T1 & T2'
 PAGES = [('', 'Overview'), ('jobs', 'Jobs'), ('jobs/1', 'Job 1'), ('jobs/2', 'Job 2'), ('series', 'Series'), ('series/3', 'Series 3'),
          ('destinations', 'Destinations'), ('models', 'Models'), ('models/phantom-demo-mr@1', 'phantom-demo-mr@1'), ('rules', 'Rules'),
          ('audit', 'Audit')]
-SCREENS = [(width, height, dark) for width, height in ((1280, 900), (390, 844)) for dark in (False, True)]
 
 
 def setUpModule():
@@ -364,22 +362,17 @@ class Reviews(Case):
         expect(table.nth(1)).to_contain_text('failedOutline against the source23.1 mmat most 15')
         expect(table.nth(2)).to_contain_text('failedTissue: bonenot measured2 to 30')
         expect(table.nth(4)).to_contain_text('–no limitIntensity of the source: percentile 500.31none')
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        for width, height, dark in SCREENS:
+        for width, height, dark in browser.SCREENS:
             seen = self.visit(width=width, height=height, dark=dark)
             for place, heading in (('', 'Overview'), ('jobs', 'Jobs'), ('jobs/3', 'Job 3'), ('jobs/1', 'Job 1')):
-                shown = seen.go(place, heading)
-                seen.settle()
-                shown.screenshot(path=SHOTS / f'{width}-{"dark" if dark else "light"}-review-{place.replace("/", "-") or "overview"}.png', full_page=True)
-                with self.subTest(f'{width} {dark} {place}'):
-                    self.assertEqual(shown.evaluate(browser.CONTRAST), [])
-                    self.assertEqual(shown.evaluate(browser.STRUCTURE), [])
+                seen.go(place, heading)
+                seen.check_looks(self, f'review-{place.replace("/", "-") or "overview"}')
 
         page.get_by_role('button', name='Reject').focus()
         page.keyboard.press('Enter')
         dialog = page.get_by_role('dialog')
         expect(dialog).to_contain_text('It is sent nowhere')
-        page.screenshot(path=SHOTS / '1280-light-review-dialog.png')
+        page.screenshot(path=browser.SHOTS / '1280-light-review-dialog.png')
         page.keyboard.press('Enter')  # without a word nothing is done
         expect(dialog).to_be_visible()
         page.get_by_label('Reason').fill('a hole in the skull')
@@ -410,17 +403,11 @@ class Reviews(Case):
 
 class Looks(Case):
     def test_every_page_is_legible_sound_and_fits(self):
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        for width, height, dark in SCREENS:
+        for width, height, dark in browser.SCREENS:
             visit = self.visit('admin', width=width, height=height, dark=dark)
             for place, heading in PAGES:
-                page = visit.go(place, heading)
-                visit.settle()
-                name = f'{width}-{"dark" if dark else "light"}-{place.replace("/", "-").split("@")[0] or "overview"}'
-                page.screenshot(path=SHOTS / f'{name}.png', full_page=True)
-                with self.subTest(name):
-                    self.assertEqual(page.evaluate(browser.CONTRAST), [])
-                    self.assertEqual(page.evaluate(browser.STRUCTURE), [])
+                visit.go(place, heading)
+                visit.check_looks(self, place.replace('/', '-').split('@')[0] or 'overview')
 
     def test_the_switch_overrules_what_the_system_prefers(self):
         page = self.visit(dark=True).page

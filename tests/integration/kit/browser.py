@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Headless Chromium on a daemon's dashboard.  What a page must never do is looked for on every page: an error on its
 console, a break of its content policy, a request to another origin, a second load."""
+import pathlib
 import shutil
 import time
 
@@ -8,6 +9,8 @@ from playwright.sync_api import sync_playwright
 
 from kit.http import TOKENS
 
+SHOTS = pathlib.Path(__file__).resolve().parents[3] / 'build' / 'screenshots'
+SCREENS = [(width, height, dark) for width, height in ((1280, 900), (390, 844)) for dark in (False, True)]
 PROGRAM = shutil.which('chromium-headless-shell') or shutil.which('chromium')
 
 # Runs in every document before its own scripts.
@@ -144,6 +147,17 @@ class Visit:
             assert time.monotonic() < end, 'a picture was not drawn'
             self.page.wait_for_timeout(50)
         self.page.wait_for_timeout(150)
+
+    def check_looks(self, test, name):
+        """Once it has settled, a screenshot of the page, and that it is legible, sound and fits."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.settle()
+        size, dark = self.page.viewport_size, self.page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+        shot = f'{size["width"]}-{"dark" if dark else "light"}-{name}'
+        self.page.screenshot(path=SHOTS / f'{shot}.png', full_page=True)
+        with test.subTest(shot):
+            test.assertEqual(self.page.evaluate(CONTRAST), [])
+            test.assertEqual(self.page.evaluate(STRUCTURE), [])
 
     def leave(self):
         wrong = self.wrong + self.page.evaluate('watched')
