@@ -157,6 +157,14 @@ static void report_model(struct doctor *d, const char *subject, const char *back
          "on %.20s: %s%s; weights %.12s..., runs on %s (%s; %.120s), loaded in %.0f ms", backend,
          by_file, by_processor, weights_sha256, ran->backend, ran->arithmetic, ran->choice,
          ran->load_ms);
+    if ((stored != NULL && selftest_is_inexact(stored)) ||
+        (here != NULL && selftest_is_inexact(here))) {
+        find(
+            d, DOCTOR_WARNING, subject,
+            "on %.20s: %s is less exact with this model than 1 HU in the mean and 10 at the 99.9th "
+            "percentile: workers.precision fp32 is exact",
+            backend, ran->precision);
+    }
     if (ran->remark[0] != '\0') {
         find(d, DOCTOR_WARNING, subject, "on %.20s: it is slower than it should be: %s", backend,
              ran->remark);

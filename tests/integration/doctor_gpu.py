@@ -60,8 +60,21 @@ class Doctor(unittest.TestCase):
         self.assertGreater(tensors.worst(by_gpu['y'], stored['y']), 0.0)
         facts = json.loads(self.run_it('model', 'selftest', 'small', '--models-dir', self.models, '--json'))
         self.assertEqual((facts['backend'], facts['mean_bound_hu'], facts['p999_bound_hu'], facts['max_bound_hu']),
-                         ('cuda', 1.0, 10.0, 100.0))
+                         ('cuda', 5.0, 100.0, None))
         self.assertGreater(facts['mean_hu'], 0.01)
+
+    def test_a_gpu_that_is_less_exact_than_is_promised_is_named(self):
+        path = self.store()
+        stored, _ = tensors.read(path)
+        dtype, shape, values = stored['y']
+        tensors.write(path, stored | {'y': (dtype, shape, [v + 2.5 / 1512 for v in values])})
+        found = self.of_the_model({'slots': 1, 'batch': 2})
+        self.assertEqual([outcome for outcome, _ in found], ['ok', 'warning'])
+        self.assertIn('fp16 is less exact with this model than 1 HU in the mean', found[1][1])
+        tensors.write(path, stored | {'y': (dtype, shape, [v + 20 / 1512 for v in values])})
+        found = self.of_the_model({'slots': 1, 'batch': 2}, status=1)
+        self.assertEqual([outcome for outcome, _ in found], ['failed'])
+        self.assertIn('it computes something else than was stored', found[0][1])
 
     def test_every_backend_is_looked_at_in_batches(self):
         self.store()
