@@ -66,7 +66,13 @@ enum db_put {
     DB_PUT_INVALID,  /* a text or number beyond its limit, a file that another instance has */
 };
 
-enum db_series_state { DB_SERIES_OPEN, DB_SERIES_CLOSED, DB_SERIES_DISCARDED };
+enum db_series_state {
+    DB_SERIES_OPEN,      /* "open" */
+    DB_SERIES_CLOSED,    /* "closed" */
+    DB_SERIES_DISCARDED, /* "discarded" */
+    DB_SERIES_STATES
+};
+const char *db_series_state_name(enum db_series_state state); /* never NULL */
 
 struct db_put_result {
     int64_t series_id;

@@ -19,6 +19,17 @@ static const char *const evidence_names[] = {
     [DB_EVIDENCE_QUIET] = "quiet",     [DB_EVIDENCE_REQUEST] = "request",
 };
 
+static const char *const state_names[] = {
+    [DB_SERIES_OPEN] = "open",
+    [DB_SERIES_CLOSED] = "closed",
+    [DB_SERIES_DISCARDED] = "discarded",
+};
+
+const char *db_series_state_name(enum db_series_state state)
+{
+    return (unsigned)state < DB_SERIES_STATES ? state_names[state] : "?";
+}
+
 const char *db_evidence_name(enum db_evidence evidence)
 {
     return (unsigned)evidence < DB_EVIDENCES ? evidence_names[evidence] : "?";

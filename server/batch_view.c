@@ -128,9 +128,8 @@ void batch_view_write_item(struct json_writer *w, const struct db_item *item)
     json_write_object_end(w);
 }
 
-typedef int item_fn(void *arg, const struct db_item *item, struct sctd_error *err);
-
-static int for_items(struct db *db, int64_t id, item_fn *use, void *arg, struct sctd_error *err)
+int batch_view_for_items(struct db *db, int64_t id, batch_view_item_fn *use, void *arg,
+                         struct sctd_error *err)
 {
     int64_t after = 0;
     do {
@@ -141,7 +140,7 @@ static int for_items(struct db *db, int64_t id, item_fn *use, void *arg, struct 
         for (size_t i = 0; r == 0 && i < page.n; i++) {
             r = use(arg, &page.item[i], err);
         }
-        if (r < 0) {
+        if (r != 0) {
             return r;
         }
         after = page.next;
@@ -167,7 +166,7 @@ int batch_view_report_json(struct sctd_buf *text, struct db *db, int64_t id, str
     json_write_object_begin(&w, NULL);
     batch_view_write(&w, "batch", &batch);
     json_write_array_begin(&w, "series");
-    r = for_items(db, id, write_item, &w, err);
+    r = batch_view_for_items(db, id, write_item, &w, err);
     json_write_array_end(&w);
     json_write_object_end(&w);
     return r < 0 ? r : json_writer_finish(&w);
@@ -243,5 +242,5 @@ int batch_view_report_csv(struct sctd_buf *text, struct db *db, int64_t id, stru
                       "series_uid,output_series_uid,method,expected,instances,attempts,job,begun,"
                       "fetched,ordered,ended,seconds,review\r\n",
                       err);
-    return r < 0 ? r : for_items(db, id, write_line, text, err);
+    return r < 0 ? r : batch_view_for_items(db, id, write_line, text, err);
 }

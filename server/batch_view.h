@@ -36,6 +36,11 @@ void batch_view_write_members(struct json_writer *w, const struct db_batch *batc
 void batch_view_write(struct json_writer *w, const char *key, const struct db_batch *batch);
 void batch_view_write_item(struct json_writer *w, const struct db_item *item);
 
+/* Each series in the order in which they were found, while `use` returns 0; what it returned else. */
+typedef int batch_view_item_fn(void *arg, const struct db_item *item, struct sctd_error *err);
+SCTD_NODISCARD int batch_view_for_items(struct db *db, int64_t id, batch_view_item_fn *use,
+                                        void *arg, struct sctd_error *err);
+
 /* Every series with its result or reason.  Returns 0 or DB_NONE.  Errors: SCTD_EIO, SCTD_EINVAL, SCTD_ENOMEM. */
 SCTD_NODISCARD int batch_view_report_json(struct sctd_buf *text, struct db *db, int64_t id,
                                           struct sctd_error *err);

@@ -109,31 +109,15 @@ static int batch_list(int argc, char **argv)
 
 /* One batch */
 
-static void print_item(const struct db_item *item)
+static int print_item(void *arg, const struct db_item *item, struct sctd_error *err)
 {
     const char *reason = batch_view_reason(item);
+    (void)arg;
+    (void)err;
     (void)fprintf(stdout, "  %-10s %-8s %-4s %5d  %-24.24s %s%s%s\n",
                   db_item_state_name(item->state), item->study_date, item->modality, item->expected,
                   item->series_description, item->series_uid, reason[0] == '\0' ? "" : ": ",
                   reason);
-}
-
-static int print_items(struct db *db, int64_t id, struct sctd_error *err)
-{
-    int64_t after = 0;
-    do {
-        sctd_auto(db_item_page_fini) struct db_item_page page = {.n = 0};
-        const struct db_item_filter filter = {
-            .batch_id = id, .state = -1, .after = after, .limit = DB_PAGE_MAX};
-        const int r = db_item_list(db, &filter, &page, err);
-        if (r < 0) {
-            return r;
-        }
-        for (size_t i = 0; i < page.n; i++) {
-            print_item(&page.item[i]);
-        }
-        after = page.next;
-    } while (after != 0);
     return 0;
 }
 
@@ -157,7 +141,7 @@ static int print_batch(struct db *db, int64_t id, struct sctd_error *err)
         }
     }
     (void)fprintf(stdout, "\n");
-    return print_items(db, id, err);
+    return batch_view_for_items(db, id, print_item, NULL, err);
 }
 
 static int open_one(const struct batch_args *args, const char *id_text, struct config **config,

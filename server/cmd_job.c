@@ -23,6 +23,7 @@
 #include "server/cmd_options.h"
 #include "server/cmd_store.h"
 #include "server/config.h"
+#include "server/members.h"
 
 enum { JSON_MAX = 16 << 20, LIMIT = 50, NAME_SIZE = 64, LIMITS_SIZE = 64 };
 
@@ -50,26 +51,11 @@ static void job_view_fini(struct job_view *view)
 static void write_job(struct json_writer *w, const char *key, const struct db_job *job)
 {
     json_write_object_begin(w, key);
-    json_write_int(w, "id", job->id);
-    json_write_string(w, "state", db_job_state_name(job->state));
+    members_write_job(w, job);
     json_write_string(w, "stage", job->stage);
-    json_write_string(w, "reason", job->reason);
-    json_write_string(w, "review", db_review_name(job->review));
-    json_write_bool(w, "hold", job->hold);
-    json_write_bool(w, "held", db_job_is_held(job));
     json_write_int(w, "reviewed_ms", job->review_ms);
     json_write_int(w, "series", job->series_id);
-    json_write_int(w, "revision", job->revision);
-    json_write_string(w, "evidence", db_evidence_name(job->evidence));
-    json_write_string(w, "source_ae", job->source_ae);
-    json_write_string(w, "rule", job->rule);
-    json_write_string(w, "model", job->model);
     json_write_string(w, "model_sha256", job->model_sha256);
-    json_write_string(w, "series_uid", job->series_uid);
-    json_write_string(w, "output_series_uid", job->output_series_uid);
-    json_write_int(w, "outputs", job->outputs);
-    json_write_int(w, "priority", job->priority);
-    json_write_int(w, "attempt", job->attempt);
     json_write_int(w, "superseded_by", job->superseded_by);
     json_write_int(w, "created_ms", job->created_ms);
     json_write_int(w, "changed_ms", job->changed_ms);
@@ -185,30 +171,11 @@ static int job_list(int argc, char **argv)
 
 /* One job */
 
-static void write_delivery(struct json_writer *w, const struct db_delivery *d)
-{
-    json_write_object_begin(w, NULL);
-    json_write_int(w, "id", d->id);
-    json_write_string(w, "destination", d->destination);
-    json_write_string(w, "state", db_delivery_state_name(d->state));
-    json_write_int(w, "instances", d->instances);
-    json_write_int(w, "stored", d->stored);
-    json_write_int(w, "committed", d->committed);
-    json_write_int(w, "attempt", d->attempt);
-    json_write_string(w, "reason", d->reason);
-    json_write_object_end(w);
-}
-
 static void write_transition(struct json_writer *w, const struct db_transition *t)
 {
     json_write_object_begin(w, NULL);
     json_write_int(w, "at_ms", t->at_ms);
-    json_write_int(w, "attempt", t->attempt);
-    json_write_string(w, "destination", t->destination);
-    json_write_string(w, "from", t->from);
-    json_write_string(w, "to", t->to);
-    json_write_string(w, "reason", t->reason);
-    json_write_string(w, "detail", t->detail);
+    members_write_transition(w, t);
     json_write_object_end(w);
 }
 
@@ -219,7 +186,9 @@ static int print_job_json(const struct job_view *view, struct sctd_error *err)
     write_job(&w, NULL, &view->job);
     json_write_array_begin(&w, "deliveries");
     for (size_t i = 0; i < view->deliveries.n; i++) {
-        write_delivery(&w, &view->deliveries.delivery[i]);
+        json_write_object_begin(&w, NULL);
+        members_write_delivery(&w, &view->deliveries.delivery[i]);
+        json_write_object_end(&w);
     }
     json_write_array_end(&w);
     if (view->is_checked) {

@@ -16,6 +16,7 @@
 #include "server/cmd_options.h"
 #include "server/cmd_store.h"
 #include "server/config.h"
+#include "server/members.h"
 
 enum { JSON_MAX = 16 << 20, LIMIT = 50 };
 
@@ -25,29 +26,11 @@ struct series_args {
     bool json, open;
 };
 
-static const char *state_name(enum db_series_state state)
-{
-    static const char *const names[] = {"open", "closed", "discarded"};
-    return names[state];
-}
-
 static void write_series(struct json_writer *w, const struct db_series *s)
 {
     json_write_object_begin(w, NULL);
-    json_write_int(w, "id", s->id);
-    json_write_string(w, "state", state_name(s->state));
-    json_write_string(w, "evidence", db_evidence_name(s->evidence));
-    json_write_string(w, "reason", s->reason);
-    json_write_int(w, "revision", s->revision);
-    json_write_int(w, "instances", s->instances);
+    members_write_series(w, s);
     json_write_int(w, "expected", s->expected);
-    json_write_int(w, "bytes", s->bytes);
-    json_write_string(w, "series_uid", s->series_uid);
-    json_write_string(w, "study_uid", s->study_uid);
-    json_write_string(w, "modality", s->modality);
-    json_write_string(w, "series_description", s->series_description);
-    json_write_string(w, "calling_ae", s->calling_ae);
-    json_write_string(w, "peer", s->peer);
     json_write_int(w, "first_ms", s->first_ms);
     json_write_int(w, "last_ms", s->last_ms);
     json_write_int(w, "closed_ms", s->closed_ms);
@@ -77,8 +60,8 @@ static void print(const struct db_series_page *page)
         char last[CMD_TIME_SIZE];
         cmd_store_print_time(last, s->last_ms);
         (void)fprintf(stdout, "%6" PRId64 " %-9s %-19s %-8s %9d %-16s %-24.24s %s\n", s->id,
-                      state_name(s->state), last, s->modality, s->instances, s->calling_ae,
-                      s->series_description, s->reason);
+                      db_series_state_name(s->state), last, s->modality, s->instances,
+                      s->calling_ae, s->series_description, s->reason);
     }
 }
 

@@ -92,13 +92,12 @@ static void tell_job(struct api *api, int64_t id)
 
 static void tell_series(struct api *api, int64_t id)
 {
-    static const char *const states[] = {"open", "closed", "discarded"};
     char data[100];
     struct db_series series;
     struct sctd_error err = {.code = SCTD_OK};
     if (db_series_get(api->node.db, id, &series, &err) == 0) {
         (void)snprintf(data, sizeof data, "{\"id\":%" PRId64 ",\"state\":\"%s\",\"instances\":%d}",
-                       id, states[series.state], series.instances);
+                       id, db_series_state_name(series.state), series.instances);
         stream_hub_publish(api->hub, "series", data);
     }
 }

@@ -18,6 +18,7 @@
 #include "server/api/context.h"
 #include "server/api/pseudonym.h"
 #include "server/http/reply.h"
+#include "server/members.h"
 
 static void write_int_or_null(struct json_writer *w, const char *key, int64_t value, bool is_null)
 {
@@ -64,26 +65,11 @@ int write_job(struct json_writer *w, struct api *api, const struct db_job *job, 
     if (r < 0) {
         return r;
     }
-    json_write_int(w, "id", job->id);
-    json_write_string(w, "state", db_job_state_name(job->state));
-    json_write_string(w, "reason", job->reason);
-    json_write_string(w, "review", db_review_name(job->review));
-    json_write_bool(w, "hold", job->hold);
-    json_write_bool(w, "held", db_job_is_held(job));
+    members_write_job(w, job);
     reply_write_time_or_null(w, "reviewed", job->review_ms);
     json_write_int(w, "series_id", job->series_id);
-    json_write_string(w, "series_uid", job->series_uid);
     json_write_string(w, "study_uid", job->study_uid);
-    json_write_int(w, "revision", job->revision);
-    json_write_string(w, "source_ae", job->source_ae);
-    json_write_string(w, "rule", job->rule);
-    json_write_string(w, "model", job->model);
-    json_write_int(w, "priority", job->priority);
-    json_write_int(w, "attempt", job->attempt);
     json_write_string(w, "stage", job->state == DB_JOB_RUNNING ? job->stage : "");
-    json_write_int(w, "outputs", job->outputs);
-    json_write_string(w, "output_series_uid", job->output_series_uid);
-    json_write_string(w, "evidence", db_evidence_name(job->evidence));
     write_int_or_null(w, "superseded_by", job->superseded_by, job->superseded_by == 0);
     reply_write_time(w, "created", job->created_ms);
     reply_write_time(w, "changed", job->changed_ms);
@@ -97,32 +83,19 @@ int write_job(struct json_writer *w, struct api *api, const struct db_job *job, 
 int write_series(struct json_writer *w, struct api *api, const struct db_series *series,
                  bool identity, struct sctd_error *err)
 {
-    static const char *const states[] = {"open", "closed", "discarded"};
     const bool expects = series->expected_by != DB_EVIDENCE_NONE;
     struct db_subject subject;
     const int r = get_subject(api, series->id, &subject, err);
     if (r < 0) {
         return r;
     }
-    json_write_int(w, "id", series->id);
-    json_write_string(w, "state", states[series->state]);
-    json_write_string(w, "reason", series->reason);
-    json_write_string(w, "evidence", db_evidence_name(series->evidence));
-    json_write_int(w, "revision", series->revision);
-    json_write_string(w, "series_uid", series->series_uid);
-    json_write_string(w, "study_uid", series->study_uid);
-    json_write_int(w, "instances", series->instances);
+    members_write_series(w, series);
     write_int_or_null(w, "expected", series->expected, !expects);
     write_int_or_null(w, "missing", series->missing, !expects || series->missing < 0);
-    json_write_int(w, "bytes", series->bytes);
     reply_write_time(w, "first", series->first_ms);
     reply_write_time(w, "last", series->last_ms);
     reply_write_time_or_null(w, "closed", series->closed_ms);
-    json_write_string(w, "calling_ae", series->calling_ae);
     json_write_string(w, "called_ae", series->called_ae);
-    json_write_string(w, "peer", series->peer);
-    json_write_string(w, "modality", series->modality);
-    json_write_string(w, "series_description", series->series_description);
     json_write_string(w, "study_description", series->study_description);
     json_write_string(w, "protocol", series->protocol);
     json_write_string(w, "body_part", series->body_part);
@@ -140,16 +113,9 @@ void write_delivery(struct json_writer *w, const struct db_delivery *delivery)
 {
     enum { SECOND_MS = 1000 };
     const int64_t rest_ms = delivery->due_ms - sctd_boot_ms();
-    json_write_int(w, "id", delivery->id);
-    json_write_string(w, "destination", delivery->destination);
-    json_write_string(w, "state", db_delivery_state_name(delivery->state));
-    json_write_int(w, "instances", delivery->instances);
-    json_write_int(w, "stored", delivery->stored);
-    json_write_int(w, "committed", delivery->committed);
+    members_write_delivery(w, delivery);
     json_write_bool(w, "commitment", delivery->commitment);
-    json_write_int(w, "attempt", delivery->attempt);
     json_write_int(w, "failures", delivery->failures);
-    json_write_string(w, "reason", delivery->reason);
     reply_write_time(w, "changed", delivery->changed_ms);
     if (delivery->state == DB_DELIVERY_RETRY) {
         json_write_double(w, "due_s", rest_ms > 0 ? (double)rest_ms / SECOND_MS : 0.0);
@@ -165,12 +131,7 @@ void write_history(struct json_writer *w, const char *key, const struct db_histo
         const struct db_transition *t = &history->transition[i];
         json_write_object_begin(w, NULL);
         reply_write_time(w, "at", t->at_ms);
-        json_write_int(w, "attempt", t->attempt);
-        json_write_string(w, "destination", t->destination);
-        json_write_string(w, "from", t->from);
-        json_write_string(w, "to", t->to);
-        json_write_string(w, "reason", t->reason);
-        json_write_string(w, "detail", t->detail);
+        members_write_transition(w, t);
         json_write_object_end(w);
     }
     json_write_array_end(w);
