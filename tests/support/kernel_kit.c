@@ -80,6 +80,11 @@ void kit_run(void (*run)(const void *arg), const void *arg, void *out, size_t by
     free(first);
 }
 
+void kit_same(const void *got, const void *want, size_t bytes)
+{
+    assert(memcmp(got, want, bytes) == 0);
+}
+
 void kit_check(float got, double want, double slack, int32_t type)
 {
     const int digits = type == VALUE_F32 ? 24 : type == VALUE_F16 ? 11 : 8;

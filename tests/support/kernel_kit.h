@@ -34,5 +34,8 @@ void kit_end(struct kernel_kit *kit);
  */
 void kit_run(void (*run)(const void *arg), const void *arg, void *out, size_t bytes);
 
+/* The same bits. */
+void kit_same(const void *got, const void *want, size_t bytes);
+
 /* `got` in `type` is `want`, but for `slack` and the rounding to `type`. */
 void kit_check(float got, double want, double slack, int32_t type);

@@ -7,7 +7,6 @@
 #include <driver_types.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "engine/backend/cuda/body.h"
 #include "engine/backend/cuda/body_expand.h"
@@ -42,7 +41,8 @@ static void expect_first(int32_t type, int32_t channels, int32_t kernel, const i
     const size_t values = pixels * (size_t)channels;
     struct first f = {.items = values / VALUE_LANES};
     f.args.x = kit_input(&kit, VALUE_F32, pixels, 1.0F);
-    f.args.weight = kit_input(&kit, VALUE_F32, (size_t)(kernel * kernel) * (size_t)channels, 1.0F);
+    f.args.weight =
+        kit_input(&kit, VALUE_F32, (size_t)kernel * (size_t)kernel * (size_t)channels, 1.0F);
     f.args.bias = kit_input(&kit, VALUE_F32, (size_t)channels, 1.0F);
     f.args.h = size[0];
     f.args.w = size[1];
@@ -55,7 +55,7 @@ static void expect_first(int32_t type, int32_t channels, int32_t kernel, const i
         first_conv_body(&host, item);
     }
     kit_run(start_first, &f, f.args.y.data, values * value_size(type));
-    assert(memcmp(f.args.y.data, host.y.data, values * value_size(type)) == 0);
+    kit_same(f.args.y.data, host.y.data, values * value_size(type));
     kit_end(&kit);
 }
 
@@ -84,7 +84,7 @@ static void expect_last(int32_t type, int32_t channels, int32_t kernel, const in
 {
     struct kernel_kit kit = {.rng = {5}};
     const size_t pixels = (size_t)SLICES * (size_t)size[0] * (size_t)size[1];
-    const size_t taps = (size_t)(kernel * kernel);
+    const size_t taps = (size_t)kernel * (size_t)kernel;
     struct last l = {.items = pixels};
     l.args.x.data = kit_input(&kit, type, pixels * (size_t)channels, 1.0F);
     l.args.x.type = type;
@@ -102,7 +102,7 @@ static void expect_last(int32_t type, int32_t channels, int32_t kernel, const in
         last_conv_body(&host, item);
     }
     kit_run(start_last, &l, l.args.y, pixels * sizeof(float));
-    assert(memcmp(l.args.y, host.y, pixels * sizeof(float)) == 0);
+    kit_same(l.args.y, host.y, pixels * sizeof(float));
     kit_end(&kit);
 }
 
@@ -153,7 +153,7 @@ static void expect_expand(const int32_t z_y[2], int32_t factor, int32_t channels
     }
     const size_t bytes = values * value_size(z_y[1]);
     kit_run(start_expand, &e, e.args.finish.y.data, bytes);
-    assert(memcmp(e.args.finish.y.data, host.finish.y.data, bytes) == 0);
+    kit_same(e.args.finish.y.data, host.finish.y.data, bytes);
     kit_end(&kit);
 }
 

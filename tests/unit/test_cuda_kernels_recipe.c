@@ -14,7 +14,6 @@
 
 #include "engine/backend/cuda/body_recipe.h"
 #include "engine/backend/cuda/device/kernels.h"
-#include "engine/backend/cuda/emulator/emulator.h"
 #include "engine/backend/cuda/value.h"
 
 #include "tests/support/kernel_kit.h"
@@ -47,7 +46,9 @@ static void expect_counts(int multiprocessors, const uint32_t *upper, int32_t n_
     uint32_t *expected = calloc(bins, sizeof *expected);
     struct recipe_count_args a = {.value = air_and_others(&kit, VALUES), .n_upper = n_upper};
     assert(expected != NULL);
-    memcpy(a.upper, upper, (size_t)n_upper * sizeof *upper);
+    for (int32_t t = 0; t < n_upper; t++) {
+        a.upper[t] = upper[t];
+    }
     for (size_t i = 0; i < VALUES; i++) {
         const int32_t bin = recipe_bin(&a, i);
         if (bin != RECIPE_NO_BIN) {
@@ -57,7 +58,7 @@ static void expect_counts(int multiprocessors, const uint32_t *upper, int32_t n_
     a.count = kit_output(&kit, VALUE_F32, bins);
     memset(a.count, 0, bins * sizeof *a.count);
     assert(kernels_start_count(&a, VALUES, multiprocessors, NULL) == cudaSuccess);
-    assert(memcmp(a.count, expected, bins * sizeof *expected) == 0);
+    kit_same(a.count, expected, bins * sizeof *expected);
     kit_end(&kit);
     free(expected);
 }
@@ -96,8 +97,8 @@ static void slices_come_in_and_the_chunk_is_filled_up(void)
         recipe_in_body(&host, item);
     }
     kit_run(start_in, &a, a.x_cnn, items * sizeof(float));
-    assert(memcmp(a.x_cnn, host.x_cnn, items * sizeof(float)) == 0);
-    assert(memcmp(a.x_dino, host.x_dino, items * sizeof(float)) == 0);
+    kit_same(a.x_cnn, host.x_cnn, items * sizeof(float));
+    kit_same(a.x_dino, host.x_dino, items * sizeof(float));
     kit_end(&kit);
 }
 
@@ -122,7 +123,7 @@ static void expect_hu(int32_t whole)
         recipe_out_body(&host, item);
     }
     kit_run(start_out, &a, a.hu, items * value_size(type));
-    assert(memcmp(a.hu, host.hu, items * value_size(type)) == 0);
+    kit_same(a.hu, host.hu, items * value_size(type));
     kit_end(&kit);
 }
 
