@@ -391,7 +391,8 @@ static int waive(struct db *db, struct db_send_token token, struct sctd_error *e
     if (r != 0) {
         return r;
     }
-    r = sql_prepare(&s, db->sql, "UPDATE delivery SET commitment = 0 WHERE id = ?1", err);
+    r = sql_prepare(&s, db->sql, "UPDATE delivery SET commitment = 0, asked_ms = 0 WHERE id = ?1",
+                    err);
     if (r < 0) {
         return r;
     }
@@ -436,6 +437,7 @@ static int ask(struct db *db, const struct db_now *now, const struct question *q
     sql_bind_int(s, m.d.id);
     r = sql_finish(s, err);
     m.d.due_ms = now->lease_ms + q->wait_ms;
+    m.asked_ms = m.asked_ms == 0 ? now->wall_ms : m.asked_ms;
     (void)snprintf(m.d.transaction_uid, sizeof m.d.transaction_uid, "%s", q->transaction_uid);
     return r < 0 ? r : moves_delivery(db, now, &m, DB_DELIVERY_COMMITTING, &why, err);
 }

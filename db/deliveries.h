@@ -216,6 +216,10 @@ struct db_destination {
     int64_t last_success_ms; /* wall clock; 0: never */
     int64_t last_failure_ms;
     int64_t oldest_ms; /* wall clock, when the oldest of the backlog was created; 0: none */
+    /* Of the backlog: storage commitment was asked for and is not there.  since: wall clock, of the first request
+     * for the oldest of them; 0: none. */
+    int32_t uncommitted;
+    int64_t uncommitted_since_ms;
     char reason[DB_REASON_SIZE]; /* of the last failure */
 };
 struct db_destination_page {

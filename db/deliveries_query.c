@@ -151,6 +151,8 @@ int db_destination_list(struct db *db, struct db_destination_page *ret_list, str
         SQL_FIELD(SQL_TEXT, db_destination, reason),
         SQL_FIELD(SQL_I32, db_destination, backlog),
         SQL_FIELD(SQL_I64, db_destination, oldest_ms),
+        SQL_FIELD(SQL_I32, db_destination, uncommitted),
+        SQL_FIELD(SQL_I64, db_destination, uncommitted_since_ms),
     };
     static const struct sql_layout layout = {fields, sizeof fields / sizeof *fields,
                                              sizeof(struct db_destination)};
@@ -160,7 +162,10 @@ int db_destination_list(struct db *db, struct db_destination_page *ret_list, str
         "SELECT name, failures, due_ms, last_success_ms, last_failure_ms, reason, "
         "(SELECT count(*) FROM delivery WHERE destination_id = n.id AND state BETWEEN 1 AND "
         "4), (SELECT ifnull(min(created_ms), 0) FROM delivery WHERE destination_id = n.id AND "
-        "state BETWEEN 1 AND 4) FROM destination AS n ORDER BY name LIMIT 500",
+        "state BETWEEN 1 AND 4), (SELECT count(*) FROM delivery INDEXED BY delivery_asked WHERE "
+        "destination_id = n.id AND asked_ms > 0), (SELECT ifnull(min(asked_ms), 0) FROM delivery "
+        "INDEXED BY delivery_asked WHERE destination_id = n.id AND asked_ms > 0) FROM destination "
+        "AS n ORDER BY name LIMIT 500",
         err);
     if (r < 0) {
         return r;

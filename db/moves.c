@@ -106,6 +106,7 @@ int moves_get_delivery(struct db *db, int64_t id, struct moves_sending *ret_deli
         SQL_FIELD(SQL_I64, moves_sending, destination_id),
         SQL_FIELD(SQL_I64, moves_sending, claimed_ms),
         SQL_FIELD(SQL_I64, moves_sending, lease_until_ms),
+        SQL_FIELD(SQL_I64, moves_sending, asked_ms),
         SQL_FIELD(SQL_I32, moves_sending, best),
         SQL_FIELD(SQL_TEXT, moves_sending, owner),
     };
@@ -115,8 +116,8 @@ int moves_get_delivery(struct db *db, int64_t id, struct moves_sending *ret_deli
     }
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
     r = sql_prepare(&s, db->sql,
-                    "SELECT destination_id, claimed_ms, lease_until_ms, best, owner FROM delivery "
-                    "WHERE id = ?1",
+                    "SELECT destination_id, claimed_ms, lease_until_ms, asked_ms, best, owner FROM "
+                    "delivery WHERE id = ?1",
                     err);
     if (r < 0) {
         return r;
@@ -132,7 +133,7 @@ static int write_delivery(struct db *db, const struct moves_sending *m, struct s
         &s, db->sql,
         "UPDATE delivery SET state = ?2, priority = ?3, attempt = ?4, failures = ?5, spent_ms = ?6, "
         "due_ms = ?7, claimed_ms = ?8, lease_until_ms = ?9, best = ?10, owner = ?11, transaction_uid = ?12, "
-        "changed_ms = ?13, reason = ?14 WHERE id = ?1",
+        "changed_ms = ?13, reason = ?14, asked_ms = ?15 WHERE id = ?1",
         err);
     if (r < 0) {
         return r;
@@ -152,6 +153,7 @@ static int write_delivery(struct db *db, const struct moves_sending *m, struct s
     sql_bind_text(s, d->transaction_uid);
     sql_bind_int(s, d->changed_ms);
     sql_bind_text(s, d->reason);
+    sql_bind_int(s, m->asked_ms);
     return sql_finish(s, err);
 }
 
@@ -175,6 +177,9 @@ int moves_delivery(struct db *db, const struct db_now *now, struct moves_sending
     }
     if (to != DB_DELIVERY_RETRY && to != DB_DELIVERY_COMMITTING) {
         d->due_ms = 0;
+    }
+    if (to >= DB_DELIVERY_DONE) {
+        delivery->asked_ms = 0;
     }
     const int r = write_delivery(db, delivery, err);
     return r < 0 ? r : core_note(db, now, &change, err);

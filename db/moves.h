@@ -40,7 +40,8 @@ struct moves_sending {
     struct db_delivery d; /* at offset 0 */
     int64_t destination_id;
     int64_t claimed_ms, lease_until_ms; /* lease clock */
-    int32_t best;                       /* most instances that were ever stored */
+    int64_t asked_ms; /* wall clock: storage commitment is awaited since then; 0: it is not */
+    int32_t best;     /* most instances that were ever stored */
     char owner[DB_NAME_SIZE];
 };
 /* Returns 0 or DB_NONE. */

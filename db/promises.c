@@ -148,6 +148,36 @@ int db_promise_list(struct db *db, struct db_promise_page *ret_list, struct sctd
     return r;
 }
 
+void db_owed_page_fini(struct db_owed_page *list)
+{
+    free(list->owed);
+    *list = (struct db_owed_page){.n = 0};
+}
+
+int db_promise_owed(struct db *db, struct db_owed_page *ret_list, struct sctd_error *err)
+{
+    static const struct sql_field fields[] = {
+        SQL_FIELD(SQL_TEXT, db_owed, calling_ae),
+        SQL_FIELD(SQL_I32, db_owed, reports),
+        SQL_FIELD(SQL_I32, db_owed, instances),
+        SQL_FIELD(SQL_I64, db_owed, since_ms),
+    };
+    static const struct sql_layout layout = {fields, sizeof fields / sizeof *fields,
+                                             sizeof(struct db_owed)};
+    struct sql_statement *s = NULL;
+    void *rows = NULL;
+    size_t n = 0;
+    int r = sql_prepare(&s, db->sql,
+                        "SELECT calling_ae, count(*), sum(instances), min(made_ms) FROM promise "
+                        "INDEXED BY promise_peer GROUP BY calling_ae ORDER BY calling_ae",
+                        err);
+    r = r < 0 ? r : sql_read_all(s, &layout, &rows, &n, err);
+    if (r == 0) {
+        *ret_list = (struct db_owed_page){.owed = rows, .n = n};
+    }
+    return r;
+}
+
 int db_promise_instances(struct db *db, int64_t id, struct db_promised_list *ret_list,
                          struct sctd_error *err)
 {

@@ -55,6 +55,21 @@ void db_promise_page_fini(struct db_promise_page *list); /* leaves it empty */
 SCTD_NODISCARD int db_promise_list(struct db *db, struct db_promise_page *ret_list,
                                    struct sctd_error *err);
 
+/* What one modality is owed. */
+struct db_owed {
+    char calling_ae[DB_AE_SIZE];
+    int32_t reports, instances;
+    int64_t since_ms; /* wall clock: the oldest */
+};
+struct db_owed_page {
+    struct db_owed *owed; /* [n], owned; by AE title */
+    size_t n;
+};
+void db_owed_page_fini(struct db_owed_page *list); /* leaves it empty */
+/* Errors: SCTD_EIO, SCTD_EDATA, SCTD_ENOMEM. */
+SCTD_NODISCARD int db_promise_owed(struct db *db, struct db_owed_page *ret_list,
+                                   struct sctd_error *err);
+
 struct db_promised_list {
     struct db_promised *instance; /* [n], owned; in their order */
     size_t n;

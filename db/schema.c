@@ -182,8 +182,17 @@ static const char reviews[] =
 /* Attempts that broke the GPU they ran on. */
 static const char breaks[] = "ALTER TABLE job ADD COLUMN breaks INTEGER NOT NULL DEFAULT 0;";
 
+/* Storage commitment that is awaited, and owed, by whom and since when.  asked_ms: when it was first asked for; 0: none is
+ * awaited, as of every delivery that has ended. */
+static const char awaited[] =
+    "ALTER TABLE delivery ADD COLUMN asked_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE delivery SET asked_ms = changed_ms WHERE state BETWEEN 1 AND 4 AND commitment = 1 "
+    "  AND transaction_uid <> '';"
+    "CREATE INDEX delivery_asked ON delivery (destination_id, asked_ms) WHERE asked_ms > 0;"
+    "CREATE INDEX promise_peer ON promise (calling_ae, made_ms, instances);";
+
 const char *const schema_steps[] = {received, jobs,    deliveries, performed, activity,
-                                    promises, batches, reviews,    breaks};
+                                    promises, batches, reviews,    breaks,    awaited};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

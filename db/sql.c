@@ -274,7 +274,8 @@ static int prepare(struct sql_statement *s, struct sql *sql, const char *text, u
     const int rc = sqlite3_prepare_v3(sql->raw, text, -1, flags, &s->raw, NULL);
     if (rc != SQLITE_OK) {
         s->raw = NULL;
-        return fail(sql, rc, err);
+        /* A statement of ours fits the schema of ours: a name in it is damaged, which no check of the pages finds. */
+        return fail(sql, rc == SQLITE_ERROR ? SQLITE_CORRUPT : rc, err);
     }
     s->sql = sql;
     return 0;

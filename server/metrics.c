@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "db/db.h"
+#include "db/deliveries.h"
 #include "db/jobs.h"
 #include "dicom/receiver.h"
 #include "engine/base/error.h"
@@ -19,10 +20,11 @@
 #include "server/timings.h"
 
 enum {
-    MODELS_MAX = 64,    /* more are "other" */
-    ENDED_MAX = 1024,   /* ends that are remembered, so that none is counted twice */
-    CHECKED_MAX = 1024, /* the same of results */
-    ENDS_MAX = 8,       /* of associations */
+    MODELS_MAX = 64,       /* more are "other" */
+    ENDED_MAX = 1024,      /* ends that are remembered, so that none is counted twice */
+    CHECKED_MAX = 1024,    /* the same of results */
+    DESTINATIONS_MAX = 64, /* as of models */
+    ENDS_MAX = 8,          /* of associations */
     OUTCOMES = RECEIVE_FAILED + 1,
     CLASSES = 6, /* of HTTP statuses */
 };
@@ -37,7 +39,17 @@ struct model_count {
 };
 
 struct ended {
-    int64_t job_id, ended_ms;
+    int64_t id, ended_ms;
+};
+/* Those that were counted last; the oldest make place. */
+struct ended_list {
+    struct ended ended[ENDED_MAX];
+    size_t next;
+};
+
+struct destination_count {
+    char destination[DB_NAME_SIZE];
+    int64_t committed, given_up;
 };
 
 struct association_ends {
@@ -55,8 +67,10 @@ struct metrics {
     struct exposition_histogram stage[METRICS_STAGES];
     double last_slices_per_s;
     int64_t http[CLASSES];
-    struct ended ended[ENDED_MAX];
-    size_t next_ended;
+    struct ended_list jobs, deliveries;
+    struct destination_count destination[DESTINATIONS_MAX + 1];
+    size_t n_destinations;
+    int64_t reports[METRICS_REPORTS];
     int64_t checked[CHECKED_MAX]; /* ids of jobs */
     size_t next_checked;
 };
@@ -136,15 +150,15 @@ void metrics_model(struct metrics *metrics, const char *model)
     (void)find_model(metrics, model);
 }
 
-static bool is_counted(struct metrics *m, const struct db_job *job)
+static bool is_counted(struct ended_list *list, int64_t id, int64_t ended_ms)
 {
     for (size_t i = 0; i < ENDED_MAX; i++) {
-        if (m->ended[i].job_id == job->id && m->ended[i].ended_ms == job->ended_ms) {
+        if (list->ended[i].id == id && list->ended[i].ended_ms == ended_ms) {
             return true;
         }
     }
-    m->ended[m->next_ended] = (struct ended){job->id, job->ended_ms};
-    m->next_ended = (m->next_ended + 1) % ENDED_MAX;
+    list->ended[list->next] = (struct ended){id, ended_ms};
+    list->next = (list->next + 1) % ENDED_MAX;
     return false;
 }
 
@@ -158,7 +172,7 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
         [METRICS_DELIVER] = timings->deliver_s,   [METRICS_COMMIT] = timings->commit_s,
         [METRICS_TOTAL] = timings->total_s,
     };
-    if (is_counted(metrics, job)) {
+    if (is_counted(&metrics->jobs, job->id, job->ended_ms)) {
         return;
     }
     struct model_count *model = find_model(metrics, job->model);
@@ -205,6 +219,47 @@ void metrics_job_checked(struct metrics *metrics, const struct db_job *job,
     for (int i = 0; i < QUALITY_CHECKS; i++) {
         model->failed[i] += failed[i] ? 1 : 0;
     }
+}
+
+static struct destination_count *find_destination(struct metrics *m, const char *destination)
+{
+    size_t i = 0;
+    while (i < m->n_destinations && i < DESTINATIONS_MAX &&
+           strcmp(m->destination[i].destination, destination) != 0) {
+        i++;
+    }
+    if (i == m->n_destinations) {
+        (void)snprintf(m->destination[i].destination, sizeof m->destination[i].destination, "%s",
+                       i < DESTINATIONS_MAX ? destination : "other");
+        m->n_destinations++;
+    }
+    return &m->destination[i];
+}
+
+void metrics_destination(struct metrics *metrics, const char *destination)
+{
+    (void)find_destination(metrics, destination);
+}
+
+void metrics_delivery_ended(struct metrics *metrics, const struct db_delivery *delivery)
+{
+    const bool is_stored = delivery->instances > 0 && delivery->stored == delivery->instances;
+    const bool is_committed = delivery->state == DB_DELIVERY_DONE;
+    /* Where some were lost and not taken again, the request is what tells it from one that never came there. */
+    const bool is_given_up = delivery->state == DB_DELIVERY_FAILED &&
+                             (is_stored || delivery->transaction_uid[0] != '\0');
+    if (!delivery->commitment || (!is_committed && !is_given_up) ||
+        is_counted(&metrics->deliveries, delivery->id, delivery->changed_ms)) {
+        return;
+    }
+    struct destination_count *count = find_destination(metrics, delivery->destination);
+    count->committed += is_committed ? 1 : 0;
+    count->given_up += is_given_up ? 1 : 0;
+}
+
+void metrics_report(struct metrics *metrics, enum metrics_report report)
+{
+    metrics->reports[report]++;
 }
 
 /* Writing */
@@ -304,6 +359,27 @@ static void write_stages(const struct metrics *m, struct exposition *e)
     exposition_write_histogram(e, none, &m->stage[METRICS_TOTAL]);
 }
 
+static void write_commitment(const struct metrics *m, struct exposition *e)
+{
+    static const char *const reports[METRICS_REPORTS] = {"heard", "heard_later", "given_up",
+                                                         "lost"};
+    exposition_family(e, "sctd_commitments_total", "counter",
+                      "Deliveries whose storage a destination was to commit, by what it did.");
+    for (size_t i = 0; i < m->n_destinations; i++) {
+        const struct exposition_label name = {"destination", m->destination[i].destination};
+        const struct exposition_label committed = {"outcome", "committed"};
+        const struct exposition_label given_up = {"outcome", "given_up"};
+        exposition_sample(e, name, committed, (double)m->destination[i].committed);
+        exposition_sample(e, name, given_up, (double)m->destination[i].given_up);
+    }
+    exposition_family(
+        e, "sctd_commitment_reports_total", "counter",
+        "Reports of storage commitment that peers asked for, by what became of them.");
+    for (int i = 0; i < METRICS_REPORTS; i++) {
+        exposition_labelled(e, "outcome", reports[i], (double)m->reports[i]);
+    }
+}
+
 void metrics_write(const struct metrics *metrics, struct exposition *e)
 {
     static const char *const classes[CLASSES] = {"", "1xx", "2xx", "3xx", "4xx", "5xx"};
@@ -311,6 +387,7 @@ void metrics_write(const struct metrics *metrics, struct exposition *e)
     write_models(metrics, e);
     write_checks(metrics, e);
     write_stages(metrics, e);
+    write_commitment(metrics, e);
     exposition_family(e, "sctd_http_requests_total", "counter",
                       "Requests over HTTP, by the class of their status.");
     for (int i = 2; i < CLASSES; i++) {

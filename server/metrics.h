@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "db/deliveries.h"
 #include "db/jobs.h"
 #include "engine/base/error.h"
 #include "engine/engine.h"
@@ -35,6 +36,15 @@ enum metrics_stage {
     METRICS_STAGES
 };
 
+/* What became of a report of storage commitment that a modality was promised. */
+enum metrics_report {
+    METRICS_REPORT_HEARD,       /* on the association that asked for it */
+    METRICS_REPORT_HEARD_LATER, /* on one of ours */
+    METRICS_REPORT_GIVEN_UP,    /* it was not heard in time */
+    METRICS_REPORT_LOST,        /* it could not be kept, to be told later */
+    METRICS_REPORTS
+};
+
 struct metrics;
 
 /* *ret_metrics: freed by metrics_free.  Errors: SCTD_ENOMEM. */
@@ -54,6 +64,11 @@ void metrics_job_ended(struct metrics *metrics, const struct db_job *job,
 /* A job's result was checked; it is counted once, however often it is told. */
 void metrics_job_checked(struct metrics *metrics, const struct db_job *job,
                          const struct quality_report *report);
+/* There may be deliveries to it: as metrics_model. */
+void metrics_destination(struct metrics *metrics, const char *destination);
+/* A delivery has ended: whether its storage was committed, if that was wanted; counted once, however often it is told. */
+void metrics_delivery_ended(struct metrics *metrics, const struct db_delivery *delivery);
+void metrics_report(struct metrics *metrics, enum metrics_report report);
 void metrics_http(struct metrics *metrics, int status);
 
 /* Write the families that are kept here. */

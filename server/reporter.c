@@ -25,6 +25,7 @@
 #include "server/config.h"
 #include "server/instance_list.h"
 #include "server/log.h"
+#include "server/metrics.h"
 #include "server/moment.h"
 #include "server/receivers.h"
 #include "server/report_address.h"
@@ -50,6 +51,7 @@ struct owed {
     struct db_promise promise;
     int64_t due_ms, until_ms; /* lease clock */
     int tries;
+    int64_t tried_ms;    /* wall clock; 0: not yet */
     struct child *child; /* NULL: none */
     struct send_message message;
     int list_fd; /* -1: none, or handed over */
@@ -133,6 +135,7 @@ static void try_later(struct owed *owed)
     }
     if (now_ms >= owed->until_ms) {
         log_owed(LOG_LEVEL_ERROR, owed, "given up: the modality has to ask again", owed->reason);
+        metrics_report(owed->all->options.metrics, METRICS_REPORT_GIVEN_UP);
         end_promise(owed);
         return;
     }
@@ -175,6 +178,7 @@ static void on_ended(void *arg, int status)
     close_list(owed);
     if (owed->is_heard) {
         log_owed(LOG_LEVEL_INFO, owed, "heard", "");
+        metrics_report(all->options.metrics, METRICS_REPORT_HEARD_LATER);
         end_promise(owed);
     } else {
         if (!owed->is_over) {
@@ -271,6 +275,7 @@ static void begin(struct owed *owed)
     struct sctd_error err = {.code = SCTD_OK};
     owed->is_over = owed->is_heard = false;
     owed->tries++;
+    owed->tried_ms = sctd_wall_ms();
     int r = prepare(owed, &err);
     r = r < 0 ? r : child_start(&owed->child, &options, &hooks, &err);
     if (r < 0) {
@@ -401,8 +406,10 @@ static int keep(struct reporter *all, const struct receivers_commitment *commitm
     return r;
 }
 
-static void log_unreported(const struct receivers_commitment *commitment, const char *reason)
+static void lose(const struct reporter *all, const struct receivers_commitment *commitment,
+                 const char *reason)
 {
+    metrics_report(all->options.metrics, METRICS_REPORT_LOST);
     LOG_WARNING("storage-commitment-unreported",
                 log_text("calling_ae", commitment->association.serve->calling_ae),
                 log_text("transaction_uid", commitment->transaction_uid),
@@ -418,17 +425,31 @@ void reporter_take(struct reporter *reporter, const struct receivers_commitment 
     struct sctd_error err = {.code = SCTD_OK};
     if (report_address_find(&address, reporter->config, reporter->allow, who->calling_ae,
                             who->peer) != 0) {
-        log_unreported(commitment, "no address to report to: set report_port of its peers entry");
+        lose(reporter, commitment, "no address to report to: set report_port of its peers entry");
         return;
     }
     if (keep(reporter, commitment, &err) < 0) {
-        log_unreported(commitment, err.text);
+        lose(reporter, commitment, err.text);
         if (db_is_failed(reporter->options.db)) {
             reporter->hooks.failed(reporter->hooks.arg, err.text);
         }
         return;
     }
     kick(reporter);
+}
+
+void reporter_get_trial(const struct reporter *reporter, const char *calling_ae,
+                        struct reporter_trial *ret_trial)
+{
+    *ret_trial = (struct reporter_trial){.reason = ""};
+    for (const struct owed *owed = reporter->first; owed != NULL; owed = owed->next) {
+        if (owed->tries > ret_trial->tries && strcmp(owed->promise.calling_ae, calling_ae) == 0) {
+            *ret_trial = (struct reporter_trial){.tries = owed->tries,
+                                                 .tried_ms = owed->tried_ms,
+                                                 .due_ms = owed->due_ms,
+                                                 .reason = owed->reason};
+        }
+    }
 }
 
 /* Beginning and end */

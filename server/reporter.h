@@ -23,6 +23,7 @@ extern "C" {
 #endif
 
 struct uv_loop_s;
+struct metrics;
 struct reporter;
 
 struct reporter_hooks {
@@ -34,7 +35,8 @@ struct reporter_hooks {
 struct reporter_options {
     struct uv_loop_s *loop;
     const char *program; /* the path of sctd */
-    struct db *db;       /* borrowed */
+    struct db *db;       /* borrowed, as metrics */
+    struct metrics *metrics;
     const char *ae_title;
     int32_t connect_ms, answer_ms; /* 0: 10 s and 30 s */
 };
@@ -55,6 +57,18 @@ void reporter_set_config(struct reporter *reporter, const struct config *config,
 
 /* A modality has not heard this: keep it, and tell it.  Where that cannot be it is logged, and it has to ask again. */
 void reporter_take(struct reporter *reporter, const struct receivers_commitment *commitment);
+
+/* How it goes with what a modality is owed: of the report that was tried most often since the daemon started. */
+struct reporter_trial {
+    int tries;        /* that have begun; 0: none */
+    int64_t tried_ms; /* wall clock, the last of them; 0: none */
+    int64_t
+        due_ms; /* lease clock: the next one; what is past is being tried, or waits for its turn */
+    const char *
+        reason; /* why the last one that ended failed; "": none has; valid until the loop goes on */
+};
+void reporter_get_trial(const struct reporter *reporter, const char *calling_ae,
+                        struct reporter_trial *ret_trial);
 
 /* Tell no more; what is on its way is broken off, to be told at the next start. */
 void reporter_drain(struct reporter *reporter);

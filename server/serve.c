@@ -399,8 +399,11 @@ static int open_deliver(struct serve *s, struct sctd_error *err)
 
 static int open_reporter(struct serve *s, struct sctd_error *err)
 {
-    const struct reporter_options options = {
-        .loop = &s->loop, .program = s->options->program, .db = s->db, .ae_title = s->ae_title};
+    const struct reporter_options options = {.loop = &s->loop,
+                                             .program = s->options->program,
+                                             .db = s->db,
+                                             .metrics = s->metrics,
+                                             .ae_title = s->ae_title};
     const struct reporter_hooks hooks = {.arg = s, .failed = on_failed, .drained = on_drained};
     return reporter_new(&s->reporter, &options, s->policy->config, s->allow, &hooks, err);
 }
@@ -498,6 +501,7 @@ static int open_api(struct serve *s, struct sctd_error *err)
         .intake = s->intake,
         .workers = s->workers,
         .deliver = s->deliver,
+        .reporter = s->reporter,
         .batches = s->batches,
         .door = s->door,
         .diagnosis = s->diagnosis,

@@ -158,6 +158,17 @@ static int performed(void *arg, const struct receivers_performed *said,
     return reply_no_room(arg, services_performed(&services, said, ret_reply, err), ret_reply, err);
 }
 
+static int reported(void *arg, const struct receivers_association *association,
+                    const char *transaction_uid, struct sctd_error *err)
+{
+    const struct serve *s = arg;
+    (void)association;
+    (void)transaction_uid;
+    (void)err;
+    metrics_report(s->metrics, METRICS_REPORT_HEARD);
+    return 0;
+}
+
 static void unreported(void *arg, const struct receivers_commitment *asked)
 {
     const struct serve *s = arg;
@@ -171,6 +182,7 @@ void serve_receive_hooks(struct receivers_hooks *ret_hooks, struct serve *serve)
                                           .report = report,
                                           .commitment = commitment,
                                           .performed = performed,
+                                          .reported = reported,
                                           .unreported = unreported,
                                           .opened = opened,
                                           .ended = ended};

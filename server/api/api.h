@@ -23,6 +23,7 @@
 #include "server/intake.h"
 #include "server/metrics.h"
 #include "server/policy.h"
+#include "server/reporter.h"
 #include "server/workers.h"
 
 #ifdef __cplusplus
@@ -41,6 +42,7 @@ struct api_node {
     struct intake *intake;
     struct workers *workers;
     struct deliver *deliver;
+    struct reporter *reporter;
     struct batches *batches;
     struct front_door *door;
     struct diagnosis *diagnosis;

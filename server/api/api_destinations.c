@@ -40,6 +40,8 @@ static void write_destination(struct json_writer *w, const char *name,
                     configured != NULL && !configured->no_storage_commitment);
     json_write_int(w, "backlog", d->backlog);
     reply_write_time_or_null(w, "oldest", d->oldest_ms);
+    json_write_int(w, "uncommitted", d->uncommitted);
+    reply_write_time_or_null(w, "uncommitted_since", d->uncommitted_since_ms);
     json_write_int(w, "failures", d->failures);
     reply_write_time_or_null(w, "last_success", d->last_success_ms);
     reply_write_time_or_null(w, "last_failure", d->last_failure_ms);

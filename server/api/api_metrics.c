@@ -8,6 +8,7 @@
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
+#include "db/promises.h"
 #include "engine/base/attr.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
@@ -117,6 +118,16 @@ static double age_of(const struct db_destination *d)
     return seconds_since(d->oldest_ms);
 }
 
+static double uncommitted_of(const struct db_destination *d)
+{
+    return d->uncommitted;
+}
+
+static double uncommitted_age_of(const struct db_destination *d)
+{
+    return seconds_since(d->uncommitted_since_ms);
+}
+
 static double failures_of(const struct db_destination *d)
 {
     return d->failures;
@@ -146,6 +157,10 @@ static int write_destinations(struct exposition *e, const struct api *api, struc
         {"sctd_destination_backlog", "Deliveries to a destination that have not ended.",
          backlog_of},
         {"sctd_destination_oldest_seconds", "Age of the oldest of them; 0 without any.", age_of},
+        {"sctd_destination_uncommitted",
+         "Of these: deliveries whose storage it was asked to commit, and has not.", uncommitted_of},
+        {"sctd_destination_uncommitted_oldest_seconds",
+         "For how long the oldest of those awaits it; 0 without any.", uncommitted_age_of},
         {"sctd_destination_failures", "Failures in a row of reaching it.", failures_of},
         {"sctd_destination_last_success_timestamp_seconds",
          "When something was last stored there; 0: never.", success_of},
@@ -162,6 +177,27 @@ static int write_destinations(struct exposition *e, const struct api *api, struc
         }
     }
     return r;
+}
+
+static int write_owed(struct exposition *e, const struct api *api, struct sctd_error *err)
+{
+    sctd_auto(db_owed_page_fini) struct db_owed_page page = {.n = 0};
+    int64_t reports = 0;
+    int64_t since_ms = 0;
+    const int r = db_promise_owed(api->node.db, &page, err);
+    if (r < 0) {
+        return r;
+    }
+    for (size_t i = 0; i < page.n; i++) {
+        reports += page.owed[i].reports;
+        since_ms = i == 0 || page.owed[i].since_ms < since_ms ? page.owed[i].since_ms : since_ms;
+    }
+    gauge(e, "sctd_commitment_reports_owed",
+          "Reports of storage commitment that a peer asked for and has not heard.",
+          (double)reports);
+    gauge(e, "sctd_commitment_reports_owed_oldest_seconds",
+          "For how long the oldest of them is owed; 0 without any.", seconds_since(since_ms));
+    return 0;
 }
 
 static void write_door(struct exposition *e, const struct api *api)
@@ -285,16 +321,26 @@ static void name_models(const struct api *api)
     }
 }
 
+static void name_destinations(const struct api *api)
+{
+    const struct config *config = api->policy->config;
+    for (uint32_t i = 0; i < config->destinations_count; i++) {
+        metrics_destination(api->node.metrics, config->destinations[i].name);
+    }
+}
+
 void api_metrics(struct request *request)
 {
     const struct api *api = api_of(request);
     struct sctd_error err = {.code = SCTD_OK};
     struct exposition e = exposition_make(&request->reply.body, &err);
     name_models(api);
+    name_destinations(api);
     metrics_write(api->node.metrics, &e);
     int r = write_jobs(&e, api, &err);
     r = r < 0 ? r : write_reviews(&e, api, &err);
     r = r < 0 ? r : write_destinations(&e, api, &err);
+    r = r < 0 ? r : write_owed(&e, api, &err);
     write_door(&e, api);
     write_workers(&e, api);
     r = r < 0 ? r : write_disk(&e, api, &err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the daemon is: health, status, throughput, troubles, and what changes. */
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include "db/db.h"
 #include "db/deliveries.h"
 #include "db/jobs.h"
+#include "db/promises.h"
 #include "engine/base/attr.h"
 #include "engine/base/buf.h"
 #include "engine/base/clock.h"
@@ -27,8 +29,11 @@
 #include "server/http/stream.h"
 #include "server/intake.h"
 #include "server/receivers.h"
+#include "server/reporter.h"
 #include "server/slot_trouble.h"
 #include "server/workers.h"
+
+enum { UNCOMMITTED_MS = 600000 }; /* when it is asked for again, as deliver.c does */
 
 void api_look_at_health(const struct api *api, struct health *ret_health)
 {
@@ -112,6 +117,38 @@ static int write_reviews(struct json_writer *w, const struct api *api, struct sc
     json_write_int(w, "held", backlog.held);
     reply_write_time_or_null(w, "held_since", backlog.held_since_ms);
     json_write_object_end(w);
+    return 0;
+}
+
+static void write_modality(struct json_writer *w, const struct api *api, const struct db_owed *owed)
+{
+    enum { SECOND_MS = 1000 };
+    struct reporter_trial trial;
+    reporter_get_trial(api->node.reporter, owed->calling_ae, &trial);
+    const int64_t rest_ms = trial.due_ms - sctd_boot_ms();
+    json_write_object_begin(w, NULL);
+    json_write_string(w, "ae_title", owed->calling_ae);
+    json_write_int(w, "reports", owed->reports);
+    json_write_int(w, "instances", owed->instances);
+    reply_write_time(w, "since", owed->since_ms);
+    json_write_int(w, "attempts", trial.tries);
+    json_write_string(w, "reason", trial.reason);
+    json_write_double(w, "next_try_s", rest_ms > 0 ? (double)rest_ms / SECOND_MS : (double)NAN);
+    json_write_object_end(w);
+}
+
+static int write_owed(struct json_writer *w, const struct api *api, struct sctd_error *err)
+{
+    sctd_auto(db_owed_page_fini) struct db_owed_page page = {.n = 0};
+    const int r = db_promise_owed(api->node.db, &page, err);
+    if (r < 0) {
+        return r;
+    }
+    json_write_array_begin(w, "reports_owed");
+    for (size_t i = 0; i < page.n; i++) {
+        write_modality(w, api, &page.owed[i]);
+    }
+    json_write_array_end(w);
     return 0;
 }
 
@@ -211,6 +248,7 @@ void api_status(struct request *request)
     json_write_array_begin(&w, "destinations");
     r = r < 0 ? r : api_destinations_write(&w, api, &err);
     json_write_array_end(&w);
+    r = r < 0 ? r : write_owed(&w, api, &err);
     if (r < 0) {
         reply_error(&request->reply, &err);
         return;
@@ -280,6 +318,25 @@ static void write_trouble(struct json_writer *w, const struct diagnosis_line *li
     json_write_object_end(w);
 }
 
+/* It answers, and has not committed what it was asked for twice. */
+static void say_uncommitted(struct diagnosis_line *line, const struct db_destination *d,
+                            const struct config_destination *c, const struct api *api)
+{
+    line->severity = DIAGNOSIS_WARNING;
+    line->count = d->uncommitted;
+    line->last_ms = d->uncommitted_since_ms;
+    (void)snprintf(line->kind, sizeof line->kind, "uncommitted");
+    (void)snprintf(line->title, sizeof line->title,
+                   "\"%.64s\" has not committed the storage of what it was sent (sCTs: %d)",
+                   d->name, d->uncommitted);
+    (void)snprintf(line->mend, sizeof line->mend,
+                   "Check that %s does storage commitment and can report to %s at port %d of this "
+                   "node; it is asked again by itself. Where it does none, set "
+                   "no_storage_commitment for it",
+                   c->ae_title, api->node.ae_title, front_door_get_port(api->node.door));
+    (void)snprintf(line->ae_title, sizeof line->ae_title, "%s", c->ae_title);
+}
+
 /* A destination that does not answer, or that nobody knows any more, is told from what the store knows of it. */
 static int write_destination_troubles(struct json_writer *w, const struct api *api,
                                       struct sctd_error *err)
@@ -311,6 +368,9 @@ static int write_destination_troubles(struct json_writer *w, const struct api *a
                            "wait and go on by themselves, an echo on its page tries at once",
                            c->ae_title, c->host, c->port, api->node.ae_title);
             (void)snprintf(line.ae_title, sizeof line.ae_title, "%s", c->ae_title);
+        } else if (c != NULL && d->uncommitted > 0 &&
+                   sctd_wall_ms() - d->uncommitted_since_ms > UNCOMMITTED_MS) {
+            say_uncommitted(&line, d, c, api);
         } else {
             continue;
         }
@@ -342,6 +402,36 @@ static void write_engine_troubles(struct json_writer *w, const struct api *api)
     }
 }
 
+/* A report that could not be told yet. */
+static int write_owed_troubles(struct json_writer *w, const struct api *api, struct sctd_error *err)
+{
+    sctd_auto(db_owed_page_fini) struct db_owed_page page = {.n = 0};
+    const int r = db_promise_owed(api->node.db, &page, err);
+    for (size_t i = 0; r == 0 && i < page.n; i++) {
+        const struct db_owed *owed = &page.owed[i];
+        struct diagnosis_line line = {.kind = "report_owed", .severity = DIAGNOSIS_WARNING};
+        struct reporter_trial trial;
+        reporter_get_trial(api->node.reporter, owed->calling_ae, &trial);
+        if (*trial.reason == '\0') {
+            continue;
+        }
+        (void)snprintf(line.title, sizeof line.title,
+                       "%s does not hear the storage commitment that it asked for (reports: %d): "
+                       "%.100s",
+                       owed->calling_ae, owed->reports, trial.reason);
+        (void)snprintf(line.mend, sizeof line.mend,
+                       "Check that it listens for reports where report_port and report_host of its "
+                       "entry under peers say, and knows us as %s; it is tried again by itself for "
+                       "a day, after which it has to ask again",
+                       api->node.ae_title);
+        (void)snprintf(line.ae_title, sizeof line.ae_title, "%s", owed->calling_ae);
+        line.count = trial.tries;
+        line.last_ms = trial.tried_ms;
+        write_trouble(w, &line);
+    }
+    return r;
+}
+
 void api_diagnosis(struct request *request)
 {
     struct api *api = api_of(request);
@@ -350,7 +440,7 @@ void api_diagnosis(struct request *request)
     const size_t n = diagnosis_list(api->node.diagnosis, &lines);
     struct json_writer w = reply_begin_json(&request->reply, &err);
     json_write_array_begin(&w, "items");
-    if (write_destination_troubles(&w, api, &err) < 0) {
+    if (write_destination_troubles(&w, api, &err) < 0 || write_owed_troubles(&w, api, &err) < 0) {
         reply_error(&request->reply, &err);
         return;
     }

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "db/db.h"
+#include "db/deliveries.h"
 #include "db/instances.h"
 #include "db/jobs.h"
 #include "engine/base/attr.h"
@@ -72,6 +73,25 @@ static void count_checks(struct api *api, const struct db_job *job)
     free(text);
 }
 
+/* Whether the storage of its result was committed, as each destination says so. */
+static void count_deliveries(struct api *api, const struct db_job *job)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    sctd_auto(db_delivery_page_fini) struct db_delivery_page page = {.n = 0};
+    const struct db_delivery_filter filter = {
+        .job_id = job->id, .state = -1, .limit = DB_DESTINATIONS_MAX};
+    const bool may_have_ended =
+        job->state == DB_JOB_DELIVERING || job->state == DB_JOB_DONE || job->state == DB_JOB_FAILED;
+    if (!may_have_ended || db_delivery_list(api->node.db, &filter, &page, &err) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < page.n; i++) {
+        if (sctd_wall_ms() - page.delivery[i].changed_ms < JUST_MS) {
+            metrics_delivery_ended(api->node.metrics, &page.delivery[i]);
+        }
+    }
+}
+
 static void tell_job(struct api *api, int64_t id)
 {
     char data[240];
@@ -79,6 +99,7 @@ static void tell_job(struct api *api, int64_t id)
     struct sctd_error err = {.code = SCTD_OK};
     if (db_job_get(api->node.db, id, &job, &err) == 0) {
         count_end(api, &job);
+        count_deliveries(api, &job);
         count_checks(api, &job);
         (void)snprintf(data, sizeof data,
                        "{\"id\":%" PRId64

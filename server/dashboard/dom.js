@@ -113,6 +113,13 @@ export function ago(text) {
   return seconds < 10 ? 'just now' : `${duration(seconds)} ago`;
 }
 
+const PATIENCE_MS = 600000; // after it storage commitment is asked for again
+
+/** Whether storage commitment that is awaited since then is late; null: none is. */
+export function isLate(since) {
+  return since !== null && Date.now() - new Date(since) > PATIENCE_MS;
+}
+
 export function bytes(n) {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let unit = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is it well? What is it doing, what went wrong, and what is to be done?
-import { h, replace, tag, moment, ago, bytes, duration, plural, number } from './dom.js';
+import { h, replace, tag, moment, ago, isLate, bytes, duration, plural, number } from './dom.js';
 import { get } from './api.js';
 import { activity } from './charts.js';
 import { stateTags } from './review.js';
@@ -20,14 +20,18 @@ function banner(status) {
   const { failed, poison } = status.jobs;
   const { held, held_since: since, needed } = status.review;
   const down = status.destinations.filter((d) => d.failures > 0 || !d.configured);
-  if (failed + poison + needed + down.length > 0) {
+  const uncommitted = status.destinations.filter((d) => !down.includes(d) && isLate(d.uncommitted_since));
+  const unheard = status.reports_owed.filter((m) => isLate(m.since));
+  if (failed + poison + needed + down.length + uncommitted.length + unheard.length > 0) {
     return h('div', { class: 'banner warn' }, h('h2', {}, '⚠ Ready, and somebody should look at this'),
       h('ul', {},
         held > 0 && h('li', {}, h('a', { href: '#/jobs?state=delivering&review=needed' }, `${plural(held, 'sCT is', 'sCTs are')} held for review`), `, the oldest of them made ${ago(since)}: a check failed, and somebody has to look`),
         needed > held && h('li', {}, h('a', { href: '#/jobs?review=needed' }, `${plural(needed - held, 'sCT needs', 'sCTs need')} review`), ' and was not held back'),
         failed > 0 && h('li', {}, h('a', { href: '#/jobs?state=failed' }, plural(failed, 'failed job'))),
         poison > 0 && h('li', {}, h('a', { href: '#/jobs?state=poison' }, plural(poison, 'parked job'))),
-        down.map((d) => h('li', {}, h('a', { href: '#/destinations' }, `${d.name} is not reached`), `: ${plural(d.backlog, 'delivery waits', 'deliveries wait')}`))));
+        down.map((d) => h('li', {}, h('a', { href: '#/destinations' }, `${d.name} is not reached`), `: ${plural(d.backlog, 'delivery waits', 'deliveries wait')}`)),
+        uncommitted.map((d) => h('li', {}, h('a', { href: '#/destinations' }, `${d.name} has not committed the storage of ${plural(d.uncommitted, 'sCT')}`), `, the oldest of them asked for ${ago(d.uncommitted_since)}`)),
+        unheard.map((m) => h('li', {}, `${m.ae_title} has not heard its storage commitment (${plural(m.reports, 'report')}), asked for ${ago(m.since)}`))));
   }
   return h('div', { class: 'banner good' }, h('h2', {}, '✓ Ready'), h('p', {}, `It takes series as ${status.ae_title} on port ${status.port}.`));
 }
@@ -58,10 +62,20 @@ function destinationList(items) {
     items.length === 0 ? h('p', { class: 'quiet' }, 'The configuration names none: sCTs are kept here.')
       : h('ul', { class: 'list' }, items.map((d) => h('li', {}, h('div', { class: 'row' },
         h('b', {}, d.name),
-        d.failures > 0 || !d.configured ? tag('bad', d.configured ? 'not reached' : 'not configured') : tag('ok', d.backlog > 0 ? 'busy' : 'well'),
+        d.failures > 0 || !d.configured ? tag('bad', d.configured ? 'not reached' : 'not configured') : isLate(d.uncommitted_since) ? tag('warning', 'not committed') : tag('ok', d.backlog > 0 ? 'busy' : 'well'),
         h('span', { class: 'quiet small' }, d.backlog > 0 ? `${plural(d.backlog, 'delivery', 'deliveries')} under way, ` : '',
+          d.uncommitted > 0 ? `${d.uncommitted} stored and not committed, ` : '',
           d.last_success ? `last stored ${ago(d.last_success)}` : 'nothing stored yet')),
       d.failures > 0 && h('p', { class: 'small error' }, d.reason)))));
+}
+
+function owedList(items) {
+  return items.length > 0 && h('section', { class: 'card' }, h('h2', {}, 'Storage commitment not heard'),
+    h('ul', { class: 'list' }, items.map((m) => h('li', {}, h('div', { class: 'row' },
+      h('b', {}, m.ae_title), tag(m.reason ? 'warning' : 'waiting', m.reason ? 'not reached' : 'waits'),
+      h('span', { class: 'quiet small' }, `${plural(m.reports, 'report')} about ${plural(m.instances, 'instance')}, asked for ${ago(m.since)}`,
+        m.next_try_s !== null && `, next try in ${duration(m.next_try_s)}`)),
+    m.reason && h('p', { class: 'small error' }, m.reason)))));
 }
 
 function modelList(items) {
@@ -100,10 +114,10 @@ function machine(status) {
 }
 
 export async function overview(holder, { announce }) {
-  const parts = Object.fromEntries(['banner', 'queue', 'running', 'troubles', 'day', 'destinations', 'models', 'machine'].map((name) => [name, h('div')]));
+  const parts = Object.fromEntries(['banner', 'queue', 'running', 'troubles', 'day', 'destinations', 'owed', 'models', 'machine'].map((name) => [name, h('div')]));
   holder.append(h('h1', { class: 'unseen' }, 'Overview'), parts.banner, parts.queue, h('div', { class: 'columns' },
     h('div', {}, parts.running, parts.troubles, parts.day),
-    h('div', {}, parts.destinations, parts.models, parts.machine)));
+    h('div', {}, parts.destinations, parts.owed, parts.models, parts.machine)));
 
   async function now() {
     const [status, run, deliver] = await Promise.all([get('/api/v1/status'), get('/api/v1/jobs?state=running&limit=10'), get('/api/v1/jobs?state=delivering&limit=50')]);
@@ -111,6 +125,7 @@ export async function overview(holder, { announce }) {
     replace(parts.queue, queue(status));
     replace(parts.running, running([...run.items, ...deliver.items.filter((job) => !job.held).slice(0, UNDER_WAY_MAX)]));
     replace(parts.destinations, destinationList(status.destinations));
+    replace(parts.owed, owedList(status.reports_owed));
     replace(parts.machine, machine(status));
     announce(status.ready ? `Ready. ${status.jobs.running} running.` : 'Not ready.');
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the node works with: destinations, models, rules; and who did what.
-import { h, replace, tag, moment, bytes, duration, table, facts, confirm, plural } from './dom.js';
+import { h, replace, tag, moment, ago, isLate, bytes, duration, table, facts, confirm, plural } from './dom.js';
 import { get, post, query, may } from './api.js';
 import { card } from './card.js';
 
@@ -23,11 +23,12 @@ export async function destinations(holder) {
       await draw();
     } }, 'Echo');
     return h('section', { class: 'card half' },
-      h('div', { class: 'row head' }, h('h2', {}, d.name), !d.configured ? tag('bad', 'not configured') : d.failures > 0 ? tag('bad', 'not reached') : tag('ok')),
+      h('div', { class: 'row head' }, h('h2', {}, d.name), !d.configured ? tag('bad', 'not configured') : d.failures > 0 ? tag('bad', 'not reached') : isLate(d.uncommitted_since) ? tag('warning', 'not committed') : tag('ok')),
       d.failures > 0 && h('p', { class: 'error' }, d.reason),
       !d.configured && h('p', { class: 'error' }, 'The configuration does not name it any more: add it again, or cancel its jobs.'),
       facts([['AE title', d.ae_title], ['Address', d.configured ? `${d.host} port ${d.port}` : ''], ['Storage commitment', d.storage_commitment ? 'asked for' : 'not asked for'],
         ['Under way', d.backlog > 0 ? plural(d.backlog, 'delivery', 'deliveries') : 'nothing'], ['Oldest of these', d.oldest && moment(d.oldest)],
+        ['Not committed yet', d.uncommitted > 0 ? `${plural(d.uncommitted, 'sCT')} of these, the oldest asked for ${ago(d.uncommitted_since)}` : ''],
         ['Last stored', moment(d.last_success)], ['Last failure', d.last_failure && moment(d.last_failure)],
         ['Next try', d.next_try_s !== null ? `in ${duration(d.next_try_s)}` : '']]),
       h('p'), d.configured && may.operate() && h('div', { class: 'row' }, echo, answer));

@@ -3,11 +3,13 @@
 """The dashboard in headless Chromium, on a daemon with the demo model and a PACS: what a person sees and does there.
 Screenshots go to build/screenshots.
 usage: dashboard_browser.py /path/to/sctd [unittest options]"""
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -332,6 +334,46 @@ class Acts(Case):
         expect(page.get_by_label('State')).to_have_value('failed')
         page.go_back()
         expect(page.get_by_role('row').filter(has_text='done').first).to_be_visible()
+
+
+class Commitment(Case):
+    def change(self, *statements):
+        """In the running daemon's job store, as if it were so for an hour."""
+        with contextlib.closing(sqlite3.connect(self.hospital.daemon.state / 'jobs.db', timeout=10, isolation_level=None)) as db:
+            for text in statements:
+                db.execute(text, (int((time.time() - 3600) * 1000),) if '?' in text else ())
+
+    def test_what_is_late_is_named_and_goes_when_it_is_there(self):
+        visit = self.visit()
+        page = visit.go('', 'Overview')
+        expect(page.get_by_text('Storage commitment not heard')).to_have_count(0)
+        self.change("INSERT INTO promise (made_ms, instances, transaction_uid, calling_ae, peer) VALUES (?, 24, '2.25.1', 'MR_<i>', '127.0.0.1')",
+                    'UPDATE delivery SET asked_ms = ? WHERE job_id = 1')
+        self.addCleanup(self.change, 'DELETE FROM promise', 'UPDATE delivery SET asked_ms = 0')
+        page.reload()
+        banner = page.locator('.banner')
+        expect(banner).to_contain_text('pacs has not committed the storage of 1 sCT, the oldest of them asked for 60 min ago')
+        expect(banner).to_contain_text('MR_<i> has not heard its storage commitment (1 report), asked for 60 min ago')
+        expect(page.locator('.card').filter(has_text='Storage commitment not heard')).to_contain_text('1 report about 24 instances, asked for 60 min ago')
+        self.assertEqual(page.get_by_text('1 stored and not committed').count(), 1)
+        expect(page.get_by_text('has not committed the storage of what it was sent (sCTs: 1)')).to_be_visible()
+        page.get_by_role('link', name='pacs has not committed').click()
+        expect(page.get_by_text('1 sCT of these, the oldest asked for 60 min ago')).to_be_visible()
+        expect(page.locator('.tag', has_text='not committed')).to_have_count(1)
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        for width, height, dark in SCREENS:
+            seen = self.visit(width=width, height=height, dark=dark)
+            for place, heading in (('', 'Overview'), ('destinations', 'Destinations')):
+                shown = seen.go(place, heading)
+                seen.settle()
+                shown.screenshot(path=SHOTS / f'{width}-{"dark" if dark else "light"}-commitment-{place or "overview"}.png', full_page=True)
+                with self.subTest(f'{width} {dark} {place}'):
+                    self.assertEqual(shown.evaluate(browser.CONTRAST), [])
+                    self.assertEqual(shown.evaluate(browser.STRUCTURE), [])
+        self.change('DELETE FROM promise', 'UPDATE delivery SET asked_ms = 0')
+        page = visit.go('', 'Overview')
+        expect(banner).not_to_contain_text('commit')
+        expect(page.get_by_text('Storage commitment not heard')).to_have_count(0)
 
 
 class Reviews(Case):

@@ -21,10 +21,15 @@ from kit import venv
 venv.enter()
 
 import yaml
+from pydicom.dataset import Dataset
+from pydicom.uid import CTImageStorage
+from pynetdicom import AE, build_role
+from pynetdicom.sop_class import StorageCommitmentPushModel
 from prometheus_client.parser import text_string_to_metric_families
 
+from kit import reactor
 from kit.daemon import Daemon, free_port, make_model, make_series, store
-from kit.delivering import Pacs
+from kit.delivering import COMMITMENT_INSTANCE, Pacs
 from kit.http import TOKENS, Client, section
 from kit.reviewing import need_review
 
@@ -36,6 +41,22 @@ TOOLS = pathlib.Path(subprocess.run([venv.ROOT / 'tests' / 'promtool.sh'], check
                                     text=True).stdout.strip())
 SUFFIX = re.compile(r'_(bucket|sum|count)$')
 FOREIGN = {'up', 'ALERTS'}
+
+
+def report(daemon, calling, transaction, uids):
+    """Storage commitment of all of them, on an association that the PACS opens."""
+    ae = AE(ae_title=calling)
+    ae.add_requested_context(StorageCommitmentPushModel)
+    association = ae.associate('127.0.0.1', daemon.port, ae_title='SCTD', ext_neg=[build_role(StorageCommitmentPushModel, scp_role=True)])
+    said = Dataset()
+    said.TransactionUID, said.ReferencedSOPSequence = transaction, []
+    for uid in uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CTImageStorage, uid
+        said.ReferencedSOPSequence.append(item)
+    status, _ = association.send_n_event_report(said, 1, StorageCommitmentPushModel, COMMITMENT_INSTANCE)
+    assert status.Status == 0
+    association.release()
 
 
 def parse(text):
@@ -231,6 +252,14 @@ class Watched(unittest.TestCase):
         self.assertEqual(last['away'], 0)
         self.assertTrue(self.started < last['pacs'] < time.time())
 
+    def test_no_commitment_is_awaited_where_none_is_wanted(self):
+        for name in ('sctd_destination_uncommitted', 'sctd_destination_uncommitted_oldest_seconds'):
+            self.assertEqual(self.values(name), {'pacs': 0, 'away': 0}, name)
+        self.assertEqual(self.values('sctd_commitments_total'), {f'{name}/{end}': 0 for name in ('pacs', 'away') for end in ('committed', 'given_up')})
+        for name in ('sctd_commitment_reports_owed', 'sctd_commitment_reports_owed_oldest_seconds'):
+            self.assertEqual(self.value(name), 0, name)
+        self.assertEqual(self.values('sctd_commitment_reports_total'), {'heard': 0, 'heard_later': 0, 'given_up': 0, 'lost': 0})
+
     def test_disk_store_and_process_are_what_the_system_says(self):
         disk = os.statvfs(self.daemon.state)
         for name, truth in (('free_bytes', disk.f_bavail * disk.f_frsize), ('size_bytes', disk.f_blocks * disk.f_frsize),
@@ -413,6 +442,65 @@ class Held(unittest.TestCase):
                 self.assertEqual((result.returncode, '1 results are held for review' in result.stdout), (1, is_told), result.stdout)  # "away" is not reached
                 self.assertIn("'review_needed'=2 'review_held'=1", result.stdout)
             self.assertEqual(daemon.stop(), 0)
+
+
+class Awaited(unittest.TestCase):
+    """A PACS that stores and reports only when it is told to, one that reports at once, one that knows no storage commitment."""
+
+    def test_what_is_not_committed_is_counted_until_the_report_comes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            (root / 'state' / 'models').mkdir(parents=True)
+            make_model(SCTD, root / 'state' / 'models')
+            names = {'late': Pacs(commitment=lambda n, uids: None), 'prompt': Pacs(commitment=lambda n, uids: []), 'never': Pacs()}
+            for pacs in names.values():
+                self.addCleanup(pacs.stop)
+            rule = {'name': 'mr', 'match': {'modality': 'MR'}, 'model': 'small@1', 'destinations': list(names)}
+            daemon = Daemon(SCTD, root, rules=[rule], http=section(), destinations=[
+                {'name': name, 'ae_title': name.upper(), 'host': '127.0.0.1', 'port': pacs.port} for name, pacs in names.items()]).start()
+            self.addCleanup(daemon.stop, signal.SIGKILL)
+            viewer = Client(daemon)
+
+            def read(name):
+                samples, _ = parse(viewer.get('/metrics').body.decode())
+                return {'/'.join(v for _, v in labels): value for labels, value in samples[name].items()}
+
+            self.assertEqual(set(read('sctd_commitments_total').values()), {0})
+            store(daemon, make_series(SCTD, root / 's'))
+            daemon.wait_for('delivery', result='stored, not committed')
+            daemon.wait_for('storage-commitment', destination='prompt')
+            late = daemon.wait_for('delivery', destination='late', result='asked for commitment')
+            begin = time.time()
+            time.sleep(1)  # ends of deliveries are gathered before they are counted
+            self.assertEqual(read('sctd_destination_uncommitted'), {'late': 1, 'prompt': 0, 'never': 0})
+            age = read('sctd_destination_uncommitted_oldest_seconds')
+            self.assertEqual((age['prompt'], age['never']), (0, 0))
+            self.assertTrue(0.9 < age['late'] < time.time() - begin + 5, age)
+            self.assertEqual(read('sctd_commitments_total'), {
+                'late/committed': 0, 'late/given_up': 0, 'prompt/committed': 1, 'prompt/given_up': 0, 'never/committed': 0, 'never/given_up': 1})
+            shown = {d['name']: (d['uncommitted'], d['uncommitted_since']) for d in viewer.get('/api/v1/status').json['destinations']}
+            self.assertEqual((shown['late'][0], shown['prompt'], shown['never']), (1, (0, None), (0, None)))
+            self.assertEqual(shown['late'][1][:4], str(time.gmtime().tm_year))
+            self.assert_plugin(root, daemon)
+
+            transaction, uids = names['late'].requests[-1]
+            report(daemon, 'LATE', transaction, uids)
+            daemon.wait_for('storage-commitment', destination='late', committed=late['instances'])
+            time.sleep(1)
+            self.assertEqual(read('sctd_destination_uncommitted'), {'late': 0, 'prompt': 0, 'never': 0})
+            self.assertEqual(read('sctd_destination_uncommitted_oldest_seconds'), {'late': 0, 'prompt': 0, 'never': 0})
+            self.assertEqual(read('sctd_commitments_total')['late/committed'], 1)
+            self.assertEqual(daemon.stop(), 0)
+
+    def assert_plugin(self, root, daemon):
+        token = root / 'token'
+        token.write_text(TOKENS['view'])
+        for words, is_told in ((['-o', '1'], True), (['-o', '0'], False), ([], False)):
+            result = subprocess.run([PLUGIN, '-u', f'http://127.0.0.1:{daemon.settings["http"]["port"]}', '-t', token, '-f', '0', *words],
+                                    capture_output=True, text=True, check=False)
+            self.assertEqual('late has not committed the storage of 1 results' in result.stdout, is_told, result.stdout)
+            self.assertIn("'late_uncommitted'=1", result.stdout)
+            self.assertIn("'reports_owed'=0 'reports_owed_oldest'=0s", result.stdout)
 
 
 class NotReady(unittest.TestCase):

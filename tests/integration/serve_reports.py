@@ -3,8 +3,10 @@
 """A modality that asks for storage commitment and does not wait for the report: pynetdicom asks, ends its association,
 and is told on one that the daemon opens to it.
 usage: serve_reports.py /path/to/sctd [unittest options]"""
+import datetime
 import os
 import pathlib
+import re
 import signal
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel, Ver
 
 from kit import reactor  # noqa: E402,F401
 from kit import daemon as kit  # noqa: E402
+from kit.http import Client, section  # noqa: E402
 
 SCTD = None
 COMMITMENT = '1.2.840.10008.1.20.1.1'  # the well-known instance
@@ -34,7 +37,7 @@ class Listening:
 
     def __init__(self, port, answer=lambda n: 0x0000, negotiates=True, title='SCANNER'):
         self.reports, self.roles, self.callers, self.answer = [], [], [], answer
-        ae = AE(ae_title=title)
+        self.ae = ae = AE(ae_title=title)
         roles = {'scu_role': False, 'scp_role': True} if negotiates else {}
         ae.add_supported_context(StorageCommitmentPushModel, **roles)
         ae.add_supported_context(Verification)
@@ -198,6 +201,70 @@ class Told(Case):
                                                       'port': self.port}])
         self.ask(daemon, '1.2.826.0.1.3680043.10.7')
         self.heard(listening)
+
+
+class Watched(Case):
+    """What Prometheus, scripts and the dashboard read of it meanwhile."""
+
+    def metrics(self, client):
+        return {name: float(value) for name, value in re.findall(
+            r'^(sctd_commitment_\S+) (\S+)$', client.get('/metrics').body.decode(), re.MULTILINE)}
+
+    def reports(self, client, **outcomes):
+        """The counters are those, and all others 0."""
+        told = {key: value for key, value in self.metrics(client).items() if 'total' in key}
+        self.assertEqual(told, {f'sctd_commitment_reports_total{{outcome="{name}"}}': outcomes.get(name, 0)
+                                for name in ('heard', 'heard_later', 'given_up', 'lost')})
+
+    def wait_owed(self, client, n):
+        return client.wait('/api/v1/status', lambda status: sum(m['reports'] for m in status['reports_owed']) == n)['reports_owed']
+
+    def test_what_is_owed_rises_and_falls(self):
+        listening, daemon = self.listening(), self.daemon(http=section())
+        listening.ae.require_calling_aet = ['SOMEBODY']  # refuses the association
+        client, begin = Client(daemon), time.time()
+        self.assertEqual(self.wait_owed(client, 0), [])
+        self.assertEqual((self.metrics(client)['sctd_commitment_reports_owed'],
+                          self.metrics(client)['sctd_commitment_reports_owed_oldest_seconds']), (0, 0))
+        self.ask(daemon, '1.2.826.0.1.3680043.10.20')
+        self.ask(daemon, '1.2.826.0.1.3680043.10.21', kept=2, missing=2)
+        daemon.wait_for('storage-commitment-report', result='again later', attempt=2)
+        owed = self.wait_owed(client, 2)
+        self.assertEqual([(m['ae_title'], m['reports'], m['instances']) for m in owed], [('SCANNER', 2, 7)])
+        self.assertGreaterEqual(owed[0]['attempts'], 2)
+        self.assertIn('SCANNER rejects the association', owed[0]['reason'])
+        since = datetime.datetime.fromisoformat(owed[0]['since'].replace('Z', '+00:00')).timestamp()
+        self.assertTrue(begin - 1 <= since <= time.time(), (begin, owed))
+        metrics = self.metrics(client)
+        self.assertEqual(metrics['sctd_commitment_reports_owed'], 2)
+        self.assertAlmostEqual(metrics['sctd_commitment_reports_owed_oldest_seconds'], time.time() - since, delta=2)
+        self.reports(client)
+        trouble = [t for t in client.get('/api/v1/diagnosis').json['items'] if t['kind'] == 'report_owed']
+        self.assertEqual([(t['ae_title'], t['severity']) for t in trouble], [('SCANNER', 'warning')])
+        self.assertIn('report_port', trouble[0]['mend'])
+        daemon.stop()
+        daemon.start()  # it is the store that knows
+        client = Client(daemon)
+        self.assertEqual(self.metrics(client)['sctd_commitment_reports_owed'], 2)
+        self.assertGreater(self.metrics(client)['sctd_commitment_reports_owed_oldest_seconds'], time.time() - since - 2)
+        listening.ae.require_calling_aet = []
+        self.heard(listening, n=2)
+        self.assertEqual(self.wait_owed(client, 0), [])
+        self.assertEqual([t for t in client.get('/api/v1/diagnosis').json['items'] if t['kind'] == 'report_owed'], [])
+        metrics = self.metrics(client)
+        self.assertEqual((metrics['sctd_commitment_reports_owed'], metrics['sctd_commitment_reports_owed_oldest_seconds']), (0, 0))
+        self.reports(client, heard_later=2)
+
+    def test_one_that_waits_is_counted_as_heard_and_one_without_an_address_as_lost(self):
+        daemon = self.daemon(peers=[], http=section())
+        client = Client(daemon)
+        self.ask(daemon, '1.2.826.0.1.3680043.10.22', answer=0x0000)
+        daemon.wait_for('association-end')
+        self.reports(client, heard=1)
+        self.ask(daemon, '1.2.826.0.1.3680043.10.23')
+        daemon.wait_for('storage-commitment-unreported')
+        self.reports(client, heard=1, lost=1)
+        self.assertEqual(self.wait_owed(client, 0), [])
 
 
 class Untold(Case):

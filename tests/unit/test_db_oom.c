@@ -12,6 +12,7 @@
 #include "db/events.h"
 #include "db/instances.h"
 #include "db/jobs.h"
+#include "db/promises.h"
 #include "db/retention.h"
 #include "engine/base/error.h"
 
@@ -108,6 +109,7 @@ static int look(struct db *db, int64_t job)
     struct db_event_page event_page = {0};
     struct db_delivery_page delivery_page = {0};
     struct db_destination_page destination_page = {0};
+    struct db_owed_page owed_page = {0};
     struct db_history history = {0};
     struct db_removal_list removals = {0};
     struct db_review_backlog backlog;
@@ -122,6 +124,8 @@ static int look(struct db *db, int64_t job)
     db_delivery_page_fini(&delivery_page);
     r = r < 0 ? r : db_destination_list(db, &destination_page, &err);
     db_destination_page_fini(&destination_page);
+    r = r < 0 ? r : db_promise_owed(db, &owed_page, &err);
+    db_owed_page_fini(&owed_page);
     r = r < 0 ? r : db_jobs_to_review(db, &backlog, &err);
     r = r < 0 ? r : db_job_quality(db, job, &quality, &err);
     HOLDS(r < 0 || strcmp(quality, "{}") == 0);

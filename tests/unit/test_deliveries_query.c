@@ -5,6 +5,7 @@
 
 #include "db/db.h"
 #include "db/deliveries.h"
+#include "db/jobs.h"
 
 #include "tests/support/db_kit.h"
 
@@ -88,6 +89,86 @@ static void a_destination_tells_its_backlog_and_health(void)
     kit_remove();
 }
 
+static void assert_uncommitted(struct db *db, int32_t n, int64_t since_ms)
+{
+    struct db_destination_page list = {0};
+    HOLDS(db_destination_list(db, &list, &kit_err) == 0 && list.n == 2);
+    HOLDS(list.destination[0].uncommitted == n);
+    HOLDS(list.destination[0].uncommitted_since_ms == since_ms);
+    HOLDS(list.destination[1].uncommitted == 0 && list.destination[1].uncommitted_since_ms == 0);
+    db_destination_page_fini(&list);
+}
+
+static struct db_delivery store_all(struct db *db, const int32_t *numbers, size_t n)
+{
+    const struct db_send_claim claim = {"pacs1", 2, "node/s", 1000};
+    const struct db_stored stored = {numbers, n};
+    struct db_delivery d;
+    HOLDS(db_delivery_claim(db, &kit_now, &claim, &d, &kit_err) == 0);
+    HOLDS(db_delivery_progress(db, &kit_now, db_delivery_token(&d), 1000, &stored, &kit_err) == 0);
+    return d;
+}
+
+/* Through a refusal of one instance and a second request: since the first one. */
+static void what_is_not_committed_is_told_since_it_was_first_asked_for(void)
+{
+    static const int32_t all[] = {0, 1, 2};
+    static const char *const uids[] = {"2.25.1.0", "2.25.1.1", "2.25.1.2"};
+    const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
+    const int64_t first_ms = kit_now.wall_ms + 500;
+    struct db *db = kit_open();
+    int64_t id = 0;
+    (void)kit_written(db, 1, 2, true);
+    struct db_delivery d = store_all(db, all, 3);
+    assert_uncommitted(db, 0, 0);
+    kit_now.wall_ms = first_ms;
+    HOLDS(db_delivery_ask(db, &kit_now, db_delivery_token(&d), "2.25.9", 5000, &kit_err) == 0);
+    assert_uncommitted(db, 1, first_ms);
+    const struct db_commitment_report partly = {"2.25.9", "pacs1", uids, 2, uids + 2, 1, "0112H"};
+    HOLDS(db_delivery_report(db, &kit_now, &partly, &retry, &id, &kit_err) == 0);
+    assert_uncommitted(db, 1, first_ms);
+    kit_now.wall_ms += 2000;
+    kit_now.lease_ms += 2000;
+    d = store_all(db, all, 3);
+    HOLDS(db_delivery_ask(db, &kit_now, db_delivery_token(&d), "2.25.10", 5000, &kit_err) == 0);
+    assert_uncommitted(db, 1, first_ms);
+    (void)kit_written(db, 4, 1, true);
+    d = store_all(db, all, 3);
+    HOLDS(db_delivery_ask(db, &kit_now, db_delivery_token(&d), "2.25.11", 5000, &kit_err) == 0);
+    assert_uncommitted(db, 2, first_ms);
+    const struct db_commitment_report whole = {
+        .transaction_uid = "2.25.10", .destination = "pacs1", .committed = uids, .n_committed = 3};
+    HOLDS(db_delivery_report(db, &kit_now, &whole, &retry, &id, &kit_err) == 0);
+    assert_uncommitted(db, 1, first_ms + 2000);
+    HOLDS(db_job_cancel(db, &kit_now, d.job_id, "by hand", &kit_err) == 0);
+    assert_uncommitted(db, 0, 0);
+    HOLDS(db_job_retry(db, &kit_now, d.job_id, "again", &kit_err) ==
+          0); /* asked for anew, and not yet */
+    assert_uncommitted(db, 0, 0);
+    db_close(db);
+    kit_remove();
+}
+
+static void what_is_waived_is_not_awaited(void)
+{
+    static const int32_t all[] = {0, 1, 2};
+    const struct db_delivery_retry retry = {1000, 8000, 100000, 1.0};
+    struct db *db = kit_open();
+    int32_t n = 0;
+    (void)kit_written(db, 1, 2, true);
+    struct db_delivery d = store_all(db, all, 3);
+    HOLDS(db_delivery_ask(db, &kit_now, db_delivery_token(&d), "2.25.9", 5000, &kit_err) == 0);
+    kit_now.lease_ms += 5000;
+    HOLDS(db_deliveries_expire(db, &kit_now, &retry, &n, &kit_err) == 0 && n == 1);
+    kit_now.lease_ms += 1000;
+    d = store_all(db, all, 3);
+    assert_uncommitted(db, 1, kit_now.wall_ms);
+    HOLDS(db_delivery_waive(db, db_delivery_token(&d), &kit_err) == 0);
+    assert_uncommitted(db, 0, 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void the_next_time_is_that_of_the_first_thing_to_do(void)
 {
     struct db *db = kit_open();
@@ -154,6 +235,8 @@ int main(void)
     lists_are_filtered();
     files_come_in_their_order_with_their_hashes();
     a_destination_tells_its_backlog_and_health();
+    what_is_not_committed_is_told_since_it_was_first_asked_for();
+    what_is_waived_is_not_awaited();
     the_next_time_is_that_of_the_first_thing_to_do();
     what_is_due_already_is_no_time_to_wait_for();
     states_have_names();

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/deliveries.h"
 #include "db/jobs.h"
 #include "dicom/receiver.h"
 #include "engine/base/buf.h"
@@ -113,6 +114,62 @@ static void models_without_end_are_one(struct metrics *m)
     assert(has(m, "sctd_jobs_ended_total{model=\"other\",outcome=\"done\"} 38\n"));
 }
 
+static struct db_delivery make_delivery(int64_t id, enum db_delivery_state state, int32_t stored)
+{
+    struct db_delivery d = {.id = id, .state = state, .instances = 12, .stored = stored};
+    d.commitment = true;
+    d.changed_ms = 1000 + id;
+    (void)snprintf(d.destination, sizeof d.destination, "pacs");
+    return d;
+}
+
+static void a_commitment_is_counted_once_and_a_refusal_to_store_is_none(struct metrics *m)
+{
+    struct db_delivery d = make_delivery(1, DB_DELIVERY_DONE, 12);
+    metrics_destination(m, "quiet");
+    metrics_delivery_ended(m, &d);
+    metrics_delivery_ended(m, &d);
+    assert(has(m, "sctd_commitments_total{destination=\"pacs\",outcome=\"committed\"} 1\n"));
+    assert(has(m, "sctd_commitments_total{destination=\"quiet\",outcome=\"given_up\"} 0\n"));
+    d = make_delivery(2, DB_DELIVERY_FAILED, 11); /* refused, and never asked */
+    metrics_delivery_ended(m, &d);
+    d = make_delivery(3, DB_DELIVERY_COMMITTING, 12);
+    metrics_delivery_ended(m, &d);
+    d = make_delivery(4, DB_DELIVERY_DONE, 12);
+    d.commitment = false;
+    metrics_delivery_ended(m, &d);
+    assert(has(m, "sctd_commitments_total{destination=\"pacs\",outcome=\"committed\"} 1\n"));
+    assert(has(m, "sctd_commitments_total{destination=\"pacs\",outcome=\"given_up\"} 0\n"));
+    d = make_delivery(5, DB_DELIVERY_FAILED, 12); /* it does no storage commitment */
+    metrics_delivery_ended(m, &d);
+    d = make_delivery(6, DB_DELIVERY_FAILED, 11); /* it lost one, and did not take it again */
+    (void)snprintf(d.transaction_uid, sizeof d.transaction_uid, "2.25.1");
+    metrics_delivery_ended(m, &d);
+    assert(has(m, "sctd_commitments_total{destination=\"pacs\",outcome=\"given_up\"} 2\n"));
+}
+
+static void destinations_without_end_are_one(struct metrics *m)
+{
+    char name[32];
+    for (int i = 0; i < 100; i++) {
+        (void)snprintf(name, sizeof name, "d%d", i);
+        metrics_destination(m, name);
+    }
+    assert(has(m, "{destination=\"d61\"") && !has(m, "{destination=\"d62\""));
+    assert(has(m, "sctd_commitments_total{destination=\"other\",outcome=\"committed\"} 0\n"));
+}
+
+static void what_became_of_a_report_is_counted(struct metrics *m)
+{
+    metrics_report(m, METRICS_REPORT_HEARD);
+    metrics_report(m, METRICS_REPORT_GIVEN_UP);
+    metrics_report(m, METRICS_REPORT_GIVEN_UP);
+    assert(has(m, "sctd_commitment_reports_total{outcome=\"heard\"} 1\n"));
+    assert(has(m, "sctd_commitment_reports_total{outcome=\"heard_later\"} 0\n"));
+    assert(has(m, "sctd_commitment_reports_total{outcome=\"given_up\"} 2\n"));
+    assert(has(m, "sctd_commitment_reports_total{outcome=\"lost\"} 0\n"));
+}
+
 static void peers_are_counted(struct metrics *m)
 {
     const struct receive_end end = {.end = DICOM_END_IDLE, .stored = 40, .refused = 2};
@@ -147,6 +204,9 @@ int main(void)
     a_model_is_there_before_its_first_job(m);
     a_failed_check_is_counted_once_for_each_result(m);
     models_without_end_are_one(m);
+    a_commitment_is_counted_once_and_a_refusal_to_store_is_none(m);
+    destinations_without_end_are_one(m);
+    what_became_of_a_report_is_counted(m);
     peers_are_counted(m);
     metrics_free(m);
     sctd_buf_fini(&buf);

@@ -82,6 +82,29 @@ static void one_that_is_asked_again_is_there_once(void)
     db_close(db);
 }
 
+static void what_is_owed_is_told_by_modality(void)
+{
+    struct db *db = kit_open();
+    sctd_auto(db_owed_page_fini) struct db_owed_page none = {.n = 0};
+    sctd_auto(db_owed_page_fini) struct db_owed_page list = {.n = 0};
+    int64_t id[3] = {0};
+    HOLDS(db_promise_owed(db, &none, &kit_err) == 0 && none.n == 0);
+    const int64_t first_ms = kit_now.wall_ms;
+    HOLDS(keep(db, "MR2", "2.25.6", &id[0]) == 0);
+    kit_now.wall_ms += 7000;
+    HOLDS(keep(db, "MR1", "2.25.7", &id[1]) == 0);
+    HOLDS(keep(db, "MR2", "2.25.7", &id[2]) == 0);
+    HOLDS(db_promise_owed(db, &list, &kit_err) == 0 && list.n == 2);
+    HOLDS(strcmp(list.owed[0].calling_ae, "MR1") == 0 && list.owed[0].reports == 1);
+    HOLDS(list.owed[0].instances == 3 && list.owed[0].since_ms == first_ms + 7000);
+    HOLDS(strcmp(list.owed[1].calling_ae, "MR2") == 0 && list.owed[1].reports == 2);
+    HOLDS(list.owed[1].instances == 6 && list.owed[1].since_ms == first_ms);
+    for (size_t i = 0; i < 3; i++) {
+        HOLDS(db_promise_end(db, id[i], &kit_err) == 0);
+    }
+    db_close(db);
+}
+
 static void there_are_not_too_many(void)
 {
     struct db *db = kit_open();
@@ -113,6 +136,7 @@ int main(void)
 {
     a_promise_outlives_the_process_whole();
     one_that_is_asked_again_is_there_once();
+    what_is_owed_is_told_by_modality();
     there_are_not_too_many();
     what_names_nobody_is_refused();
     kit_remove();

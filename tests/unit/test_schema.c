@@ -89,6 +89,26 @@ static void jobs_of_the_version_before_reviews_go_on_unchecked(void)
     kit_remove();
 }
 
+/* Of version 9: one delivery that awaits its commitment, one that has it, one that never asked. */
+static void what_was_asked_for_before_it_was_counted_is_awaited(void)
+{
+    enum { BEFORE = 9 };
+    struct db *db = NULL;
+    struct db_destination_page list = {0};
+    make_version(BEFORE);
+    kit_sql(
+        "PRAGMA foreign_keys = OFF; INSERT INTO destination (id, name) VALUES (1, 'pacs1');"
+        "INSERT INTO delivery (job_id, destination_id, state, priority, instances, commitment, transaction_uid, "
+        "created_ms, changed_ms) VALUES (1, 1, 4, 5, 1, 1, '2.25.1', 7, 9), (2, 1, 5, 5, 1, 1, '2.25.2', 7, 8), "
+        "(3, 1, 1, 5, 1, 1, '', 7, 8)");
+    HOLDS(db_open(&db, kit_path("jobs.db"), &options, &kit_err) == 0);
+    HOLDS(db_destination_list(db, &list, &kit_err) == 0 && list.n == 1);
+    HOLDS(list.destination[0].uncommitted == 1 && list.destination[0].uncommitted_since_ms == 9);
+    db_destination_page_fini(&list);
+    db_close(db);
+    kit_remove();
+}
+
 static void a_newer_version_is_refused_and_left_alone(void)
 {
     char before[SHA256_HEX_SIZE];
@@ -151,6 +171,7 @@ int main(void)
 {
     every_older_version_is_migrated();
     jobs_of_the_version_before_reviews_go_on_unchecked();
+    what_was_asked_for_before_it_was_counted_is_awaited();
     a_newer_version_is_refused_and_left_alone();
     an_older_version_is_not_for_readers();
     another_programs_file_is_refused_and_left_alone();

@@ -171,6 +171,20 @@ static void a_broken_constraint_is_the_callers_mistake_and_tells_no_value(void)
     sql_close(sql);
 }
 
+/* Its statements are the program's own: that one does not fit the store is the store's fault. */
+static void a_name_that_is_not_there_is_damage(void)
+{
+    static const char *const texts[] = {"SELECT nothing FROM t", "SELECT a FROM nowhere",
+                                        "SELECT a FROM t INDEXED BY none"};
+    struct sql *sql = fresh();
+    struct sql_statement *s = NULL;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        HOLDS(sql_prepare(&s, sql, texts[i], &err) == SCTD_EDATA);
+        HOLDS(strstr(err.text, "is damaged") != NULL);
+    }
+    sql_close(sql);
+}
+
 static void a_reader_does_not_write(void)
 {
     struct sql *writer = fresh();
@@ -242,6 +256,7 @@ int main(void)
     too_many_binds_come_out_at_the_step();
     a_rollback_leaves_nothing();
     a_broken_constraint_is_the_callers_mistake_and_tells_no_value();
+    a_name_that_is_not_there_is_damage();
     a_reader_does_not_write();
     a_transaction_takes_the_right_to_write_when_it_begins();
     all_rows_are_read();
