@@ -3,12 +3,14 @@
 
 #undef NDEBUG
 #include <assert.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/program.h"
@@ -73,6 +75,17 @@ static int32_t make_small(struct device_kit *k)
     return conv(m, graph_make_upsample(m, k->tap, 2), other, CHANNELS, GRAPH_ACT_NONE);
 }
 
+static int32_t make_wide(struct device_kit *k)
+{
+    struct graph_make *m = &k->make;
+    enum { CHANNELS = 64 };
+    const int32_t image = conv(m, GRAPH_X_CNN, NONE, CHANNELS, GRAPH_ACT_GELU);
+    k->tap = conv(m, image, NONE, CHANNELS, GRAPH_ACT_GELU);
+    return graph_make_join(
+        m, GRAPH_ADD,
+        (const int32_t[]){k->tap, conv(m, GRAPH_X_DINO, NONE, CHANNELS, GRAPH_ACT_GELU), NONE});
+}
+
 static float *take_floats(size_t n)
 {
     float *values = calloc(n, sizeof *values);
@@ -80,16 +93,21 @@ static float *take_floats(size_t n)
     return values;
 }
 
-void device_kit_init(struct device_kit *k, bool whole)
+void device_kit_init(struct device_kit *k, enum device_kit_network network)
 {
-    const int32_t side = whole ? 16 : 4;
+    static int32_t (*const makers[])(struct device_kit *) = {
+        [DEVICE_KIT_WHOLE] = make_whole,
+        [DEVICE_KIT_SMALL] = make_small,
+        [DEVICE_KIT_WIDE] = make_wide,
+    };
+    const int32_t side = network == DEVICE_KIT_WHOLE ? 16 : 4;
     graph_make_init(&k->make, side, side, SEED);
     k->pixels = (size_t)side * (size_t)side;
     k->x_cnn = take_floats(DEVICE_KIT_SLICES * k->pixels);
     k->x_dino = take_floats(DEVICE_KIT_SLICES * k->pixels);
     graph_make_draw(&k->make, k->x_cnn, DEVICE_KIT_SLICES * k->pixels, 1.0F);
     graph_make_draw(&k->make, k->x_dino, DEVICE_KIT_SLICES * k->pixels, 1.0F);
-    const int32_t end = whole ? make_whole(k) : make_small(k);
+    const int32_t end = makers[network](k);
     k->tap_size = graph_tensor_size(&k->make.graph, k->tap);
     graph_make_finish(&k->make, end);
 }
@@ -137,6 +155,21 @@ void device_kit_set_folder(const char *folder)
     }
     if (folder != NULL) {
         assert(setenv(variables[0], folder, 1) == 0); // NOLINT(concurrency-mt-unsafe)
+    }
+}
+
+void device_kit_empty(const char *folder)
+{
+    DIR *d = folder == NULL ? NULL : opendir(folder);
+    const int fd = d == NULL ? -1 : dirfd(d);
+    const struct dirent *e = d == NULL ? NULL : readdir(d); // NOLINT(concurrency-mt-unsafe)
+    while (e != NULL && fd >= 0) {
+        const int gone = e->d_name[0] == '.' ? 0 : unlinkat(fd, e->d_name, 0);
+        assert(gone == 0);
+        e = readdir(d); // NOLINT(concurrency-mt-unsafe)
+    }
+    if (d != NULL) {
+        (void)closedir(d);
     }
 }
 

@@ -23,11 +23,14 @@ struct device_kit {
     float *x_cnn, *x_dino;   /* [DEVICE_KIT_SLICES][pixels] */
 };
 
-/*
- * A network with every kind of step but those of joins that no network has (16 x 16 pixels), or one with
- * convolutions and a product alone (4 x 4).  `k` must not move until device_kit_fini.
- */
-void device_kit_init(struct device_kit *k, bool whole);
+enum device_kit_network {
+    DEVICE_KIT_WHOLE, /* every kind of step but those of joins that few networks have; 16 x 16 pixels */
+    DEVICE_KIT_SMALL, /* a convolution, a product, and convolutions from and to one channel; 4 x 4 */
+    DEVICE_KIT_WIDE,  /* a convolution of 64 channels, and those; 4 x 4 */
+};
+
+/* `k` must not move until device_kit_fini. */
+void device_kit_init(struct device_kit *k, enum device_kit_network network);
 void device_kit_fini(struct device_kit *k);
 
 /* Bytes of a device with which a plan for DEVICE_KIT_SLICES runs in chunks of `chunk`. */
@@ -36,6 +39,9 @@ size_t device_kit_memory(const struct device_kit *k, enum backend_precision prec
 
 /* No variable says where the plan cache is; `folder` then does, if it is not NULL. */
 void device_kit_set_folder(const char *folder);
+
+/* Remove the plan caches of a folder; NULL is a no-op. */
+void device_kit_empty(const char *folder);
 
 /* A plan of `backend` for DEVICE_KIT_SLICES, with the tap. */
 int device_kit_compile(struct backend_plan **ret_plan, const struct device_kit *k,

@@ -248,7 +248,7 @@ int main(void)
 {
     device_kit_set_folder(NULL);
     fake_cuda_reset();
-    device_kit_init(&kit, true);
+    device_kit_init(&kit, DEVICE_KIT_WHOLE);
     results_are_the_host_executor_s_in_any_order(BACKEND_FP32, 2e-6);
     results_are_the_host_executor_s_in_any_order(BACKEND_FP16, 0x1p-9);
     results_are_the_host_executor_s_in_any_order(BACKEND_BF16, 0x1p-6);

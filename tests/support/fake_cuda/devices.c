@@ -72,7 +72,7 @@ void fake_cuda_draw(uint64_t seed)
     fake_cuda.seed = seed;
     fake_cuda.order = (enum fake_cuda_order)(seed % FAKE_CUDA_ORDERS);
     fake_cuda.garbage = garbage[seed / FAKE_CUDA_ORDERS % sizeof garbage];
-    fake_queue_reset();
+    fake_queue_draw(seed);
 }
 
 void fake_cuda_reset(void)
@@ -104,6 +104,7 @@ void fake_cuda_reset(void)
     memcpy(fake_cuda.engine, engines, sizeof engines);
     memcpy(fake_cuda.algorithm, algorithms, sizeof algorithms);
     fake_faults_reset();
+    fake_queue_reset();
     fake_cuda_draw(0);
 }
 

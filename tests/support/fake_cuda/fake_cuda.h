@@ -51,6 +51,7 @@ struct fake_cuda_engine {
     bool fails;      /* no plan of it can be executed */
     bool uncaptured; /* its execution cannot be captured in a CUDA graph */
     bool backwards;  /* adds up from the last to the first: other bits in f32 */
+    bool wrong;      /* leaves out a tap */
 };
 
 /* An algorithm of cuBLASLt, which the heuristics list in the order of the table. */

@@ -58,6 +58,7 @@ void fake_abandon(int device); /* what is left there never runs */
 /* During a capture what waits or is global may not be called: then the capture is spoilt, and this is its error. */
 cudaError_t fake_check_capture(void);
 void fake_queue_reset(void);
+void fake_queue_draw(uint64_t seed);
 
 /* values.c */
 

@@ -19,7 +19,7 @@ enum {
     ALIGN = 256,
     PAGE = 4096,
     LARGE = 1 << 20, /* from here on pages of its own, with a page behind that nobody may touch */
-    MOST_FILLED = 4 << 20 /* of each end of a block; the middle of a huge one stays untouched */
+    MOST_FILLED = 1 << 18 /* of each end of a block; the middle of a huge one stays untouched */
 };
 
 enum place { DEVICE, PINNED };

@@ -77,7 +77,11 @@ void fake_queue_reset(void)
         init_stream(&legacy[i], i, false);
     }
     clock_ms = 0.0;
-    rng.state = fake_cuda.seed;
+}
+
+void fake_queue_draw(uint64_t seed)
+{
+    rng.state = seed;
 }
 
 /* Operations */
