@@ -360,16 +360,11 @@ class Commitment(Case):
         page.get_by_role('link', name='pacs has not committed').click()
         expect(page.get_by_text('1 sCT of these, the oldest asked for 60 min ago')).to_be_visible()
         expect(page.locator('.tag', has_text='not committed')).to_have_count(1)
-        SHOTS.mkdir(parents=True, exist_ok=True)
-        for width, height, dark in SCREENS:
+        for width, height, dark in browser.SCREENS:
             seen = self.visit(width=width, height=height, dark=dark)
             for place, heading in (('', 'Overview'), ('destinations', 'Destinations')):
-                shown = seen.go(place, heading)
-                seen.settle()
-                shown.screenshot(path=SHOTS / f'{width}-{"dark" if dark else "light"}-commitment-{place or "overview"}.png', full_page=True)
-                with self.subTest(f'{width} {dark} {place}'):
-                    self.assertEqual(shown.evaluate(browser.CONTRAST), [])
-                    self.assertEqual(shown.evaluate(browser.STRUCTURE), [])
+                seen.go(place, heading)
+                seen.check_looks(self, f'commitment-{place or "overview"}')
         self.change('DELETE FROM promise', 'UPDATE delivery SET asked_ms = 0')
         page = visit.go('', 'Overview')
         expect(banner).not_to_contain_text('commit')
