@@ -175,7 +175,7 @@ static void settle(struct thread *lane)
         }
     } else if (n[AT_BARRIER] == LANES) {
         barrier_arrive(lane);
-    } else if (n[AT_MBARRIER] == 0 && n[ENDED] < LANES) {
+    } else if (n[RUNS] + n[AT_MBARRIER] == 0 && n[ENDED] < LANES) {
         machine_fail(
             "warp %d: not all lanes reach the same: %d a warp's operation, %d a barrier, %d "
             "the end",

@@ -96,6 +96,17 @@ void memory_begin_block(size_t block)
     first_thread = (uint32_t)block * launch->threads + 1;
 }
 
+static struct region *find_region(const unsigned char *p, size_t size)
+{
+    for (int i = 0; i < n_regions; i++) {
+        struct region *r = &region[i];
+        if (p >= r->first && p + size <= r->first + r->bytes) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
 /* Its own stack */
 
 static bool overlaps(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
@@ -175,9 +186,15 @@ static void write_word(struct thread *t, struct word *w)
     w->number = ++t->writes;
 }
 
+static bool is_launched(const unsigned char *p)
+{
+    return p >= launched && p < launched + LAUNCHED;
+}
+
+/* A test's static variable is none. */
 static bool is_shared(const unsigned char *p)
 {
-    return p >= memory_statics && p < memory_end;
+    return is_launched(p) || (p >= memory_statics && p < memory_end && find_region(p, 1) == NULL);
 }
 
 static bool is_within(struct range r, const void *p, size_t size)
@@ -188,7 +205,7 @@ static bool is_within(struct range r, const void *p, size_t size)
 static void reach_shared(struct thread *t, const unsigned char *p, size_t size, bool is_write)
 {
     struct range room = {(uintptr_t)launched, launch->memory_bytes};
-    if (p < launched || p >= launched + LAUNCHED) {
+    if (!is_launched(p)) {
         own = own.bytes == 0 && is_shared(p) ? statics_find(p) : own;
         room = own;
     }
@@ -263,17 +280,6 @@ void memory_end_product_read(struct thread *t, const void *row)
 }
 
 /* What was lent */
-
-static struct region *find_region(const unsigned char *p, size_t size)
-{
-    for (int i = 0; i < n_regions; i++) {
-        struct region *r = &region[i];
-        if (p >= r->first && p + size <= r->first + r->bytes) {
-            return r;
-        }
-    }
-    return NULL;
-}
 
 static void reach_lent(const struct thread *t, const unsigned char *p, size_t size, bool is_write)
 {
