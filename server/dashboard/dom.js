@@ -167,6 +167,20 @@ export function stateFilter(place, params, states) {
   } }, [['', 'any'], ...states].map(([value, text]) => h('option', { value, selected: value === (params.get('state') ?? '') }, text)))));
 }
 
+/** What a list is narrowed to, which stands in the address. fields: a text { name, text, size, max }, or one of
+ * { name, text, any, choices: [[value, text], ...] }, where `any` is said of none. */
+export function filterForm(place, params, fields) {
+  const said = (name) => params.get(name) ?? '';
+  const choice = ({ name, any = 'any', choices }) => h('select', { name, onchange: (event) => event.target.form.requestSubmit() },
+    [['', any], ...choices].map(([value, text]) => h('option', { value, selected: value === said(name) }, text)));
+  const entry = ({ name, size = '14', max }) => h('input', { name, value: said(name), size, maxlength: max });
+  return h('form', { class: 'row filters', role: 'search', onsubmit: (event) => {
+    event.preventDefault();
+    const wanted = new URLSearchParams([...new FormData(event.target)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value !== ''));
+    location.hash = `#/${place}${wanted.size > 0 ? `?${wanted}` : ''}`;
+  } }, fields.map((field) => h('label', {}, field.text, field.choices ? choice(field) : entry(field))), h('button', {}, 'Filter'));
+}
+
 /** Links to the first page of a list and to the one after this. */
 export function paging(place, params, next, first = 'To the newest', more = 'Older ones') {
   return [params.get('cursor') && h('a', { href: address(place, params, { cursor: null }) }, first),

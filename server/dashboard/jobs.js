@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The jobs as a table, and one job with all that is known of it.
-import { h, replace, tag, moment, duration, table, facts, patient, confirm, paging, plural } from './dom.js';
+import { h, replace, tag, moment, duration, table, facts, patient, confirm, paging, plural, filterForm } from './dom.js';
 import { get, post, remove, query, may } from './api.js';
 import { stages, spent, histogram } from './charts.js';
 import { viewer } from './viewer.js';
@@ -8,24 +8,11 @@ import { checks, failures, stateTags, verdicts } from './review.js';
 
 const STATES = ['queued', 'retry', 'running', 'delivering', 'done', 'failed', 'poison', 'cancelled'];
 const REVIEWS = [['needed', 'needs review'], ['accepted', 'accepted'], ['rejected', 'rejected'], ['passed', 'checks passed'], ['unchecked', 'unchecked']];
-const FILTERS = ['state', 'review', 'source_ae', 'rule', 'model'];
 
-function filterForm(params, kind) {
-  const field = (name, text) => h('label', {}, text, h('input', { name, value: params.get(name) ?? '', size: '14' }));
-  return h('form', { class: 'row filters', role: 'search', onsubmit: (event) => {
-    event.preventDefault();
-    const said = new URLSearchParams([...new FormData(event.target)].filter(([, v]) => v !== ''));
-    location.hash = `#/${kind}${said.size > 0 ? `?${said}` : ''}`;
-  } },
-  h('label', {}, 'State', h('select', { name: 'state', onchange: (event) => event.target.form.requestSubmit() },
-    h('option', { value: '' }, 'any'), STATES.map((state) =>
-      h('option', { value: state, selected: params.get('state') === state }, state === 'poison' ? 'parked' : state)))),
-  h('label', {}, 'Review', h('select', { name: 'review', onchange: (event) => event.target.form.requestSubmit() },
-    h('option', { value: '' }, 'any'), REVIEWS.map(([review, text]) =>
-      h('option', { value: review, selected: params.get('review') === review }, text)))),
-  field('source_ae', 'From (AE title)'), field('rule', 'Rule'), field('model', 'Model'),
-  h('button', {}, 'Filter'));
-}
+const FIELDS = [
+  { name: 'state', text: 'State', choices: STATES.map((state) => [state, state === 'poison' ? 'parked' : state]) },
+  { name: 'review', text: 'Review', choices: REVIEWS },
+  { name: 'source_ae', text: 'From (AE title)' }, { name: 'rule', text: 'Rule' }, { name: 'model', text: 'Model' }];
 
 function jobRow(job) {
   return [
@@ -43,7 +30,7 @@ function jobRow(job) {
 export const JOB_HEADINGS = ['Job', 'State', 'Patient', 'Series', 'From', 'Model', 'Made', 'Time spent'];
 
 export async function jobs(holder, { params }) {
-  const filter = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]));
+  const filter = Object.fromEntries(FIELDS.map(({ name }) => [name, params.get(name)]));
   const list = h('div');
   const pages = h('div', { class: 'row end' });
   const cursor = params.get('cursor');
@@ -52,7 +39,7 @@ export async function jobs(holder, { params }) {
     replace(list, table(JOB_HEADINGS, page.items.map(jobRow), 'There is no such job.'));
     replace(pages, paging('jobs', params, page.next));
   }
-  holder.append(h('h1', {}, 'Jobs'), h('section', { class: 'card' }, filterForm(params, 'jobs'), list, pages));
+  holder.append(h('h1', {}, 'Jobs'), h('section', { class: 'card' }, filterForm('jobs', params, FIELDS), list, pages));
   await draw();
   return { update: (kinds) => (kinds.has('job') || kinds.has('reset')) && draw().catch(() => {}) };
 }

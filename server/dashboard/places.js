@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the node works with: destinations, models, rules; and who did what.
-import { h, replace, tag, moment, ago, isLate, bytes, duration, table, facts, confirm, plural } from './dom.js';
+import { h, replace, tag, moment, ago, isLate, bytes, duration, table, facts, confirm, plural, filterForm, paging } from './dom.js';
 import { get, post, query, may } from './api.js';
 import { card } from './card.js';
 
@@ -121,11 +121,24 @@ export async function rules(holder) {
 
 // Audit
 
+const KINDS = ['identity', 'login', 'login-refused', 'logout', 'job-accept', 'job-reject', 'job-retry', 'job-cancel', 'job-prioritise', 'result-delete',
+  'series-complete', 'series-discard', 'series-reopen', 'batch-create', 'batch-pause', 'batch-resume', 'batch-cancel', 'model-activate', 'conflict', 'mixed-study'];
+
+function auditFilter(params) {
+  const kind = params.get('kind') ?? '';
+  const kinds = kind === '' || KINDS.includes(kind) ? KINDS : [kind, ...KINDS];
+  return filterForm('audit', params, [
+    { name: 'kind', text: 'What', any: 'anything', choices: kinds.map((k) => [k, k]) },
+    { name: 'subject', text: 'Of what (id, UID or name)', size: '24', max: '64' },
+    { name: 'order', text: 'Order', any: 'newest first', choices: [['oldest', 'oldest first']] }]);
+}
+
 export async function audit(holder, { params }) {
-  const cursor = params.get('cursor');
-  const page = await get(query('/api/v1/audit', { cursor, limit: 100, kind: params.get('kind') }));
-  holder.append(h('h1', {}, 'Audit'), h('section', { class: 'card' },
-    table(['When', 'What', 'Who', 'Of what', 'Details'], page.items.map((e) => [moment(e.at), e.kind, e.actor || 'the daemon', h('code', {}, e.subject), e.text]), 'Nothing yet.'),
-    h('div', { class: 'row end' }, page.next && h('a', { href: `#/audit?cursor=${page.next}` }, 'Older ones'))));
+  const asked = Object.fromEntries(['kind', 'subject', 'order', 'cursor'].map((name) => [name, params.get(name)]));
+  const page = await get(query('/api/v1/audit', { ...asked, limit: 100 }));
+  const isRising = asked.order === 'oldest';
+  holder.append(h('h1', {}, 'Audit'), h('section', { class: 'card' }, auditFilter(params),
+    table(['When', 'What', 'Who', 'Of what', 'Details'], page.items.map((e) => [moment(e.at), e.kind, e.actor || 'the daemon', h('code', {}, e.subject), e.text]), 'There is no such entry.'),
+    h('div', { class: 'row end' }, isRising ? paging('audit', params, page.next, 'To the oldest', 'Newer ones') : paging('audit', params, page.next))));
   return {};
 }

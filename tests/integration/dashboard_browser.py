@@ -336,6 +336,58 @@ class Acts(Case):
         expect(page.get_by_role('row').filter(has_text='done').first).to_be_visible()
 
 
+class Audit(Case):
+    def test_entries_are_found_by_what_of_what_and_in_either_order(self):
+        api = self.hospital.api
+        for k in range(101):  # more than a page
+            self.assertEqual(api.post('/api/v1/jobs/3/prioritise', {'priority': 3 + k % 2, 'reason': f'round {k}'}).status, 200)
+        for action in ('discard', 'reopen'):
+            api.post(f'/api/v1/series/3/{action}', {'reason': 'looked at'})
+        visit = self.visit('admin')
+        page = visit.go('audit', 'Audit')
+        rows = page.get_by_role('row')
+        expect(rows.nth(1)).to_contain_text('login')  # the visit's own
+        page.get_by_role('combobox', name='What').select_option('job-prioritise')
+        expect(rows).to_have_count(101)  # and the headings
+        self.assertEqual(page.url.split('#')[1], '/audit?kind=job-prioritise')
+        expect(rows.nth(1)).to_contain_text('round 100')
+        page.get_by_role('link', name='Older ones').click()
+        expect(rows).to_have_count(2)
+        expect(rows.nth(1)).to_contain_text('round 0')
+        expect(page.get_by_role('link', name='Older ones')).to_have_count(0)
+        page.get_by_label('Order').select_option('oldest')  # from the first page again
+        expect(rows.nth(1)).to_contain_text('round 0')
+        expect(rows).to_have_count(101)
+        page.get_by_role('link', name='Newer ones').click()
+        expect(rows.nth(1)).to_contain_text('round 100')
+        page.get_by_role('link', name='To the oldest').click()
+        expect(rows).to_have_count(101)
+        self.assertEqual(page.url.split('#')[1], '/audit?kind=job-prioritise&order=oldest')
+
+        page.get_by_role('combobox', name='What').select_option('')
+        page.get_by_label('Order').select_option('')
+        page.get_by_label('Of what').fill(' 3 ')
+        page.keyboard.press('Enter')
+        expect(page.get_by_label('Of what')).to_have_value('3')
+        expect(rows.nth(1)).to_contain_text('series-reopen')
+        for width, height, dark in browser.SCREENS:
+            seen = self.visit('admin', width=width, height=height, dark=dark)
+            seen.go('audit?subject=3', 'Audit')
+            seen.check_looks(self, 'audit-filtered')
+        page.get_by_role('combobox', name='What').select_option('series-reopen')
+        expect(rows).to_have_count(2)
+        self.assertEqual(rows.nth(1).get_by_role('cell').all_inner_texts()[1:4], ['series-reopen', 'admin', '3'])
+        page.get_by_label('Of what').fill('nobody')
+        page.get_by_role('button', name='Filter').click()
+        expect(page.get_by_text('There is no such entry.')).to_be_visible()
+        page.go_back()
+        expect(page.get_by_label('Of what')).to_have_value('3')
+        expect(rows).to_have_count(2)
+        page = visit.go('audit?kind=of-another-version', 'Audit')  # an address that somebody kept
+        expect(page.get_by_role('combobox', name='What')).to_have_value('of-another-version')
+        expect(page.get_by_text('There is no such entry.')).to_be_visible()
+
+
 class Commitment(Case):
     def change(self, *statements):
         """In the running daemon's job store, as if it were so for an hour."""
