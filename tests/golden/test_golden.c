@@ -3,8 +3,8 @@
  * The engine against the golden files of one set: "published" are outputs of the published code,
  * "own" those of dgcf_torch.py.  Prints a line for each case, with what was measured.
  *
- * usage: golden SET FOLDER [BACKEND]; exits with 77 if there is no such folder, or the backend named
- * cannot be used here
+ * usage: golden SET FOLDER [cuda [PRECISION|all [PART]]]; exits with 77 if there is no such folder, or the backend named
+ * cannot be used here.  PART: tensors, volumes, formats, batches, runs or distance.
  */
 #undef NDEBUG
 #include <assert.h>
@@ -23,6 +23,7 @@
 #include "engine/engine.h"
 
 #include "tests/golden/golden_set.h"
+#include "tests/support/value_hash.h"
 
 enum { SKIPPED = 77, MAX_TAPS = 32, SLICES = 5 };
 
@@ -314,8 +315,9 @@ static void check_recipe(struct golden_set *set, const char *name, const struct 
     const double hu = golden_max_difference(run->result.hu, run->golden_hu, run->hu_size);
 
     golden_set_report(set, clip <= 1e-6 && x_cnn <= 2e-6 && x_dino <= 2e-6 && hu <= hu_bound,
-                      "%s %s %s: clip %.1e, x_cnn %.1e, x_dino %.1e, hu %.1e", name, setup->backend,
-                      setup->precision, clip, x_cnn, x_dino, hu);
+                      "%s %s %s: clip %.1e, x_cnn %.1e, x_dino %.1e, hu %.1e, bits %016llx", name,
+                      setup->backend, setup->precision, clip, x_cnn, x_dino, hu,
+                      (unsigned long long)value_hash(run->result.hu, run->hu_size));
 }
 
 /* auto: the project's bound; bf16: half of PyTorch's error under autocast; bf16x3: see above. */
@@ -347,9 +349,9 @@ static void check_hu(struct golden_set *set, const char *name, const struct setu
     const struct golden_error error = golden_error_of(run->result.hu, run->golden_hu, run->hu_size);
 
     golden_set_report(set, error.mean <= bound.mean && error.high <= bound.high,
-                      "%s %s %s: hu mean %.3f (bound %.3f), 99.9%% %.2f (bound %.2f)", name,
-                      setup->backend, setup->precision, error.mean, bound.mean, error.high,
-                      bound.high);
+                      "%s %s %s: hu mean %.3f (bound %.3f), 99.9%% %.2f (bound %.2f), bits %016llx",
+                      name, setup->backend, setup->precision, error.mean, bound.mean, error.high,
+                      bound.high, (unsigned long long)value_hash(run->result.hu, run->hu_size));
 }
 
 static void volumes_become_the_reference_s_hu(struct golden_set *set)
@@ -622,28 +624,66 @@ static bool choose_gpu(const struct golden_set *set)
     return r == 0;
 }
 
+/* Those of one precision. */
+static void choose_precision(const char *precision)
+{
+    static struct setup
+        chosen[sizeof of_gpu / sizeof of_gpu[0] + sizeof built_in / sizeof built_in[0]];
+    size_t n = 0;
+    for (size_t i = 0; i < n_setups; i++) {
+        if (is_precision(&setups[i], precision)) {
+            chosen[n++] = setups[i];
+        }
+    }
+    assert(n > 0);
+    setups = chosen;
+    n_setups = n;
+}
+
+/* name: NULL: all of them. */
+static void run_parts(struct golden_set *set, const char *name)
+{
+    static const struct {
+        const char *name;
+        void (*run)(struct golden_set *set);
+    } parts[] = {
+        {"tensors", every_inner_tensor_and_output_is_the_reference_s_in_fp32},
+        {"volumes", volumes_become_the_reference_s_hu},
+        {"formats", the_same_weights_in_any_format_give_the_same_bits},
+        {"batches", results_do_not_depend_on_batch_or_threads},
+        {"runs", results_are_the_same_bits_from_run_to_run},
+        {"distance", the_perceptual_distance_is_that_of_the_reference_s_features},
+    };
+    bool found = false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (name == NULL || strcmp(name, parts[i].name) == 0) {
+            parts[i].run(set);
+            found = true;
+        }
+    }
+    assert(found);
+}
+
 int main(int argc, char **argv)
 {
     static struct golden_set set;
     struct stat info;
 
-    assert(argc == 3 || (argc == 4 && strcmp(argv[3], "cuda") == 0));
+    assert(argc >= 3 && argc <= 6 && (argc < 4 || strcmp(argv[3], "cuda") == 0));
     if (stat(argv[2], &info) != 0) {
         (void)printf("no %s\n", argv[2]);
         return SKIPPED;
     }
     golden_set_open(&set, argv[1], argv[2]);
-    if (argc == 4 && !choose_gpu(&set)) {
+    if (argc > 3 && !choose_gpu(&set)) {
         golden_set_close(&set);
         return SKIPPED;
     }
+    if (argc > 4 && strcmp(argv[4], "all") != 0) {
+        choose_precision(argv[4]);
+    }
     leave_out_what_the_processor_lacks(&set);
-    every_inner_tensor_and_output_is_the_reference_s_in_fp32(&set);
-    volumes_become_the_reference_s_hu(&set);
-    the_same_weights_in_any_format_give_the_same_bits(&set);
-    results_do_not_depend_on_batch_or_threads(&set);
-    results_are_the_same_bits_from_run_to_run(&set);
-    the_perceptual_distance_is_that_of_the_reference_s_features(&set);
+    run_parts(&set, argc > 5 ? argv[5] : NULL);
     golden_set_close(&set);
     (void)printf("%zu failed\n", set.n_failed);
     return set.n_failed != 0;
