@@ -43,7 +43,7 @@ EOF
 "$sctd" serve --config "$config" 2>"$work/log" &
 daemon=$!
 for ((i = 0; i < 100; i++)); do
-    grep -q '"event": *"ready"' "$work/log" && break
+    grep -qs '"event": *"ready"' "$work/log" && break
     sleep 0.1
 done
 "$sctd" reprocess --config "$config" --folder "$work/series" --keep >/dev/null || die 'no batch was begun'
