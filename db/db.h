@@ -34,6 +34,7 @@ enum {
     DB_AE_SIZE = 17,           /* PS3.5 6.2 */
     DB_NAME_SIZE = 65,         /* of a rule, a model, a destination, an owner */
     DB_TEXT_SIZE = 257,        /* an attribute: 64 characters of UTF-8 */
+    DB_ENGINE_SIZE = 241,      /* what a result was computed with */
     DB_REASON_SIZE = 241,      /* one line, no patient data; as sctd_error's */
     DB_DETAIL_SIZE = 1025,     /* evidence, no patient data */
     DB_FILE_SIZE = 129,        /* a file of ours, below the folder that the caller knows */

@@ -190,6 +190,7 @@ static int check_result(const struct db_work_result *result, struct sctd_error *
         {"reason", result->reason, DB_REASON_SIZE, result->work != DB_WORK_DONE},
         {"detail", result->detail, DB_DETAIL_SIZE, false},
         {"report of the checks", result->quality, DB_QUALITY_SIZE, false},
+        {"engine", result->engine, DB_ENGINE_SIZE, false},
     };
     int r = core_check_texts(texts, sizeof texts / sizeof *texts, err);
     if (r == 0 && (result->review > DB_REVIEW_NEEDED ||
@@ -259,6 +260,18 @@ static int write_quality(struct db *db, int64_t job_id, const char *text, struct
 {
     struct sql_statement *s = NULL;
     const int r = sql_prepare(&s, db->sql, "INSERT OR REPLACE INTO quality VALUES (?1, ?2)", err);
+    if (r < 0) {
+        return r;
+    }
+    sql_bind_int(s, job_id);
+    sql_bind_text(s, text);
+    return sql_finish(s, err);
+}
+
+static int write_engine(struct db *db, int64_t job_id, const char *text, struct sctd_error *err)
+{
+    struct sql_statement *s = NULL;
+    const int r = sql_prepare(&s, db->sql, "UPDATE job SET engine = ?2 WHERE id = ?1", err);
     if (r < 0) {
         return r;
     }
@@ -349,6 +362,9 @@ static int finish_done(struct db *db, const struct db_now *now, struct db_job *j
                             &deliveries, err);
     if (r == 0 && result->quality != NULL) {
         r = write_quality(db, job->id, result->quality, err);
+    }
+    if (r == 0 && result->engine != NULL) {
+        r = write_engine(db, job->id, result->engine, err);
     }
     if (r < 0) {
         return r;

@@ -122,6 +122,8 @@ struct db_job {
     char rule[DB_NAME_SIZE], model[DB_NAME_SIZE], model_sha256[SHA256_HEX_SIZE];
     char parameters[DB_PARAMETERS_SIZE];
     char reason[DB_REASON_SIZE]; /* of the last transition */
+    char engine
+        [DB_ENGINE_SIZE]; /* what its result was computed with; "": there is none, or it is not known */
 };
 
 /* Its files are written, and none of them goes anywhere before somebody accepts them. */
@@ -219,6 +221,7 @@ struct db_work_result {
     enum db_review review; /* DONE: NONE, PASSED or NEEDED; else NONE */
     const char
         *quality; /* the report of the checks as text, below DB_QUALITY_SIZE bytes; NULL: none */
+    const char *engine; /* DONE: what the result was computed with; NULL: not known */
 };
 
 /*

@@ -32,7 +32,7 @@ const char *db_job_state_name(enum db_job_state state)
     "SELECT j.id, j.state, j.series_id, j.revision, j.priority, j.attempt, j.failures, j.deaths, "                \
     "j.breaks, j.interruptions, j.outputs, ifnull(j.superseded_by, 0), j.created_ms, j.changed_ms, "              \
     "j.ended_ms, j.due_ms, j.lease_until_ms, j.review_ms, j.review, j.hold, j.evidence, j.owner, j.stage, a.ae, " \
-    "s.uid, t.uid, j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason "                 \
+    "s.uid, t.uid, j.output_series_uid, j.rule, j.model, j.model_sha256, j.parameters, j.reason, j.engine "       \
     "FROM job AS j " index " JOIN series AS s ON s.id = j.series_id JOIN study AS t ON t.id = "                   \
     "s.study_id JOIN source AS a ON a.id = j.source_id"
 #define JOB_SELECT JOB_SELECT_BY("")
@@ -70,6 +70,7 @@ static const struct sql_field job_fields[] = {
     SQL_FIELD(SQL_TEXT, db_job, model_sha256),
     SQL_FIELD(SQL_TEXT, db_job, parameters),
     SQL_FIELD(SQL_TEXT, db_job, reason),
+    SQL_FIELD(SQL_TEXT, db_job, engine),
 };
 enum { N_JOB_FIELDS = sizeof job_fields / sizeof *job_fields };
 

@@ -191,8 +191,11 @@ static const char awaited[] =
     "CREATE INDEX delivery_asked ON delivery (destination_id, asked_ms) WHERE asked_ms > 0;"
     "CREATE INDEX promise_peer ON promise (calling_ae, made_ms, instances);";
 
-const char *const schema_steps[] = {received, jobs,    deliveries, performed, activity,
-                                    promises, batches, reviews,    breaks,    awaited};
+/* What the result was computed with. */
+static const char engines[] = "ALTER TABLE job ADD COLUMN engine TEXT NOT NULL DEFAULT '';";
+
+const char *const schema_steps[] = {received, jobs,    deliveries, performed, activity, promises,
+                                    batches,  reviews, breaks,     awaited,   engines};
 const size_t schema_count = sizeof schema_steps / sizeof *schema_steps;
 
 static int read_pragma(struct sql *sql, const char *text, int64_t *ret_value,

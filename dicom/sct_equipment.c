@@ -112,6 +112,9 @@ static int add_software(struct sctd_buf *items, const struct sct_model *model,
         r = sctd_buf_printf(&text, err, "Synthetic CT: model %s, version %s, weights SHA-256 %s",
                             model->name, model->version, model->sha256);
     }
+    if (r == 0 && model->arithmetic != NULL) {
+        r = sctd_buf_printf(&text, err, ", computed with %s", model->arithmetic);
+    }
     if (r < 0) {
         return r;
     }

@@ -38,9 +38,10 @@ struct sct_options {
 
 struct sct_model {
     const char *name, *version;
-    const char *sha256;   /* of the weights */
-    bool research_only;   /* Content Qualification RESEARCH, else PRODUCT */
-    const char *software; /* "sctd 0.1.0" */
+    const char *sha256;     /* of the weights */
+    bool research_only;     /* Content Qualification RESEARCH, else PRODUCT */
+    const char *software;   /* "sctd 0.1.0" */
+    const char *arithmetic; /* what the network was computed in: "cpu bf16 amx"; NULL: not said */
 };
 
 /* What the checks of an sCT found. */

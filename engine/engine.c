@@ -42,6 +42,7 @@ static const struct backend *choose_backend(struct engine *e)
         (void)snprintf(e->choice, sizeof e->choice, "no GPU computes in bf16x3");
     } else if (backend_load_cuda(&cuda, e->device, &why) < 0) {
         (void)snprintf(e->choice, sizeof e->choice, "no GPU: %.200s", why.text);
+        e->is_fallback = backend_expects_cuda();
     } else {
         (void)snprintf(e->choice, sizeof e->choice, "a GPU is there");
     }
@@ -276,6 +277,11 @@ const char *engine_get_backend(const struct engine *engine)
 const char *engine_get_choice(const struct engine *engine)
 {
     return engine->choice;
+}
+
+bool engine_is_fallback(const struct engine *engine)
+{
+    return engine->is_fallback;
 }
 
 void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width)

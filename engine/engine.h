@@ -78,6 +78,8 @@ const struct manifest *engine_get_manifest(const struct engine *engine);
 const char *engine_get_backend(const struct engine *engine); /* the one chosen: "cpu" */
 /* Why that one, for people: "no GPU: no NVIDIA driver ...".  As long as the engine lives. */
 const char *engine_get_choice(const struct engine *engine);
+/* Whether "auto" took the CPU although there are a library for GPUs and a driver: the GPU is meant to be used. */
+bool engine_is_fallback(const struct engine *engine);
 void engine_get_size(const struct engine *engine, int32_t *ret_height, int32_t *ret_width);
 int32_t engine_get_batch(const struct engine *engine); /* slices in flight at once, at least 1 */
 

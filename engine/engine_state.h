@@ -24,6 +24,7 @@ struct engine {
     float *staging; /* taps of one batch, channels last */
     double load_ms, gflop_per_slice;
     char choice[256]; /* why this backend */
+    bool is_fallback; /* as engine_is_fallback says */
 };
 
 bool engine_all_finite(const float *values, size_t n);

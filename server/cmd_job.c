@@ -56,6 +56,7 @@ static void write_job(struct json_writer *w, const char *key, const struct db_jo
     json_write_int(w, "reviewed_ms", job->review_ms);
     json_write_int(w, "series", job->series_id);
     json_write_string(w, "model_sha256", job->model_sha256);
+    json_write_string(w, "engine", job->engine);
     json_write_int(w, "superseded_by", job->superseded_by);
     json_write_int(w, "created_ms", job->created_ms);
     json_write_int(w, "changed_ms", job->changed_ms);
@@ -283,6 +284,9 @@ static void print_job(const struct job_view *view)
                   job->id, db_job_state_name(job->state), job->attempt, job->series_id,
                   job->revision, db_evidence_name(job->evidence), job->source_ae, job->series_uid,
                   job->rule, job->model, job->model_sha256, job->output_series_uid);
+    if (job->engine[0] != '\0') {
+        (void)fprintf(stdout, "  computed  %s\n", job->engine);
+    }
     if (job->superseded_by != 0) {
         (void)fprintf(stdout, "  superseded by job %" PRId64 ", of more images of the series\n",
                       job->superseded_by);

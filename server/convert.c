@@ -394,6 +394,7 @@ static int write_files(struct conversion *c, const char *folder, struct sctd_err
         .sha256 = m->weights_sha256,
         .research_only = m->research_only,
         .software = "sctd " SCTD_VERSION,
+        .arithmetic = c->job->network->arithmetic,
     };
     char text[QUALITY_TEXT_MAX];
     convert_quality_describe(report, text, sizeof text);

@@ -230,24 +230,14 @@ static bool is_gpu(const char *backend)
     return strncmp(backend, "cuda", 4) == 0;
 }
 
-static bool is_named_before(const struct config_workers *workers, int slot)
-{
-    for (int i = 0; i < slot; i++) {
-        if (strcmp(config_worker_backend(workers, i), config_worker_backend(workers, slot)) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Each GPU that a slot is to use, since a model is tried on the first slot's alone. */
+/* Each GPU that a slot is to use, also where no rule has a model that could be tried on it. */
 static void look_at_engines(struct doctor *d, const struct config *config)
 {
     for (int i = 0; i < config->workers.slots; i++) {
         char subject[96];
         struct sctd_error err = {.code = SCTD_OK};
         const char *backend = config_worker_backend(&config->workers, i);
-        if (!is_gpu(backend) || is_named_before(&config->workers, i)) {
+        if (!is_gpu(backend) || !is_first_slot(&config->workers, i)) {
             continue;
         }
         (void)snprintf(subject, sizeof subject, "slot %d (%.40s)", i + 1, backend);

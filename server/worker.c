@@ -60,6 +60,7 @@ struct work {
     struct convert_result result;
     char page_series_uid[DICOM_UID_SIZE]; /* "": the model has no limits */
     double load_ms;
+    bool was_there;         /* the result */
     bool is_without_engine; /* it could not be opened, and the job is not to blame */
     int64_t said_ms;        /* when the parent last heard of it */
     enum convert_stage said;
@@ -176,6 +177,33 @@ static bool is_loaded(const struct worker *worker, const struct worker_job *job,
            loaded->gpu_memory_mib == job->gpu_memory_mib;
 }
 
+/* What the model runs on. */
+static void say_engine(const struct worker *worker)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct worker_message message = {.type = WORKER_ENGINE};
+    struct worker_engine *is = &message.engine;
+    struct engine_stats stats;
+    struct engine *engine = worker->engine.engine;
+    engine_take_stats(engine, &stats);
+    (void)snprintf(is->backend, sizeof is->backend, "%.32s", engine_get_backend(engine));
+    (void)snprintf(is->arithmetic, sizeof is->arithmetic, "%.96s", stats.arithmetic);
+    (void)snprintf(is->reason, sizeof is->reason, "%.240s", engine_get_choice(engine));
+    if (stats.device != NULL) {
+        (void)snprintf(is->device, sizeof is->device, "%.128s", stats.device);
+        is->device_mib = (int32_t)stats.device_mib;
+    }
+    if (stats.remark != NULL) {
+        (void)snprintf(is->remark, sizeof is->remark, "%.240s", stats.remark);
+    }
+    is->is_fallback = engine_is_fallback(engine);
+    utf8_clean(is->device);
+    utf8_clean(is->arithmetic);
+    utf8_clean(is->reason);
+    utf8_clean(is->remark);
+    (void)say(worker, &message, &err);
+}
+
 static int load(struct work *work, struct sctd_error *err)
 {
     struct worker *worker = work->worker;
@@ -209,8 +237,10 @@ static int load(struct work *work, struct sctd_error *err)
                        "(%.12s...): put the model back, or cancel the job",
                        job->model_dir, is, job->model_sha256);
         convert_engine_close(&worker->engine); /* and with it `is` */
+        return r;
     }
-    return r;
+    say_engine(worker);
+    return 0;
 }
 
 /* Load it, and whether it still makes what the job was made for.  A manifest may have been edited since it was loaded. */
@@ -455,6 +485,7 @@ static int do_steps(struct work *work, int list_fd, struct sctd_error *err)
     if (r == 0) {
         r = convert(work, err);
     }
+    work->was_there = r == CONVERT_THERE;
     if (r == CONVERT_THERE || r == 0) {
         r = say_outputs(work, err);
     }
@@ -530,6 +561,7 @@ static int do_job(struct worker *worker, const struct worker_job *job, int list_
     }
     end->load_ms = work.load_ms;
     end->instances = work.result.instances;
+    end->was_there = work.was_there;
     int said = say(worker, &message, err);
     return said == 0 && (r == SCTD_EDEVICE || work.is_without_engine)
                ? sctd_error(err, SCTD_EDEVICE, "%s", why.text)

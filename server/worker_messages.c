@@ -37,6 +37,12 @@ static const struct record_field stage_fields[] = {
     FIELD(I64, stage.total),
 };
 
+static const struct record_field engine_fields[] = {
+    FIELD(TEXT, engine.backend),     FIELD(TEXT, engine.device), FIELD(I32, engine.device_mib),
+    FIELD(TEXT, engine.arithmetic),  FIELD(TEXT, engine.reason), FIELD(TEXT, engine.remark),
+    FIELD(BOOL, engine.is_fallback),
+};
+
 static const struct record_field output_fields[] = {
     FIELD(TEXT, output.sop_uid), FIELD(TEXT, output.sop_class_uid), FIELD(TEXT, output.file),
     FIELD(I64, output.size),     FIELD(BYTES, output.sha256),
@@ -51,6 +57,7 @@ static const struct record_field end_fields[] = {
     FIELD(I32, end.outcome),        FIELD(TEXT, end.reason),        FIELD(DOUBLE, end.stage_ms[0]),
     FIELD(DOUBLE, end.stage_ms[1]), FIELD(DOUBLE, end.stage_ms[2]), FIELD(DOUBLE, end.stage_ms[3]),
     FIELD(DOUBLE, end.stage_ms[4]), FIELD(DOUBLE, end.load_ms),     FIELD(I32, end.instances),
+    FIELD(BOOL, end.was_there),
 };
 
 static const struct message_type types[] = {
@@ -58,6 +65,7 @@ static const struct message_type types[] = {
     [WORKER_JOB] = {"job", {job_fields, COUNT(job_fields)}},
     [WORKER_TRIAL] = {"trial", {job_fields, COUNT(job_fields)}},
     [WORKER_STAGE] = {"stage", {stage_fields, COUNT(stage_fields)}},
+    [WORKER_ENGINE] = {"engine", {engine_fields, COUNT(engine_fields)}},
     [WORKER_OUTPUT] = {"output", {output_fields, COUNT(output_fields)}},
     [WORKER_QUALITY] = {"quality", {quality_fields, COUNT(quality_fields)}},
     [WORKER_END] = {"end", {end_fields, COUNT(end_fields)}},

@@ -5,6 +5,7 @@
  *     parent: job      what to make of what; with the lists of UIDs and files as a file (worker_list.h)
  *     parent: trial    open the engine for such a job, and do nothing else
  *     worker: stage    how far it is; at least one in every workers.silence_s, or it is taken for hung
+ *     worker: engine   what the model runs on, each time that it has opened one
  *     worker: output   one instance that it has written, in the order in which they are to be sent
  *     worker: quality  what the checks of the result say, where its model has limits; once, before the end
  *     worker: end      what became of the job or the trial; then it waits for the next one
@@ -34,6 +35,8 @@ enum {
     WORKER_FILE_SIZE = 129, /* below the results' folder */
     WORKER_REASON_SIZE = 241,
     WORKER_BACKEND_SIZE = 33,
+    WORKER_DEVICE_SIZE = 129,
+    WORKER_ARITHMETIC_SIZE = 97,
 };
 
 struct worker_job {
@@ -53,6 +56,16 @@ struct worker_job {
 struct worker_stage {
     char stage[WORKER_STAGE_SIZE];
     int64_t done, total;
+};
+
+struct worker_engine {
+    char backend[WORKER_BACKEND_SIZE]; /* the one chosen: "cpu" */
+    char device[WORKER_DEVICE_SIZE];   /* the GPU's name; "": there is none */
+    int32_t device_mib;                /* of its memory, held */
+    char arithmetic[WORKER_ARITHMETIC_SIZE];
+    char reason[WORKER_REASON_SIZE]; /* for people: why that one */
+    char remark[WORKER_REASON_SIZE]; /* for people: what is slower than it should be; "": nothing */
+    bool is_fallback;                /* as of engine_is_fallback */
 };
 
 struct worker_output {
@@ -78,6 +91,7 @@ struct worker_end {
     double stage_ms[5]; /* as enum convert_stage */
     double load_ms;
     int32_t instances;
+    bool was_there; /* the result: an earlier attempt had made it */
 };
 
 struct worker_quality {
@@ -90,6 +104,7 @@ enum worker_type {
     WORKER_JOB,
     WORKER_TRIAL,
     WORKER_STAGE,
+    WORKER_ENGINE,
     WORKER_OUTPUT,
     WORKER_QUALITY,
     WORKER_END
@@ -100,6 +115,7 @@ struct worker_message {
     union {                    /* as the type says; READY has nothing */
         struct worker_job job; /* TRIAL too */
         struct worker_stage stage;
+        struct worker_engine engine;
         struct worker_output output;
         struct worker_quality quality;
         struct worker_end end;

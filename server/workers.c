@@ -45,6 +45,7 @@ enum {
     PAUSE_MS = 1000, /* before what could not be done is tried again */
     ROOM_MS = 15000, /* before a disk that is full is looked at again */
     SEND_MS = 1000,
+    END_MS = 5000, /* for a worker that is asked to end */
 };
 
 static void kick(struct workers *all);
@@ -105,6 +106,10 @@ static void finish(struct slot *slot, enum db_work work, const char *reason, con
     const int64_t job_id = slot->job.id;
     struct sctd_error err = {.code = SCTD_OK};
     struct db_work_result result = {.work = work, .reason = reason, .detail = detail};
+    char engine[DB_ENGINE_SIZE];
+    if (work == DB_WORK_DONE && !slot->was_there && workers_engine_describe(slot, engine)) {
+        result.engine = engine;
+    }
     int r = slot->is_lost ? DB_LOST : try_finish(slot, &result, &err);
     if (r == SCTD_EINVAL) { /* what it made is not what was decided */
         struct sctd_error why = err;
@@ -114,7 +119,8 @@ static void finish(struct slot *slot, enum db_work work, const char *reason, con
     LOG(work == DB_WORK_DONE || work == DB_WORK_RELEASED ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
         "job-attempt", log_number("job", job_id), log_number("attempt", slot->job.attempt),
         log_text("result", r == DB_LOST ? "lost" : workers_outcome_name((int)result.work)),
-        log_text("reason", result.reason), log_text("detail", result.detail));
+        log_text("reason", result.reason), log_text("detail", result.detail),
+        log_text("engine", result.engine));
     if (r < 0) {
         bear(all, &err); /* the lease ends by itself, and the job is taken again */
     }
@@ -174,6 +180,7 @@ static bool begin_trial(struct slot *slot)
 {
     struct sctd_error err = {.code = SCTD_OK};
     slot->is_trying = true;
+    slot->is_looking = false;
     slot->message.type = WORKER_TRIAL;
     slot->stage = (struct worker_stage){.done = 0};
     slot->deadline_ms = sctd_boot_ms() + (int64_t)slot->all->options.workers.timeout_s * 1000;
@@ -209,6 +216,7 @@ static void on_end(struct slot *slot, const struct worker_end *end)
     if (!slot->is_leaving) {
         slot->deaths = 0;
     }
+    slot->was_there = end->was_there;
     workers_engine_judge(slot, end);
     if (end->outcome == WORKER_FULL) {
         wait_for_room(slot->all);
@@ -257,6 +265,11 @@ static bool on_trial_message(struct slot *slot, const struct worker_message *mes
         arm(slot);
         return true;
     }
+    if (message->type == WORKER_ENGINE) {
+        arm(slot);
+        workers_engine_opened(slot, &message->engine);
+        return true;
+    }
     if (message->type == WORKER_END) {
         on_trial_end(slot, &message->end);
         kick(slot->all);
@@ -274,6 +287,10 @@ static bool on_job_message(struct slot *slot, const struct worker_message *messa
         return true;
     }
     arm(slot);
+    if (message->type == WORKER_ENGINE) {
+        workers_engine_opened(slot, &message->engine);
+        return true;
+    }
     if (message->type == WORKER_OUTPUT) {
         return worker_result_add_output(&slot->result, &message->output);
     }
@@ -364,9 +381,10 @@ static void on_ended(void *arg, int status)
     struct workers *all = slot->all;
     char late[WORKER_REASON_SIZE];
     const bool was_late = workers_engine_was_late(slot, status, late);
-    const bool is_told = slot->is_leaving && slot->trouble.needs_trial; /* it said why it ends */
+    const bool is_told = slot->is_leaving && (slot->trouble.needs_trial || slot->is_looking);
     slot->child = NULL;
     slot->is_ready = slot->is_leaving = false;
+    workers_engine_forget(slot);
     if (status != 0 && !is_told && !was_late) {
         const int shift = slot->deaths < 6 ? slot->deaths : 6;
         const int64_t wait_ms = (int64_t)BACKOFF_MS << shift;
@@ -556,14 +574,28 @@ static int64_t use(struct slot *slot, bool *is_idle)
     if (from_ms > now_ms) {
         return from_ms;
     }
-    if (slot->trouble.needs_trial) {
+    if (slot->look_ms != 0 && slot->look_ms <= now_ms) {
+        slot->look_ms = 0;
+        slot->is_looking = true;
+    }
+    if (slot->is_looking &&
+        slot->child != NULL) { /* a process that has looked once sees no change */
+        slot->is_leaving = true;
+        child_terminate(slot->child);
+        child_set_deadline(slot->child, END_MS);
+        return INT64_MAX;
+    }
+    if (slot->trouble.needs_trial || slot->is_looking) {
         return begin_trial(slot) ? INT64_MAX : now_ms + PAUSE_MS;
     }
     if (*is_idle) {
-        return INT64_MAX;
+        return slot->look_ms != 0 ? slot->look_ms : INT64_MAX;
     }
     const int r = claim(slot);
     *is_idle = r != 0;
+    if (r > 0 && slot->look_ms != 0) {
+        return slot->look_ms;
+    }
     return r < 0 || (r == 0 && !slot->is_busy) ? now_ms + PAUSE_MS : INT64_MAX;
 }
 
@@ -679,11 +711,21 @@ void workers_get_count(const struct workers *all, struct workers_count *ret_coun
         ret_count->busy += slot->is_busy;
         ret_count->dying += slot->deaths >= DYING && !slot->trouble.needs_trial;
         ret_count->broken += slot->trouble.needs_trial;
+        ret_count->fallback += slot->engine.is_fallback;
     }
 }
 
 void workers_get_engine(const struct workers *all, int slot, struct workers_engine *ret_engine)
 {
     const struct slot *s = &all->slot[slot];
-    *ret_engine = (struct workers_engine){.asked = s->backend, .trouble = &s->trouble};
+    *ret_engine = (struct workers_engine){
+        .asked = s->backend,
+        .trouble = &s->trouble,
+        .is = s->engine.backend[0] == '\0' ? NULL : &s->engine,
+    };
+}
+
+bool workers_describe_engine(const struct workers *all, int slot, char *ret_text)
+{
+    return workers_engine_describe(&all->slot[slot], ret_text);
 }

@@ -10,6 +10,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@
 #include "engine/base/error.h"
 #include "server/config.h"
 #include "server/slot_trouble.h"
+#include "server/worker_messages.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +55,7 @@ struct workers_count {
     int32_t slots, alive, busy;
     int32_t dying;                      /* that wait after several deaths in a row */
     int32_t broken;                     /* whose engine does not work (slot_trouble.h) */
+    int32_t fallback;                   /* on the CPU where a GPU is meant to be */
     int64_t attempts[WORKERS_OUTCOMES]; /* that have ended, by enum db_work */
 };
 const char *workers_outcome_name(int outcome); /* "done", "died" ...; never NULL */
@@ -62,8 +65,11 @@ void workers_get_count(const struct workers *all, struct workers_count *ret_coun
 struct workers_engine {
     const char *asked; /* of the configuration: "auto", "cuda:1" */
     const struct slot_trouble *trouble;
+    const struct worker_engine *is; /* what its process has opened; NULL: nothing now */
 };
 void workers_get_engine(const struct workers *all, int slot, struct workers_engine *ret_engine);
+/* What it computes with now, in ret_text[DB_ENGINE_SIZE]: "cuda (NVIDIA H200), fp16"; false: nothing is loaded. */
+bool workers_describe_engine(const struct workers *all, int slot, char *ret_text);
 
 /* There may be something to do. */
 void workers_kick(struct workers *workers);

@@ -10,6 +10,7 @@
 
 #include "db/db.h"
 #include "engine/base/clock.h"
+#include "engine/base/utf8.h"
 #include "server/log.h"
 #include "server/moment.h"
 #include "server/slot_trouble.h"
@@ -64,6 +65,45 @@ void workers_engine_end_trial(struct slot *slot, bool is_opened, const char *rea
     }
 }
 
+/* What it runs on */
+
+enum { LOOK_MS = 20000, LOOK_SHIFT_MAX = 5 };
+
+void workers_engine_opened(struct slot *slot, const struct worker_engine *engine)
+{
+    slot->engine = *engine;
+    LOG(engine->is_fallback || engine->remark[0] != '\0' ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+        "worker-engine", log_number("slot", slot->number), log_text("asked", slot->backend),
+        log_text("backend", engine->backend), log_text("device", engine->device),
+        log_number("device_mib", engine->device_mib), log_text("arithmetic", engine->arithmetic),
+        log_text("reason", engine->reason), log_text("remark", engine->remark));
+    slot->look_ms = 0;
+    if (!engine->is_fallback) {
+        slot->looks = 0;
+        return;
+    }
+    slot->look_ms = sctd_boot_ms() + ((int64_t)LOOK_MS << slot->looks);
+    slot->looks += slot->looks < LOOK_SHIFT_MAX ? 1 : 0;
+}
+
+void workers_engine_forget(struct slot *slot)
+{
+    slot->engine = (struct worker_engine){.backend = ""};
+}
+
+bool workers_engine_describe(const struct slot *slot, char *ret_text)
+{
+    const struct worker_engine *engine = &slot->engine;
+    const bool is_gpu = engine->device[0] != '\0';
+    if (engine->backend[0] == '\0') {
+        return false;
+    }
+    (void)snprintf(ret_text, DB_ENGINE_SIZE, "%s%s%s%s, %.70s", engine->backend, is_gpu ? " (" : "",
+                   engine->device, is_gpu ? ")" : "", engine->arithmetic);
+    utf8_clean(ret_text); /* it may have been cut within a character */
+    return true;
+}
+
 /* Opening */
 
 bool workers_engine_is_opening(const struct slot *slot)
@@ -79,6 +119,7 @@ void workers_engine_note_stage(struct slot *slot, const struct worker_stage *sta
     const bool is_opening = workers_engine_is_opening(slot);
     if (is_opening && !was_opening) {
         slot->open_from_ms = now_ms;
+        workers_engine_forget(slot);
     } else if (was_opening && !is_opening) {
         slot->deadline_ms += now_ms - slot->open_from_ms;
     }

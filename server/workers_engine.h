@@ -22,6 +22,12 @@ void workers_engine_judge(struct slot *slot, const struct worker_end *end);
 /* A trial is over; reason: why it was not opened. */
 void workers_engine_end_trial(struct slot *slot, bool is_opened, const char *reason);
 
+/* Its process has opened one. */
+void workers_engine_opened(struct slot *slot, const struct worker_engine *engine);
+void workers_engine_forget(struct slot *slot); /* its process has none */
+/* What it computes with now, in ret_text[DB_ENGINE_SIZE]: "cuda (NVIDIA H200), fp16"; false: nothing is open. */
+bool workers_engine_describe(const struct slot *slot, char *ret_text);
+
 /*
  * Opening an engine may take long, the first time with a GPU or a model above all, and its time is not the job's: it has a
  * limit of its own, workers.load_s.  Keep what a worker says in *slot.

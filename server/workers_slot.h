@@ -39,7 +39,12 @@ struct slot {
     struct worker_result result;
     bool is_checked; /* without what the checks found nothing it made counts */
     struct slot_trouble trouble;
-    bool is_trying;       /* its engine, without a job */
+    struct worker_engine engine; /* backend "": its process has opened none */
+    int64_t look_ms; /* lease clock: to look again for a GPU that "auto" did not find; 0: not */
+    int looks;       /* in a row */
+    bool is_looking; /* for one: its process ends, and a trial comes next */
+    bool was_there;  /* the result, before this attempt */
+    bool is_trying;  /* its engine, without a job */
     int64_t open_from_ms; /* lease clock: in the stage of loading, since when */
     int32_t breaks_max;   /* broken GPUs that end the job; 0: as ever */
 };

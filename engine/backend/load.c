@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -96,12 +97,34 @@ static int find_beside_program(char ret_path[PATH_MAX])
     return 0;
 }
 
+/* The path that $SCTD_CUDA_LIBRARY names, or NULL. */
+static const char *find_named(void)
+{
+    const char *named =
+        getenv("SCTD_CUDA_LIBRARY"); // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return named == NULL || *named == '\0' ? NULL : named;
+}
+
+static bool has_driver(void)
+{
+    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+    if (driver != NULL) {
+        (void)dlclose(driver);
+    }
+    return driver != NULL;
+}
+
+bool backend_expects_cuda(void)
+{
+    char path[PATH_MAX];
+    return find_named() != NULL || (find_beside_program(path) && has_driver());
+}
+
 int backend_load_cuda(const struct backend **ret_backend, int32_t device, struct sctd_error *err)
 {
     char path[PATH_MAX];
-    const char *named =
-        getenv("SCTD_CUDA_LIBRARY"); // NOLINT(concurrency-mt-unsafe): nobody sets it
-    if (named != NULL && *named != '\0') {
+    const char *named = find_named();
+    if (named != NULL) {
         return backend_load_file(ret_backend, named, device, err);
     }
     if (!find_beside_program(path)) {
@@ -109,10 +132,8 @@ int backend_load_cuda(const struct backend **ret_backend, int32_t device, struct
                           "libsctd-cuda.so is not installed: this sctd was built without CUDA");
     }
     /* Before the libraries of the backend, some of which are very large. */
-    void *driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-    if (driver == NULL) {
+    if (!has_driver()) {
         return sctd_error(err, SCTD_EINVAL, "no NVIDIA driver is installed (libcuda.so.1)");
     }
-    (void)dlclose(driver);
     return backend_load_file(ret_backend, path, device, err);
 }

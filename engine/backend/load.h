@@ -8,6 +8,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h> // IWYU pragma: export
 
 #include "engine/backend/backend.h" // IWYU pragma: export
@@ -42,6 +43,12 @@ struct backend_module {
  */
 SCTD_NODISCARD int backend_load_cuda(const struct backend **ret_backend, int32_t device,
                                      struct sctd_error *err);
+
+/*
+ * Whether there is a library for GPUs and a driver for it, so that a GPU is meant to be used: $SCTD_CUDA_LIBRARY is set, or
+ * the library lies beside the program and libcuda.so.1 can be loaded.
+ */
+bool backend_expects_cuda(void);
 
 /* The same from a file. */
 SCTD_NODISCARD int backend_load_file(const struct backend **ret_backend, const char *path,

@@ -200,6 +200,7 @@ void api_job(struct request *request)
         return;
     }
     json_write_string(&w, "model_sha256", job->model_sha256);
+    json_write_string(&w, "engine", job->engine);
     json_write_string(&w, "parameters", job->parameters);
     json_write_int(&w, "failures", job->failures);
     json_write_int(&w, "deaths", job->deaths);

@@ -231,6 +231,17 @@ static void write_engines(struct exposition *e, const struct api *api, int slots
         const struct exposition_label backend = {"backend", engine.asked};
         exposition_sample(e, slot, backend, engine.trouble->failures);
     }
+    exposition_family(e, "sctd_worker_slot_info", "gauge", "1, with what a slot computes with.");
+    for (int i = 0; i < slots; i++) {
+        char number[16];
+        char text[DB_ENGINE_SIZE];
+        if (workers_describe_engine(api->node.workers, i, text)) {
+            (void)snprintf(number, sizeof number, "%d", i + 1);
+            const struct exposition_label slot = {"slot", number};
+            const struct exposition_label is = {"engine", text};
+            exposition_sample(e, slot, is, 1);
+        }
+    }
 }
 
 static void write_workers(struct exposition *e, const struct api *api)
@@ -243,6 +254,8 @@ static void write_workers(struct exposition *e, const struct api *api)
     gauge(e, "sctd_workers_held_back", "Slots that wait after deaths in a row.", count.dying);
     gauge(e, "sctd_workers_broken", "Slots that wait because their engine does not work.",
           count.broken);
+    gauge(e, "sctd_workers_fallback", "Slots on the processor although a GPU is expected.",
+          count.fallback);
     write_engines(e, api, count.slots);
     gauge(e, "sctd_engine_batch", "Slices that the network converts at once.",
           api->policy->config->workers.batch);

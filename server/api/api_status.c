@@ -31,6 +31,7 @@
 #include "server/receivers.h"
 #include "server/reporter.h"
 #include "server/slot_trouble.h"
+#include "server/worker_messages.h"
 #include "server/workers.h"
 
 enum { UNCOMMITTED_MS = 600000 }; /* when it is asked for again, as deliver.c does */
@@ -168,12 +169,22 @@ static void write_door(struct json_writer *w, const struct api *api)
     json_write_object_end(w);
 }
 
+static void write_text_or_null(struct json_writer *w, const char *key, const char *text)
+{
+    if (text[0] == '\0') {
+        json_write_null(w, key);
+    } else {
+        json_write_string(w, key, text);
+    }
+}
+
 /* The engine of a slot. */
 static void write_engine(struct json_writer *w, const struct api *api, int slot)
 {
     struct workers_engine engine;
     workers_get_engine(api->node.workers, slot, &engine);
     const struct slot_trouble *trouble = engine.trouble;
+    const struct worker_engine *is = engine.is;
     json_write_object_begin(w, NULL);
     json_write_int(w, "slot", slot + 1);
     json_write_string(w, "asked", engine.asked);
@@ -181,6 +192,13 @@ static void write_engine(struct json_writer *w, const struct api *api, int slot)
     json_write_int(w, "failures", trouble->failures);
     json_write_string(w, "reason", trouble->reason);
     reply_write_time_or_null(w, "since", trouble->since_ms);
+    write_text_or_null(w, "backend", is == NULL ? "" : is->backend);
+    write_text_or_null(w, "device", is == NULL ? "" : is->device);
+    json_write_int(w, "device_mib", is == NULL ? 0 : is->device_mib);
+    write_text_or_null(w, "arithmetic", is == NULL ? "" : is->arithmetic);
+    write_text_or_null(w, "choice", is == NULL ? "" : is->reason);
+    write_text_or_null(w, "remark", is == NULL ? "" : is->remark);
+    json_write_bool(w, "fallback", is != NULL && is->is_fallback);
     json_write_object_end(w);
 }
 
@@ -379,6 +397,21 @@ static int write_destination_troubles(struct json_writer *w, const struct api *a
     return r;
 }
 
+static void write_fallback(struct json_writer *w, int slot, const struct worker_engine *is)
+{
+    struct diagnosis_line line = {
+        .kind = "engine_fallback", .severity = DIAGNOSIS_WARNING, .count = 1};
+    (void)snprintf(line.title, sizeof line.title,
+                   "Slot %d converts on the processor although a GPU is expected: %.110s", slot,
+                   is->reason);
+    (void)snprintf(
+        line.mend, sizeof line.mend,
+        "What it makes is sound, and slower. Look at nvidia-smi; it looks again by itself. "
+        "If no GPU is meant, set workers.backends to [cpu]");
+    line.last_ms = sctd_wall_ms();
+    write_trouble(w, &line);
+}
+
 /* A slot whose engine does not work, or has not done a job since it broke. */
 static void write_engine_troubles(struct json_writer *w, const struct api *api)
 {
@@ -388,6 +421,9 @@ static void write_engine_troubles(struct json_writer *w, const struct api *api)
         struct workers_engine engine;
         struct diagnosis_line line = {.kind = "engine_down", .severity = DIAGNOSIS_ERROR};
         workers_get_engine(api->node.workers, i, &engine);
+        if (engine.is != NULL && engine.is->is_fallback) {
+            write_fallback(w, i + 1, engine.is);
+        }
         if (engine.trouble->failures == 0) {
             continue;
         }

@@ -133,6 +133,7 @@ export async function job(holder, { id, announce }) {
       ['From', data.source_ae], ['Rule', data.rule],
       ['Model', h('a', { href: `#/models/${data.model}` }, data.model)],
       ['Weights', h('code', { title: data.model_sha256 }, data.model_sha256.slice(0, 16))],
+      ['Computed with', data.engine || null],
       ['Closed by', data.evidence], ['Revision', data.revision], ['Instances', data.outputs], ['Priority', data.priority],
       ['Attempts', data.attempt], ['Made', moment(data.created)], ['Ended', moment(data.ended)],
       ['Reviewed', ['accepted', 'rejected'].includes(data.review) ? moment(data.reviewed) : null],

@@ -209,9 +209,10 @@ class Watched(unittest.TestCase):
         self.assertEqual(set(self.values('sctd_jobs_running').values()), {0})
         self.assertEqual(self.value('sctd_jobs_oldest_queued_seconds'), 0)
         for name, number in (('sctd_worker_slots', 1), ('sctd_workers_alive', 1), ('sctd_workers_busy', 0),
-                             ('sctd_workers_held_back', 0), ('sctd_workers_broken', 0), ('sctd_engine_batch', 3)):
+                             ('sctd_workers_held_back', 0), ('sctd_workers_broken', 0), ('sctd_workers_fallback', 0), ('sctd_engine_batch', 3)):
             self.assertEqual(self.value(name), number, name)
         self.assertEqual(self.values('sctd_worker_slot_failures'), {'auto/1': 0})
+        self.assertEqual([name.split(',')[0] for name in self.values('sctd_worker_slot_info')], ['cpu'])
         timings = self.viewer.get('/api/v1/jobs/' + str(
             self.viewer.get('/api/v1/jobs', state='done').json['items'][0]['id'])).json['timings']
         self.assertEqual(self.value('sctd_engine_slices_total', model='small@1'), 12)

@@ -4,6 +4,7 @@
 usage: serve_gpu.py /path/to/sctd [unittest options]"""
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -165,6 +166,60 @@ class Slow(Case):
         for job in self.wait_for_jobs('done', 2):
             self.assertEqual((self.job(job['id'])['deaths'], self.job(job['id'])['failures']), (0, 0))
         self.assertEqual(daemon.find('engine-well')[0]['slot'], 1)
+
+
+class Chosen(Case):
+    def engine(self):
+        return self.client.get('/api/v1/status').json['workers']['engines'][0]
+
+    def described(self, job):
+        """What the objects of a job say of what computed them."""
+        folder = self.work / 'state' / 'results' / job['output_series_uid']
+        said = subprocess.run(['dcmdump', '-q', '+L', '+P', '0018,a003', *sorted(folder.glob('*.dcm'))], check=True,
+                              capture_output=True, text=True).stdout
+        return set(re.findall('computed with ([^]]+)]', said))
+
+    def test_auto_that_took_the_processor_says_so_and_looks_again(self):
+        self.fail_with('0 probe 100')
+        daemon = self.daemon(('auto',))
+        self.assertEqual((self.engine()['backend'], self.engine()['fallback']), (None, False))
+        self.send(daemon, 1)
+        first = self.job(self.wait_for_jobs('done', 1)[0]['id'])
+        [said] = daemon.find('worker-engine')
+        self.assertEqual((said['level'], said['asked'], said['backend']), ('warning', 'auto', 'cpu'))
+        self.assertRegex(said['reason'], 'no GPU: .*no GPU is visible')
+        engine = self.engine()
+        self.assertEqual((engine['backend'], engine['device'], engine['fallback'], engine['works']), ('cpu', None, True, True))
+        self.assertEqual(engine['choice'], said['reason'])
+        self.assertEqual(first['engine'], f'cpu, {engine["arithmetic"]}')
+        self.assertEqual(daemon.find('job-attempt')[0]['engine'], first['engine'])
+        self.assertEqual(self.described(first), {f'cpu {engine["arithmetic"]}'})
+        metrics = self.client.get('/metrics').body.decode()
+        self.assertIn('sctd_workers_fallback 1\n', metrics)
+        self.assertIn(f'sctd_worker_slot_info{{slot="1",engine="{first["engine"]}"}} 1\n', metrics)
+        troubles = [t['title'] for t in self.client.get('/api/v1/diagnosis').json['items'] if t['kind'] == 'engine_fallback']
+        self.assertRegex(troubles[0], '^Slot 1 converts on the processor although a GPU is expected: no GPU: ')
+        self.fail_with()
+        again = daemon.wait_for('worker-engine', backend='cuda')  # without a job
+        self.assertEqual((again['level'], self.engine()['fallback']), ('info', False))
+        self.assertIn('sctd_workers_fallback 0\n', self.client.get('/metrics').body.decode())
+        self.send(daemon, 2)
+        second = next(j for j in map(lambda j: self.job(j['id']), self.wait_for_jobs('done', 2)) if j['id'] != first['id'])
+        self.assertEqual(second['engine'], "cuda, the device's, on the host")
+        self.assertEqual(self.described(second), {"cuda the device's, on the host"})
+        self.assertEqual(len(daemon.find('job-attempt')), 2)
+        self.assertEqual({self.job(j)['deaths'] for j in (first['id'], second['id'])}, {0})
+        shown = subprocess.run([SCTD, 'job', 'show', '--config', daemon.config, str(second['id'])], check=True,
+                               capture_output=True, text=True).stdout
+        self.assertIn("computed  cuda, the device's, on the host\n", shown)
+
+    def test_a_processor_that_was_asked_for_is_no_fallback(self):
+        self.fail_with('0 probe 100')
+        daemon = self.daemon(('cpu',))
+        self.send(daemon, 1)
+        self.wait_for_jobs('done', 1)
+        [said] = daemon.find('worker-engine')
+        self.assertEqual((said['level'], said['backend'], self.engine()['fallback']), ('info', 'cpu', False))
 
 
 class Broken(Case):

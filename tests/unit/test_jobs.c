@@ -245,7 +245,10 @@ static void a_result_must_be_of_the_uids_that_were_decided(void)
     HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == SCTD_EINVAL);
     HOLDS(kit_get(db, id).state == DB_JOB_RUNNING);
     output[1].file = "out/b.dcm";
+    result.engine = "cuda (NVIDIA H200), fp16";
+    HOLDS(kit_get(db, id).engine[0] == '\0');
     HOLDS(db_job_finish(db, &kit_now, token, &result, &retry, &kit_err) == 0);
+    HOLDS(strcmp(kit_get(db, id).engine, result.engine) == 0);
     HOLDS(kit_get(db, id).outputs == 2); /* those not made are forgotten */
     struct db_file_set files = {0};
     HOLDS(db_delivery_files(db, 1, &files, &kit_err) == 0 && files.n == 2);

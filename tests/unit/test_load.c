@@ -63,6 +63,7 @@ static void the_environment_names_the_library(void)
            0); // NOLINT(concurrency-mt-unsafe): one thread
     assert(backend_load_cuda(&backend, BACKEND_ANY_DEVICE, &err) == SCTD_EINVAL);
     assert(strstr(err.text, "/nowhere/libsctd-cuda.so") != NULL);
+    assert(backend_expects_cuda()); /* it was named */
 }
 
 /* This one goes without a driver as far as saying so; with one, as far as the GPU. */

@@ -81,6 +81,25 @@ static void a_job_comes_back_as_it_was(void)
     "\",\"checks\":[{\"check\":\"outline\",\"what\":\"\",\"verdict\":\"failed\",\"value\":23.5,"   \
     "\"unit\":\"mm\",\"low\":null,\"high\":15,\"hu_low\":null,\"hu_high\":null,\"z_mm\":null,\"text\":\"far\"}]}"
 
+static void an_engine_comes_back_as_it_was(void)
+{
+    struct worker_message again;
+    struct worker_message m = {.type = WORKER_ENGINE,
+                               .engine = {.backend = "cuda",
+                                          .device_mib = INT32_MAX,
+                                          .arithmetic = "fp16 cudnn",
+                                          .reason = "a GPU is there",
+                                          .is_fallback = true}};
+    memset(m.engine.device, 'G', sizeof m.engine.device - 1);
+    memset(m.engine.remark, 'r', sizeof m.engine.remark - 1);
+    assert(pass(&m, &again) == 0 && again.type == WORKER_ENGINE);
+    assert(strcmp(again.engine.backend, "cuda") == 0 && again.engine.device_mib == INT32_MAX);
+    assert(strcmp(again.engine.device, m.engine.device) == 0 && again.engine.is_fallback);
+    assert(strcmp(again.engine.arithmetic, "fp16 cudnn") == 0);
+    assert(strcmp(again.engine.reason, "a GPU is there") == 0);
+    assert(strcmp(again.engine.remark, m.engine.remark) == 0);
+}
+
 static void what_a_worker_says_comes_back_as_it_was(void)
 {
     static struct worker_message again;
@@ -183,6 +202,7 @@ static void a_result_is_a_file_in_a_folder_below_the_results(void)
 int main(void)
 {
     a_job_comes_back_as_it_was();
+    an_engine_comes_back_as_it_was();
     what_a_worker_says_comes_back_as_it_was();
     what_the_checks_say_comes_back_as_it_was();
     what_makes_no_sense_is_refused();
