@@ -14,7 +14,7 @@
 #include "engine/backend/cuda/emulator/instructions.h"
 #include "engine/backend/cuda/emulator/machine.h"
 
-enum { REGIONS = 16, LAUNCHED = 227 << 10, ROW = 16, MANY = LANES, RUNNING = -1 };
+enum { REGIONS = 16, LAUNCHED = 227 << 10, ROW = 16, MANY = LANES };
 
 /* The program's own variables, where the linker has put them. */
 extern unsigned char memory_program[] __asm__("__executable_start");
@@ -30,7 +30,7 @@ static struct region {
 } region[REGIONS];
 static int n_regions;
 
-/* Four bytes of shared memory. */
+/* Four bytes of shared memory; no kernel of ours has threads that share them. */
 struct word {
     uint32_t block; /* that it is about */
     int16_t writer; /* thread */
@@ -63,6 +63,9 @@ void emulator_lend(const void *data, size_t bytes, bool is_writable)
     r->bytes = bytes;
     r->is_writable = is_writable;
     r->writer = is_writable ? calloc(bytes + 2, sizeof *r->writer) : NULL;
+    if (is_writable && r->writer == NULL) {
+        machine_fail("no memory");
+    }
     r->reader = is_writable ? r->writer + bytes / 2 + 1 : NULL;
 }
 
@@ -82,6 +85,9 @@ void memory_begin_launch(const struct emulator_launch *of)
     }
     if (word == NULL) {
         word = calloc((size_t)(memory_end - memory_statics) / 4 + 1, sizeof *word);
+    }
+    if (word == NULL) {
+        machine_fail("no memory");
     }
     for (int i = 0; i < n_regions; i++) {
         if (region[i].is_writable) {
