@@ -97,9 +97,11 @@ static struct start start_kit(const struct device_kit *k, enum backend_precision
     count_anew();
     assert(device_kit_run(k, plan, DEVICE_KIT_SLICES, &s.result, &err) == 0);
     cuda_backend.take_stats(plan, &stats);
-    assert(strcmp(stats.arithmetic, precision == BACKEND_FP32   ? "fp32"
-                                    : precision == BACKEND_FP16 ? "fp16"
-                                                                : "bf16") == 0);
+    static const char *const names[] = {[BACKEND_FP32] = "fp32",
+                                        [BACKEND_TF32] = "tf32",
+                                        [BACKEND_FP16] = "fp16",
+                                        [BACKEND_BF16] = "bf16"};
+    assert(strcmp(stats.arithmetic, names[precision]) == 0);
     (void)snprintf(s.remark, sizeof s.remark, "%s", stats.remark == NULL ? "" : stats.remark);
     cuda_backend.free(plan);
     assert(fake_cuda_find_held() == NULL);
@@ -252,6 +254,67 @@ static void our_kernel_for_64_channels_is_taken_where_it_is_faster(void)
     s = start_kit(&wide, BACKEND_FP16);
     assert(ran() == QUICK_CORES && fake_cuda_counts.conv64_runs == 0);
     end(&s);
+}
+
+/* f32 that an engine rounds to fp16 overflows. */
+static void an_engine_that_converts_its_inputs_is_for_16_bits(void)
+{
+    begin();
+    fake_cuda.engine[FFT].note[0] = 1; /* CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS */
+    fake_cuda.engine[FFT].ms = 0.001F;
+    expect_choice(BACKEND_FP16, FFT, SPLIT);
+    struct start s = start_kit(&small, BACKEND_TF32);
+    assert(ran() == QUICK_CORES);
+    end(&s);
+}
+
+/* Where nothing is measured, too. */
+static void a_first_guess_that_will_not_run_is_passed_over(void)
+{
+    begin();
+    device_kit_set_folder(NULL);
+    fake_cuda.algorithm[FIRST].refuses = true;
+    expect_choice(BACKEND_FP16, CORES, SPLIT);
+    fake_cuda.n_algorithms = 1;
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *plan = NULL;
+    assert(device_kit_compile(&plan, &small, &cuda_backend, BACKEND_FP16, 0, &err) == SCTD_EINVAL);
+    assert(fake_cuda_find_held() == NULL);
+}
+
+/* cuDNN or cuBLASLt has no memory: the chunk is halved, and no layer is left with a slow choice. */
+static void memory_that_runs_out_while_choosing_is_no_reason_to_choose_another(void)
+{
+    static const char *const functions[] = {"cudnnBackendExecute", "cublasLtMatmul"};
+    for (size_t i = 0; i < 2; i++) {
+        begin();
+        fake_cuda.fault = (struct fake_cuda_fault){functions[i], 7, 2, 4004, 3};
+        struct start s = start_kit(&small, BACKEND_FP16);
+        assert(fake_cuda_counts.fired && ran() == QUICK_CORES && multiplied() == SPLIT);
+        assert(fake_cuda_counts.engine_runs[QUICK_CORES] == DEVICE_KIT_SLICES);
+        assert(s.remark[0] == '\0');
+        end(&s);
+    }
+}
+
+/* What was measured before the device was lost need not be measured again. */
+static void a_start_goes_on_where_the_last_one_ended(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *plan = NULL;
+    begin();
+    struct start whole = start_kit(&small, BACKEND_FP16);
+    begin();
+    fake_cuda.fault = (struct fake_cuda_fault){"cublasLtMatmul", 0, 700, 5000, 13};
+    assert(device_kit_compile(&plan, &small, &cuda_backend, BACKEND_FP16,
+                              device_kit_memory(&small, BACKEND_FP16, CHUNK),
+                              &err) == SCTD_EDEVICE);
+    fake_cuda_reset();
+    struct start s = start_kit(&small, BACKEND_FP16);
+    assert(s.timings > 0 && s.timings < whole.timings && s.plans_of_text == 1);
+    assert(device_kit_is_same(&small, &s.result, &whole.result, DEVICE_KIT_SLICES));
+    end(&s);
+    end(&whole);
 }
 
 /* What cuDNN has not */
@@ -489,6 +552,10 @@ int main(void)
     where_nothing_else_can_the_last_resort_is_taken();
     without_a_folder_nothing_is_measured();
     our_kernel_for_64_channels_is_taken_where_it_is_faster();
+    an_engine_that_converts_its_inputs_is_for_16_bits();
+    a_first_guess_that_will_not_run_is_passed_over();
+    memory_that_runs_out_while_choosing_is_no_reason_to_choose_another();
+    a_start_goes_on_where_the_last_one_ended();
     what_cudnn_cannot_fuse_is_finished_by_our_kernel();
     what_cudnn_cannot_do_is_done_by_the_plain_kernel();
     a_stage_that_cannot_be_captured_goes_without_a_graph();
