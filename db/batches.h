@@ -83,7 +83,8 @@ struct db_batch {
     int32_t failures;              /* of reaching it, in a row */
     int64_t items[DB_ITEM_STATES]; /* how many are in each state */
     int64_t held;                  /* CONVERTING: of these, whose result is held for review */
-    int64_t spent_ms, ended_items; /* of the series that were done: from its begin to its end */
+    /* Unless it has ended, of the series that were done: from its begin to its end. */
+    int64_t spent_ms, ended_items;
     char name[DB_NAME_SIZE], description[DB_REASON_SIZE];
     char reason[DB_REASON_SIZE];   /* of the last change */
     char created_by[DB_NAME_SIZE]; /* of its event "batch-create"; "": there is none */

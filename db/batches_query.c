@@ -41,12 +41,12 @@ static const struct sql_field batch_fields[] = {
 };
 enum { N_BATCH_FIELDS = sizeof batch_fields / sizeof *batch_fields };
 
-static int count_items(struct db *db, struct db_batch *batch, struct sctd_error *err)
+/* By an index alone: a list has many batches of many series. */
+static int count_states(struct db *db, struct db_batch *batch, struct sctd_error *err)
 {
     sctd_auto(sql_donep) struct sql_statement *s = NULL;
     int r = sql_prepare(&s, db->sql,
-                        "SELECT state, count(*), total(CASE WHEN state = 4 THEN max(0, ended_ms - "
-                        "begun_ms) ELSE 0 END) FROM batch_item WHERE batch_id = ?1 GROUP BY state",
+                        "SELECT state, count(*) FROM batch_item WHERE batch_id = ?1 GROUP BY state",
                         err);
     if (r < 0) {
         return r;
@@ -54,14 +54,22 @@ static int count_items(struct db *db, struct db_batch *batch, struct sctd_error 
     sql_bind_int(s, batch->id);
     while ((r = sql_step(s, err)) == SQL_ROW) {
         const int64_t state = sql_get_int(s, 0);
-        const int64_t n = sql_get_int(s, 1);
         if (state >= 0 && state < DB_ITEM_STATES) {
-            batch->items[state] = n;
+            batch->items[state] = sql_get_int(s, 1);
         }
-        if (state == DB_ITEM_DONE) {
-            batch->spent_ms = sql_get_int(s, 2);
-            batch->ended_items = n;
-        }
+    }
+    return r;
+}
+
+static int count_items(struct db *db, struct db_batch *batch, struct sctd_error *err)
+{
+    int r = count_states(db, batch, err);
+    if (r == 0 && batch->state <= DB_BATCH_RUNNING) {
+        batch->ended_items = batch->items[DB_ITEM_DONE];
+        r = core_number(db,
+                        "SELECT ifnull(sum(max(0, ended_ms - begun_ms)), 0) FROM batch_item WHERE "
+                        "batch_id = ?1 AND state = 4",
+                        batch->id, &batch->spent_ms, err);
     }
     return r < 0 ? r
                  : core_number(

@@ -321,6 +321,27 @@ static void who_listens_is_told_of_each_change_of_a_batch(void)
     kit_remove();
 }
 
+static void the_pace_is_told_until_the_batch_ends(void)
+{
+    struct db *db = kit_open();
+    int32_t n = 0;
+    struct db_now later = kit_now;
+    const int64_t id = make_running(db, 1, 2);
+    for (int i = 0; i < 2; i++) {
+        struct db_item item = claim(db, id);
+        item.state = DB_ITEM_DONE;
+        later.wall_ms = kit_now.wall_ms + 500;
+        HOLDS(db_item_set(db, &later, &item, DB_ITEM_FETCHING, &kit_err) == 0);
+        const struct db_batch batch = get(db, id);
+        HOLDS(batch.spent_ms == INT64_C(500) * (i + 1) && batch.ended_items == i + 1);
+        HOLDS(batch.items[DB_ITEM_DONE] == i + 1 && batch.items[DB_ITEM_WAITING] == 1 - i);
+    }
+    HOLDS(db_batches_settle(db, &later, &n, &kit_err) == DB_NONE && n == 1);
+    HOLDS(get(db, id).items[DB_ITEM_DONE] == 2 && get(db, id).spent_ms == 0);
+    db_close(db);
+    kit_remove();
+}
+
 static void who_began_it_is_known_by_its_event(void)
 {
     struct db *db = kit_open();
@@ -342,6 +363,7 @@ int main(void)
 {
     who_listens_is_told_of_each_change_of_a_batch();
     who_began_it_is_known_by_its_event();
+    the_pace_is_told_until_the_batch_ends();
     the_same_request_is_begun_once_unless_forced();
     series_are_found_once_and_claimed_in_order();
     what_was_fetched_when_the_daemon_died_waits_again();
