@@ -71,6 +71,22 @@ export const may = {
   administer: () => session.who?.role === 'admin',
 };
 
+/** f at once, but not more often than every so many milliseconds: what comes meanwhile is one call afterwards. */
+export function seldom(ms, f) {
+  let timer = null;
+  let wanted = false;
+  function run() {
+    wanted = timer !== null;
+    if (wanted) return;
+    f();
+    timer = setTimeout(() => {
+      timer = null;
+      if (wanted) run();
+    }, ms);
+  }
+  return { run, stop: () => clearTimeout(timer) };
+}
+
 // Live changes: events where they come through, a look every ten seconds where they do not.
 
 const POLL_MS = 10000;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batches of old series as a table, and one batch with how far each of its series is.
 import { h, replace, tag, momentOf, duration, table, facts, number, paging, stateFilter, plural } from './dom.js';
-import { get, query } from './api.js';
+import { get, query, seldom } from './api.js';
 import { buttons } from './acts.js';
 
+// The node counts thousands of series for each answer.
+const LIST_MS = 3000;
+const ONE_MS = 1000;
 const STATES = [['planning', 'looks for its series'], ['running', 'running or paused'], ['done', 'done'], ['failed', 'failed'], ['cancelled', 'cancelled']];
 const SERIES_STATES = [['waiting', 'waiting'], ['fetching', 'being fetched'], ['ready', 'here, not begun'], ['converting', 'converting'], ['done', 'converted'],
   ['skipped', 'skipped'], ['failed', 'failed'], ['cancelled', 'cancelled']];
@@ -38,7 +41,7 @@ export async function batches(holder, { params }) {
   const list = h('div');
   const pages = h('div', { class: 'row end' });
   async function draw() {
-    const page = await get(query('/api/v1/batches', { state: params.get('state'), cursor: params.get('cursor'), limit: 50 }));
+    const page = await get(query('/api/v1/batches', { state: params.get('state'), cursor: params.get('cursor'), limit: 20 }));
     replace(list, table(['Batch', 'State', 'What was asked for', 'Planned', 'Fetched', 'Converted', 'Skipped', 'Failed', 'Begun', 'By'], page.items.map(batchRow),
       params.size > 0 ? 'There is no such batch.' : 'Nobody has begun one: sctd reprocess, or POST /api/v1/batches.'));
     replace(pages, paging('batches', params, page.next));
@@ -47,7 +50,8 @@ export async function batches(holder, { params }) {
     h('p', { class: 'quiet' }, 'Old series of a PACS or a folder, or held here, that are converted when live work leaves room.'),
     stateFilter('batches', params, STATES), list, pages));
   await draw();
-  return { update: (kinds) => (kinds.has('batch') || kinds.has('job') || kinds.has('reset')) && draw().catch(() => {}) };
+  const again = seldom(LIST_MS, () => draw().catch(() => {}));
+  return { update: (kinds) => (kinds.has('batch') || kinds.has('job') || kinds.has('reset')) && again.run(), close: again.stop };
 }
 
 // One batch
@@ -164,5 +168,6 @@ export async function batch(holder, { id, params, announce }) {
   }
   await draw();
   if (params.size > 0) series.scrollIntoView();
-  return { update: (kinds) => (kinds.has(`batch/${id}`) || kinds.has('job') || kinds.has('reset')) && draw().catch(() => {}) };
+  const again = seldom(ONE_MS, () => draw().catch(() => {}));
+  return { update: (kinds) => (kinds.has(`batch/${id}`) || kinds.has('job') || kinds.has('reset')) && again.run(), close: again.stop };
 }

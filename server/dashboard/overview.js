@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Is it well? What is it doing, what went wrong, and what is to be done?
 import { h, replace, tag, moment, ago, isLate, bytes, duration, plural, number } from './dom.js';
-import { get } from './api.js';
+import { get, seldom } from './api.js';
 import { activity } from './charts.js';
 import { stateTags } from './review.js';
 
 const DETAILS_MS = 30000;
+const MORE_MS = 3000;
 const UNDER_WAY_MAX = 10;
 
 function banner(status) {
@@ -140,16 +141,16 @@ export async function overview(holder, { announce }) {
     replace(parts.troubles, troubles(wrong.items));
   }
   await Promise.all([now(), more()]);
-  let moreAt = Date.now();
+  const again = seldom(MORE_MS, () => more().catch(() => {}));
   const timer = setInterval(() => Promise.all([now(), more()]).catch(() => {}), DETAILS_MS);
   return {
     update() {
       now().catch(() => {});
-      if (Date.now() - moreAt > 3000) {
-        moreAt = Date.now();
-        more().catch(() => {});
-      }
+      again.run();
     },
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer);
+      again.stop();
+    },
   };
 }
