@@ -81,6 +81,31 @@ static void results_are_the_host_executor_s_in_any_order(enum backend_precision 
     device_kit_result_free(&first);
 }
 
+/* One map as both inputs goes up once. */
+static void one_input_may_be_both(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *host = NULL;
+    float *const x_dino = kit.x_dino;
+    struct device_kit_result expected = device_kit_result_new(&kit);
+    struct device_kit_result got = device_kit_result_new(&kit);
+    kit.x_dino = kit.x_cnn;
+    assert(device_kit_compile(&host, &kit, &cuda_host_backend, BACKEND_FP32, 0, &err) == 0);
+    assert(device_kit_run(&kit, host, DEVICE_KIT_SLICES, &expected, &err) == 0);
+    cuda_host_backend.free(host);
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        fake_cuda_reset();
+        fake_cuda_draw(seed);
+        struct backend_plan *plan = compile(BACKEND_FP32);
+        run(plan, DEVICE_KIT_SLICES, &got);
+        assert(device_kit_is_near(&kit, &got, &expected, DEVICE_KIT_SLICES, 2e-6));
+        cuda_backend.free(plan);
+    }
+    kit.x_dino = x_dino;
+    device_kit_result_free(&expected);
+    device_kit_result_free(&got);
+}
+
 /* Volumes */
 
 struct volume {
@@ -120,10 +145,31 @@ static size_t *count(struct backend_plan *plan)
     return counted;
 }
 
+/* Slices are told of in their order, when their HU are there. */
+struct told {
+    int64_t done, all;
+    const float *hu;
+    size_t slice;
+};
+
+static void tell(void *arg, int64_t n_done, int64_t n)
+{
+    struct told *t = arg;
+    assert(n == t->all && n_done > t->done && n_done <= n);
+    for (int64_t i = t->done; i < n_done; i++) {
+        assert(t->hu[(size_t)i * t->slice] >= -1024.0F);
+    }
+    t->done = n_done;
+}
+
 static void run_volume(struct backend_plan *plan, struct volume *v, bool whole, bool counted)
 {
     const struct backend_volumes *volumes = plan->backend->volumes;
     struct sctd_error err = {.code = SCTD_OK};
+    struct told told = {.all = v->dim[0], .hu = v->hu, .slice = (size_t)(v->dim[1] * v->dim[2])};
+    for (size_t i = 0; i < v->n; i++) {
+        v->hu[i] = -1e9F; /* no HU */
+    }
     const struct backend_volume wanted = {
         .dim = {v->dim[0], v->dim[1], v->dim[2]},
         .clip = {50.0, 900.0},
@@ -132,6 +178,8 @@ static void run_volume(struct backend_plan *plan, struct volume *v, bool whole, 
         .out = {{-1.0, 1.0}, {-1024.0, 2000.0}},
         .whole = whole,
         .hu = v->hu,
+        .on_slices = tell,
+        .arg = &told,
     };
     assert(volumes->put(plan, v->voxel, v->n, &err) == 0);
     if (counted) {
@@ -147,7 +195,7 @@ static void run_volume(struct backend_plan *plan, struct volume *v, bool whole, 
     if (r != 0) {
         (void)fprintf(stderr, "order %d: %s\n", (int)fake_cuda.order, err.text);
     }
-    assert(r == 0);
+    assert(r == 0 && told.done == v->dim[0]);
     volumes->drop(plan);
 }
 
@@ -252,6 +300,7 @@ int main(void)
     results_are_the_host_executor_s_in_any_order(BACKEND_FP32, 2e-6);
     results_are_the_host_executor_s_in_any_order(BACKEND_FP16, 0x1p-9);
     results_are_the_host_executor_s_in_any_order(BACKEND_BF16, 0x1p-6);
+    one_input_may_be_both();
     volumes_are_the_host_executor_s_in_any_order(false);
     volumes_are_the_host_executor_s_in_any_order(true);
     a_volume_is_counted_as_on_the_host();
