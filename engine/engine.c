@@ -40,7 +40,7 @@ static const struct backend *choose_backend(struct engine *e)
     struct sctd_error why = {.code = SCTD_OK};
     if (e->precision == BACKEND_BF16X3) {
         (void)snprintf(e->choice, sizeof e->choice, "no GPU computes in bf16x3");
-    } else if (backend_load_cuda(&cuda, e->device, &why) < 0) {
+    } else if (backend_load_cuda(&cuda, &e->device, &why) < 0) {
         (void)snprintf(e->choice, sizeof e->choice, "no GPU: %.200s", why.text);
         e->is_fallback = backend_expects_cuda();
     } else {
@@ -67,17 +67,24 @@ static int read_device(int32_t *ret_device, const char *name, struct sctd_error 
     return 0;
 }
 
-static int find_backend(const struct backend **ret_backend, struct engine *e, const char *name,
-                        struct sctd_error *err)
+static int find_backend(const struct backend **ret_backend, struct engine *e,
+                        const struct engine_options *options, struct sctd_error *err)
 {
+    const char *name = options->backend;
+    if (options->turn < 0 || options->turns < 0 ||
+        (options->turn > 0 && options->turn >= options->turns)) {
+        return sctd_error(err, SCTD_EINVAL, "turn %d of %d", options->turn, options->turns);
+    }
+    e->device = (struct backend_device){
+        .number = BACKEND_ANY_DEVICE, .turn = options->turn, .turns = options->turns};
     if (name == NULL || strcmp(name, "auto") == 0) {
         *ret_backend = choose_backend(e);
         return 0;
     }
     (void)snprintf(e->choice, sizeof e->choice, "asked for");
-    int r = read_device(&e->device, name, err);
+    int r = read_device(&e->device.number, name, err);
     if (r == 0) {
-        r = backend_load_cuda(ret_backend, e->device, err);
+        r = backend_load_cuda(ret_backend, &e->device, err);
         if (r < 0) {
             sctd_error_prefix(err, "backend cuda cannot be used here");
         }
@@ -214,10 +221,9 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     if (e == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "engine");
     }
-    e->device = BACKEND_ANY_DEVICE;
     int r = find_precision(&e->precision, options->precision, err);
     if (r == 0) {
-        r = find_backend(&backend, e, options->backend, err);
+        r = find_backend(&backend, e, options, err);
     }
     if (r == 0 && (options->batch < 0 || options->batch > MAX_BATCH)) {
         r = sctd_error(err, SCTD_EINVAL, "batch %d: 1 to %d are possible", options->batch,
@@ -241,15 +247,14 @@ int engine_open(struct engine **ret_engine, const char *dir, const struct engine
     return 0;
 }
 
-int engine_check_backend(const char *backend, struct sctd_error *err)
+int engine_check_backend(const struct engine_options *options, struct sctd_error *err)
 {
     const struct backend *found = NULL;
     sctd_auto(engine_closep) struct engine *e = calloc(1, sizeof *e);
     if (e == NULL) {
         return sctd_error(err, SCTD_ENOMEM, "engine");
     }
-    e->device = BACKEND_ANY_DEVICE;
-    return find_backend(&found, e, backend, err);
+    return find_backend(&found, e, options, err);
 }
 
 void engine_close(struct engine *engine)
@@ -382,6 +387,7 @@ void engine_take_stats(struct engine *engine, struct engine_stats *ret_stats)
                                        .precision = precisions[stats.precision],
                                        .threads = stats.threads,
                                        .device = stats.device,
+                                       .device_number = stats.device_number,
                                        .device_mib = stats.device_mib,
                                        .remark = stats.remark};
     _Static_assert((int)ENGINE_STAGES == (int)GRAPH_STAGES, "one stage list");

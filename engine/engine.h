@@ -49,9 +49,14 @@ struct engine_options {
     const char *precision; /* "auto" (or NULL), "fp32", "tf32", "fp16", "bf16", "bf16x3" */
     int32_t threads;       /* 0: one for each processor this process may use */
     int32_t batch;         /* slices in flight at once; 0: 4, on a GPU 32 */
-    int32_t
-        gpu_memory_mib;    /* the most that may be taken of a GPU's memory; 0: what is free there */
-    int32_t height, width; /* the network's size; 0: the manifest's */
+    /* The most that may be taken of a GPU's memory; 0: what is free there, or this engine's part of all. */
+    int32_t gpu_memory_mib;
+    /*
+     * Of `turns` engines of this machine with the same backend ("auto" and "cuda" being the same) this is the
+     * turn-th, from 0 on: they go round the GPUs, and share one's memory if they come to the same.  0 of 0: alone.
+     */
+    int32_t turn, turns;
+    int32_t height, width;   /* the network's size; 0: the manifest's */
     const char *const *taps; /* names of inner tensors to return, as in the golden files */
     size_t n_taps;
 };
@@ -64,10 +69,11 @@ struct engine_options {
 SCTD_NODISCARD int engine_open(struct engine **ret_engine, const char *dir,
                                const struct engine_options *options, struct sctd_error *err);
 /*
- * Whether `backend` (of engine_options) is in this build and works here now; no model is needed for it.  "auto" always
- * does.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not.
+ * Whether the options' backend, at their turn, is in this build and works here now; nothing else of them is looked at,
+ * and no model is needed for it.  "auto" always does.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not.
  */
-SCTD_NODISCARD int engine_check_backend(const char *backend, struct sctd_error *err);
+SCTD_NODISCARD int engine_check_backend(const struct engine_options *options,
+                                        struct sctd_error *err);
 void engine_close(struct engine *engine); /* NULL is a no-op */
 static inline void engine_closep(struct engine **engine)
 {
@@ -158,8 +164,9 @@ struct engine_stats {
     const char *arithmetic;         /* what the products ran in; as long as the engine lives */
     const char *precision; /* what "auto" became: "fp32", "tf32", "fp16", "bf16", "bf16x3" */
     int32_t threads;
-    const char *device; /* the GPU's name, as long as the engine lives; NULL: none */
-    double device_mib;  /* memory held there */
+    const char *device;    /* the GPU's name, as long as the engine lives; NULL: none */
+    int32_t device_number; /* as in "cuda:N", if there is one */
+    double device_mib;     /* memory held there */
     const char
         *remark; /* what is slower than it should be, as long as the engine lives; NULL: nothing */
 };

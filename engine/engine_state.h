@@ -17,7 +17,7 @@ struct engine {
     struct manifest manifest;
     struct backend_plan *plan;
     int32_t height, width, batch, threads;
-    int32_t device; /* the GPU's number, or BACKEND_ANY_DEVICE */
+    struct backend_device device;
     enum backend_precision precision;
     struct graph_tensor tap[ENGINE_MAX_TAPS];
     int32_t n_taps;

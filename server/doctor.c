@@ -241,7 +241,8 @@ static void look_at_engines(struct doctor *d, const struct config *config)
             continue;
         }
         (void)snprintf(subject, sizeof subject, "slot %d (%.40s)", i + 1, backend);
-        const int r = engine_check_backend(backend, &err);
+        const struct engine_options options = {.backend = backend};
+        const int r = engine_check_backend(&options, &err);
         find(d, r < 0 ? DOCTOR_BAD : DOCTOR_GOOD, subject, "%.240s",
              r < 0 ? err.text : "the GPU is there");
     }

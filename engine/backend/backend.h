@@ -28,17 +28,27 @@ enum backend_precision {
     BACKEND_BF16X3, /* each product as three of bf16 halves, nearly fp32; what AUTO takes on AMX */
 };
 
+enum { BACKEND_ANY_DEVICE = -1 };
+
+/*
+ * Which GPU.  Where a machine runs `turns` plans that ask for the same, this is the turn-th, from 0 on: if they ask for
+ * any, they go round the GPUs, and those that come to the same one have a part of its memory each.
+ */
+struct backend_device {
+    int32_t number;      /* the GPU's, or BACKEND_ANY_DEVICE */
+    int32_t turn, turns; /* 0 of 0 or 1: it is alone */
+};
+
 struct backend_options {
     const int32_t *taps; /* tensors whose values are wanted besides y; borrowed during compile */
     int32_t n_taps;
     enum backend_precision precision;
-    int32_t threads;     /* 0: one for each processor this process may use */
-    int32_t max_batch;   /* the largest n that backend_plan_run will be given; >= 1 */
-    int32_t device;      /* the GPU's number, or BACKEND_ANY_DEVICE */
-    size_t memory_bytes; /* the most that a plan may take of a GPU's; 0: what is free there */
+    int32_t threads;   /* 0: one for each processor this process may use */
+    int32_t max_batch; /* the largest n that backend_plan_run will be given; >= 1 */
+    struct backend_device device;
+    size_t
+        memory_bytes; /* the most that a plan may take of a GPU's; 0: its part, or what is free there */
 };
-
-enum { BACKEND_ANY_DEVICE = -1 };
 
 /* A compiled graph.  Each backend's own struct begins with this one. */
 struct backend_plan {
@@ -61,6 +71,7 @@ struct backend_stats {
     enum backend_precision precision; /* that it is: never AUTO */
     int32_t threads;                  /* that the plan uses */
     const char *device;               /* the GPU's name, as long as the plan lives; NULL: none */
+    int32_t device_number;            /* the GPU's, if there is one */
     double device_mib;                /* memory that the plan holds there */
     const char
         *remark; /* what is slower than it should be, as long as the plan lives; NULL: nothing */

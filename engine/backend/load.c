@@ -31,8 +31,8 @@ static int check_module(const struct backend_module *module, const char *path,
     return 0;
 }
 
-int backend_load_file(const struct backend **ret_backend, const char *path, int32_t device,
-                      struct sctd_error *err)
+int backend_load_file(const struct backend **ret_backend, const char *path,
+                      const struct backend_device *device, struct sctd_error *err)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {
@@ -120,7 +120,8 @@ bool backend_expects_cuda(void)
     return find_named() != NULL || (find_beside_program(path) && has_driver());
 }
 
-int backend_load_cuda(const struct backend **ret_backend, int32_t device, struct sctd_error *err)
+int backend_load_cuda(const struct backend **ret_backend, const struct backend_device *device,
+                      struct sctd_error *err)
 {
     char path[PATH_MAX];
     const char *named = find_named();

@@ -19,7 +19,7 @@ extern "C" {
 #endif
 
 /* Raised by every change of backend.h or graph.h; the sizes are there in case that is forgotten. */
-enum { BACKEND_MODULE_ABI = 5 };
+enum { BACKEND_MODULE_ABI = 6 };
 #define BACKEND_MODULE_SIZES                                                                       \
     (uint32_t)(sizeof(struct backend_options) + 8 * sizeof(struct backend_io) +                    \
                64 * sizeof(struct backend_stats) + 512 * sizeof(struct graph_op) +                 \
@@ -30,9 +30,9 @@ struct backend_module {
     uint32_t abi;   /* BACKEND_MODULE_ABI */
     uint32_t sizes; /* BACKEND_MODULE_SIZES */
     const struct backend *backend;
-    /* Whether it can be used on this machine, with the GPU of that number or BACKEND_ANY_DEVICE; no other
+    /* Whether it can be used on this machine, with the GPU that a plan for `device` would take; no other
      * is touched.  Errors: SCTD_EINVAL, SCTD_EDEVICE, saying why not. */
-    int (*probe)(int32_t device, struct sctd_error *err);
+    int (*probe)(const struct backend_device *device, struct sctd_error *err);
 };
 
 /*
@@ -41,8 +41,8 @@ struct backend_module {
  * GPU), SCTD_EDEVICE (there is a GPU, and it does not work).
  * Thread safety: any.
  */
-SCTD_NODISCARD int backend_load_cuda(const struct backend **ret_backend, int32_t device,
-                                     struct sctd_error *err);
+SCTD_NODISCARD int backend_load_cuda(const struct backend **ret_backend,
+                                     const struct backend_device *device, struct sctd_error *err);
 
 /*
  * Whether there is a library for GPUs and a driver for it, so that a GPU is meant to be used: $SCTD_CUDA_LIBRARY is set, or
@@ -52,7 +52,7 @@ bool backend_expects_cuda(void);
 
 /* The same from a file. */
 SCTD_NODISCARD int backend_load_file(const struct backend **ret_backend, const char *path,
-                                     int32_t device, struct sctd_error *err);
+                                     const struct backend_device *device, struct sctd_error *err);
 
 #ifdef __cplusplus
 }

@@ -34,6 +34,8 @@ enum { SKIPPED = 77, SIDE = 64, SLICES = 40, PIXELS = SIDE * SIDE, MIB = 1 << 20
 /* A pixel of the last slice. */
 enum { LATE = (SLICES - 1) * PIXELS + 5 };
 
+static const struct backend_device any = {.number = BACKEND_ANY_DEVICE};
+
 static struct model *model;
 static struct network *network;
 
@@ -43,7 +45,7 @@ static struct backend_plan *compile(size_t memory_bytes)
     struct backend_plan *plan = NULL;
     const struct backend_options options = {.precision = BACKEND_FP16,
                                             .max_batch = SLICES,
-                                            .device = BACKEND_ANY_DEVICE,
+                                            .device = any,
                                             .memory_bytes = memory_bytes};
     if (cuda_backend.compile(&plan, network_get_graph(network), &options, &err) < 0) {
         (void)printf("%zu MiB: %s\n", memory_bytes / MIB, err.text);
@@ -178,7 +180,7 @@ int main(void)
 {
     struct sctd_error err = {.code = SCTD_OK};
     char dir[] = TEMPORARY("limits-gpu");
-    if (cuda_backend_probe(BACKEND_ANY_DEVICE, &err) < 0) {
+    if (cuda_backend_probe(&any, &err) < 0) {
         (void)printf("skipped: %s\n", err.text);
         return SKIPPED;
     }

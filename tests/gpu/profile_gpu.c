@@ -209,14 +209,15 @@ int main(int argc, char **argv)
     struct model *model = NULL;
     struct network *network = NULL;
     struct backend_plan *plan = NULL;
+    const struct backend_device any = {.number = BACKEND_ANY_DEVICE};
     assert(argc == 4);
-    if (cuda_backend_probe(BACKEND_ANY_DEVICE, &err) < 0) {
+    if (cuda_backend_probe(&any, &err) < 0) {
         (void)printf("skipped: %s\n", err.text);
         return SKIPPED;
     }
     const struct backend_options options = {.precision = find_precision(argv[2]),
                                             .max_batch = (int32_t)strtol(argv[3], NULL, 10),
-                                            .device = BACKEND_ANY_DEVICE};
+                                            .device = any};
     assert(mkdtemp(dir) != NULL);
     must(engine_write_synthetic(dir, argv[1], SEED, &err), &err);
     must(model_open(&model, dir, &err), &err);

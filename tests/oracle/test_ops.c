@@ -371,7 +371,8 @@ static const struct backend *load_cuda(void)
 {
     struct sctd_error err = {0};
     const struct backend *cuda = NULL;
-    if (backend_load_cuda(&cuda, BACKEND_ANY_DEVICE, &err) < 0) {
+    const struct backend_device any = {.number = BACKEND_ANY_DEVICE};
+    if (backend_load_cuda(&cuda, &any, &err) < 0) {
         (void)printf("%s\n", err.text);
         return NULL;
     }

@@ -127,7 +127,7 @@ static struct backend_options options_of(const struct device_kit *k,
                                     .precision = precision,
                                     .threads = 1,
                                     .max_batch = DEVICE_KIT_SLICES,
-                                    .device = BACKEND_ANY_DEVICE,
+                                    .device = {.number = BACKEND_ANY_DEVICE},
                                     .memory_bytes = memory_bytes};
 }
 

@@ -71,13 +71,10 @@ static int fail(const char *where, int64_t slices, struct sctd_error *err)
     return r;
 }
 
-static int probe(int32_t device, struct sctd_error *err)
+static int probe(const struct backend_device *device, struct sctd_error *err)
 {
-    gpu = device == BACKEND_ANY_DEVICE ? 0 : device;
-    if (gpu >= GPUS) {
-        return sctd_error(err, SCTD_EINVAL, "cuda:%d: there are %d GPUs, from 0 on", gpu, GPUS);
-    }
-    return fail("probe", ALL, err);
+    const int r = cuda_host_find_gpu(&gpu, device, err);
+    return r < 0 ? r : fail("probe", ALL, err);
 }
 
 static struct backend backend;

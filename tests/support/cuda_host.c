@@ -3,6 +3,7 @@
 
 #undef NDEBUG
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,13 +12,14 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/bind.h"
 #include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/share.h"
 #include "engine/backend/graph.h"
 #include "engine/base/error.h"
 
 #include "tests/support/cuda_host_step.h"
 #include "tests/support/cuda_host_volume.h"
 
-enum { GUARD = 0x7b };
+enum { GUARD = 0x7b, GPUS = 2, GPU_BYTES = 1 << 30 };
 
 struct host_plan {
     struct backend_plan base;
@@ -26,6 +28,7 @@ struct host_plan {
     enum backend_precision precision;
     int32_t max_batch;
     size_t memory_bytes;
+    int32_t gpu; /* of those made up */
     struct cuda_host_volume volume;
 };
 
@@ -192,6 +195,15 @@ static void host_take_stats(struct backend_plan *base, struct backend_stats *ret
         .arithmetic = "the device's, on the host", .precision = plan->precision, .threads = 1};
 }
 
+static void module_take_stats(struct backend_plan *base, struct backend_stats *ret_stats)
+{
+    const struct host_plan *plan = (const struct host_plan *)base;
+    host_take_stats(base, ret_stats);
+    ret_stats->device = "made-up GPU";
+    ret_stats->device_number = plan->gpu;
+    ret_stats->device_mib = (double)plan->memory_bytes / (1024.0 * 1024.0); /* that it may take */
+}
+
 static int host_matrix_peak(double *ret_gflops, enum backend_precision precision, int32_t threads,
                             struct sctd_error *err)
 {
@@ -201,14 +213,40 @@ static int host_matrix_peak(double *ret_gflops, enum backend_precision precision
     return sctd_error(err, SCTD_EINVAL, "the host executor has no peak");
 }
 
+int cuda_host_find_gpu(int32_t *ret_number, const struct backend_device *wanted,
+                       struct sctd_error *err)
+{
+    static const bool able[GPUS] = {true, true};
+    int32_t order[GPUS];
+    if (wanted->number >= GPUS) {
+        return sctd_error(err, SCTD_EINVAL, "cuda:%d: there are %d GPUs, from 0 on", wanted->number,
+                          GPUS);
+    }
+    (void)share_order(order, able, GPUS, wanted->turn);
+    *ret_number = wanted->number == BACKEND_ANY_DEVICE ? order[0] : wanted->number;
+    return 0;
+}
+
 static int module_compile(struct backend_plan **ret_plan, const struct graph *g,
                           const struct backend_options *options, struct sctd_error *err)
 {
-    int r = host_compile(ret_plan, g, options, err);
-    if (r == 0) {
-        (*ret_plan)->backend = &cuda_host_module_backend;
+    const struct backend_device *wanted = &options->device;
+    const int32_t sharers = wanted->number == BACKEND_ANY_DEVICE
+                                ? share_count(wanted->turn, wanted->turns, GPUS)
+                                : wanted->turns;
+    int32_t gpu = 0;
+    int r = cuda_host_find_gpu(&gpu, wanted, err);
+    r = r < 0 ? r : host_compile(ret_plan, g, options, err);
+    if (r < 0) {
+        return r;
     }
-    return r;
+    struct host_plan *plan = (struct host_plan *)*ret_plan;
+    plan->base.backend = &cuda_host_module_backend;
+    plan->gpu = gpu;
+    if (plan->memory_bytes == 0) {
+        plan->memory_bytes = share_bytes(GPU_BYTES, sharers);
+    }
+    return 0;
 }
 
 const struct backend cuda_host_backend = {
@@ -225,7 +263,7 @@ const struct backend cuda_host_module_backend = {
     .name = "cuda",
     .compile = module_compile,
     .run = host_run,
-    .take_stats = host_take_stats,
+    .take_stats = module_take_stats,
     .free = host_free,
     .matrix_peak = host_matrix_peak,
     .volumes = &host_volumes,

@@ -24,9 +24,9 @@ static size_t last_slice;
 static int wrong_compile(struct backend_plan **ret_plan, const struct graph *g,
                          const struct backend_options *options, struct sctd_error *err)
 {
-    const int r = cuda_host_module_backend.compile(ret_plan, g, options, err);
+    int r = cuda_host_find_gpu(&last_device, &options->device, err);
+    r = r < 0 ? r : cuda_host_module_backend.compile(ret_plan, g, options, err);
     if (r == 0) {
-        last_device = options->device;
         last_slice = graph_tensor_size(g, g->y);
         (*ret_plan)->backend = &wrong_backend;
     }
@@ -53,14 +53,11 @@ __attribute__((constructor)) static void make_wrong_backend(void)
 
 /* The module */
 
-/* As if there were two GPUs. */
-static int probe(int32_t device, struct sctd_error *err)
+static int probe(const struct backend_device *device, struct sctd_error *err)
 {
-    enum { GPUS = 2 };
-    if (device >= GPUS) {
-        return sctd_error(err, SCTD_EINVAL, "cuda:%d: there are %d GPUs, from 0 on", device, GPUS);
-    }
-    return MODULE_KIND == NO_GPU ? sctd_error(err, SCTD_EINVAL, "no GPU in this module") : 0;
+    int32_t number = 0;
+    return MODULE_KIND == NO_GPU ? sctd_error(err, SCTD_EINVAL, "no GPU in this module")
+                                 : cuda_host_find_gpu(&number, device, err);
 }
 
 extern const struct backend_module sctd_backend_module;

@@ -479,31 +479,52 @@ static void begin_three(void)
     fake_cuda.device[2].name = "Third GPU";
 }
 
-static int compile_on(struct backend_plan **ret_plan, int32_t device, struct sctd_error *err)
+static int compile_as(struct backend_plan **ret_plan, const struct backend_device *device,
+                      struct sctd_error *err)
 {
     const struct backend_options o = {.taps = &kit.tap,
                                       .n_taps = 1,
                                       .precision = BACKEND_FP32,
                                       .max_batch = SLICES,
-                                      .device = device};
+                                      .device = *device};
     return cuda_backend.compile(ret_plan, &kit.make.graph, &o, err);
 }
 
+static int compile_on(struct backend_plan **ret_plan, int32_t number, struct sctd_error *err)
+{
+    const struct backend_device device = {.number = number};
+    return compile_as(ret_plan, &device, err);
+}
+
 /* The device that a plan is on; all its memory is there, and no other has been touched. */
-static void check_on(int32_t wanted, int device, const char *name)
+static void check_as(const struct backend_device *wanted, int device, const char *name)
 {
     struct sctd_error err = {.code = SCTD_OK};
     struct backend_plan *plan = NULL;
     struct backend_stats stats;
-    assert(compile_on(&plan, wanted, &err) == 0);
+    assert(cuda_backend_probe(wanted, &err) == 0 && compile_as(&plan, wanted, &err) == 0);
     cuda_backend.take_stats(plan, &stats);
-    assert(strcmp(stats.device, name) == 0);
+    assert(strcmp(stats.device, name) == 0 && stats.device_number == device);
     for (int i = 0; i < FAKE_CUDA_DEVICES; i++) {
         assert((fake_cuda_counts.device_bytes[i] > 0) == (i == device));
         assert(fake_cuda_counts.contexts[i] == (i == device ? 1 : 0));
     }
     check_run(plan);
     cuda_backend.free(plan);
+}
+
+static void check_on(int32_t number, int device, const char *name)
+{
+    const struct backend_device wanted = {.number = number};
+    check_as(&wanted, device, name);
+}
+
+static void check_turn(int32_t turn, int32_t turns, int device)
+{
+    static const char *const names[] = {"Old GPU", "Second GPU", "Third GPU"};
+    const struct backend_device wanted = {
+        .number = BACKEND_ANY_DEVICE, .turn = turn, .turns = turns};
+    check_as(&wanted, device, names[device]);
 }
 
 static void set_device(const char *number)
@@ -530,17 +551,83 @@ static void the_device_that_is_asked_for_is_taken(void)
     check_on(BACKEND_ANY_DEVICE, 2, "Third GPU");
 }
 
-static void check_refused(int32_t wanted, int code, const char *part)
+/* Of those that are new enough, and no other is touched. */
+static void plans_go_round_the_devices(void)
+{
+    static const int of_turn[5] = {1, 2, 1, 2, 1};
+    for (int32_t turn = 0; turn < 5; turn++) {
+        begin_three();
+        check_turn(turn, 5, of_turn[turn]);
+    }
+    begin_three();
+    set_device("2"); /* for all of them */
+    check_turn(0, 2, 2);
+    begin_three();
+    fake_cuda.device[1].busy = true;
+    check_turn(2, 3, 2);
+    begin_three();
+    fake_cuda.device[2].busy = true;
+    check_turn(1, 3, 1);
+}
+
+static size_t budget_as(const struct backend_device *wanted)
 {
     struct sctd_error err = {.code = SCTD_OK};
     struct backend_plan *plan = NULL;
-    const int probed = cuda_backend_probe(wanted, &err);
+    begin_three();
+    assert(compile_as(&plan, wanted, &err) == 0);
+    const size_t budget = ((const struct cuda_plan *)plan)->budget_bytes;
+    cuda_backend.free(plan);
+    return budget;
+}
+
+static void plans_on_one_device_have_a_part_of_its_memory_each(void)
+{
+    const size_t all = 8192 * mib - 8192 * mib / 10;
+    struct backend_device wanted = {.number = BACKEND_ANY_DEVICE};
+    assert(budget_as(&wanted) == 0);
+    wanted = (struct backend_device){.number = BACKEND_ANY_DEVICE, .turn = 2, .turns = 3};
+    assert(budget_as(&wanted) == all / 2);
+    wanted.turn = 1; /* has the other device for itself */
+    assert(budget_as(&wanted) == 0);
+    wanted.number = 2;
+    assert(budget_as(&wanted) == all / 3);
+}
+
+/* Whoever comes first leaves enough for the other, and both run in the same chunks. */
+static void sharers_run_in_the_same_chunks(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *plan[3] = {NULL, NULL, NULL};
+    begin();
+    fake_cuda.device[0].total_bytes =
+        2 * device_kit_memory(&kit, BACKEND_FP32, CHUNK) / 9 * 10 + 64; /* for what is rounded */
+    for (int32_t turn = 0; turn < 2; turn++) {
+        const struct backend_device sharer = {
+            .number = BACKEND_ANY_DEVICE, .turn = turn, .turns = 2};
+        assert(compile_as(&plan[turn], &sharer, &err) == 0);
+        assert(chunk_of(plan[turn]) == CHUNK);
+    }
+    check_run(plan[0]);
+    check_run(plan[1]);
+    cuda_backend.free(plan[0]);
+    cuda_backend.free(plan[1]);
+    assert(compile_on(&plan[2], BACKEND_ANY_DEVICE, &err) == 0 && chunk_of(plan[2]) > CHUNK);
+    cuda_backend.free(plan[2]);
+}
+
+static void check_refused(int32_t number, int code, const char *part)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *plan = NULL;
+    const struct backend_device wanted = {.number = number};
+    const int probed = cuda_backend_probe(&wanted, &err);
     if (probed != code || strstr(err.text, part) == NULL) {
         (void)fprintf(stderr, "%s, not %s\n", err.text, part);
     }
     assert(probed == code && strstr(err.text, part) != NULL);
     err.text[0] = '\0';
-    assert(compile_on(&plan, wanted, &err) == code && strstr(err.text, part) != NULL);
+    assert(compile_on(&plan, number, &err) == code && strstr(err.text, part) != NULL);
     for (int i = 0; i < FAKE_CUDA_DEVICES; i++) {
         assert(fake_cuda_counts.contexts[i] == 0);
     }
@@ -566,11 +653,12 @@ static void a_device_that_cannot_be_taken_is_refused(void)
     fake_cuda.n_devices = 0;
     check_refused(BACKEND_ANY_DEVICE, SCTD_EDEVICE, "no GPU is visible");
     begin();
+    const struct backend_device any = {.number = BACKEND_ANY_DEVICE};
     fake_cuda.fault = (struct fake_cuda_fault){"cudaGetDeviceCount", 0, OLD_DRIVER, 0, 0};
     struct sctd_error err = {.code = SCTD_OK};
-    assert(cuda_backend_probe(BACKEND_ANY_DEVICE, &err) == SCTD_EDEVICE);
+    assert(cuda_backend_probe(&any, &err) == SCTD_EDEVICE);
     assert(strstr(err.text, "cudaErrorInsufficientDriver") != NULL);
-    assert(cuda_backend_probe(BACKEND_ANY_DEVICE, &err) == 0);
+    assert(cuda_backend_probe(&any, &err) == 0);
 }
 
 /* Each goes back to its own device, whatever the thread has used in between. */
@@ -635,6 +723,9 @@ int main(void)
     each_piece_of_work_that_fails_is_an_error();
     a_run_that_fails_leaves_the_plan_whole();
     the_device_that_is_asked_for_is_taken();
+    plans_go_round_the_devices();
+    plans_on_one_device_have_a_part_of_its_memory_each();
+    sharers_run_in_the_same_chunks();
     a_device_that_cannot_be_taken_is_refused();
     two_plans_on_two_devices_do_not_disturb_each_other();
     the_peak_is_a_product_s_rate();

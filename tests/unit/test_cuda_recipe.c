@@ -440,6 +440,45 @@ static void a_gpu_that_is_not_there_is_refused(const char *dir)
     }
 }
 
+/* The module has two GPUs of 1 GiB. */
+static void engines_go_round_the_gpus_and_share_their_memory(const char *dir)
+{
+    enum { GIB = 1024 };
+    static const struct {
+        const char *backend;
+        int32_t turn, turns, number;
+        double mib; /* 0: not limited */
+    } rows[] = {{"auto", 0, 0, 0, 0.0},           {"auto", 0, 2, 0, 0.0},
+                {"auto", 1, 2, 1, 0.0},           {"cuda", 1, 3, 1, 0.0},
+                {"cuda", 2, 3, 0, 0.9 * GIB / 2}, {"cuda", 0, 3, 0, 0.9 * GIB / 2},
+                {"cuda:1", 0, 1, 1, 0.0},         {"cuda:1", 2, 3, 1, 0.9 * GIB / 3}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sctd_error err = {.code = SCTD_OK};
+        struct engine_stats stats;
+        sctd_auto(engine_closep) struct engine *engine = NULL;
+        const struct engine_options options = {.backend = rows[i].backend,
+                                               .height = 16,
+                                               .width = 32,
+                                               .turn = rows[i].turn,
+                                               .turns = rows[i].turns};
+        assert(engine_open(&engine, dir, &options, &err) == 0);
+        engine_take_stats(engine, &stats);
+        assert(stats.device_number == rows[i].number);
+        assert(fabs(stats.device_mib - rows[i].mib) < 1.0);
+    }
+}
+
+static void a_turn_that_there_is_not_is_refused(const char *dir)
+{
+    static const int32_t bad[][2] = {{-1, 2}, {2, 2}, {1, 0}, {0, -1}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct sctd_error err = {.code = SCTD_OK};
+        struct engine *engine = NULL;
+        const struct engine_options options = {.turn = bad[i][0], .turns = bad[i][1]};
+        assert(engine_open(&engine, dir, &options, &err) == SCTD_EINVAL && engine == NULL);
+    }
+}
+
 int main(void)
 {
     char dir[] = TEMPORARY("sctd-test");
@@ -463,6 +502,8 @@ int main(void)
     without_room_the_host_does_it(dir);
     refusals_leave_the_engine_usable(dir);
     a_gpu_that_is_not_there_is_refused(dir);
+    engines_go_round_the_gpus_and_share_their_memory(dir);
+    a_turn_that_there_is_not_is_refused(dir);
     sctd_dir_remove(dir);
     return 0;
 }

@@ -10,6 +10,8 @@
 #include "engine/backend/load.h"
 #include "engine/base/error.h"
 
+static const struct backend_device any = {.number = BACKEND_ANY_DEVICE};
+
 /* A module of the folder that the build says. */
 static int load(const struct backend **ret_backend, const char *name, struct sctd_error *err)
 {
@@ -17,7 +19,7 @@ static int load(const struct backend **ret_backend, const char *name, struct sct
     const char *folder = getenv("SCTD_TEST_MODULES"); // NOLINT(concurrency-mt-unsafe): one thread
     assert(folder != NULL);
     (void)snprintf(path, sizeof path, "%s/lib%s.so", folder, name);
-    return backend_load_file(ret_backend, path, BACKEND_ANY_DEVICE, err);
+    return backend_load_file(ret_backend, path, &any, err);
 }
 
 static void a_module_of_this_version_is_taken(void)
@@ -56,12 +58,11 @@ static void the_environment_names_the_library(void)
     (void)snprintf(path, sizeof path, "%s/libmodule-good.so",
                    getenv("SCTD_TEST_MODULES"));       // NOLINT(concurrency-mt-unsafe): one thread
     assert(setenv("SCTD_CUDA_LIBRARY", path, 1) == 0); // NOLINT(concurrency-mt-unsafe): one thread
-    assert(backend_load_cuda(&backend, BACKEND_ANY_DEVICE, &err) == 0 &&
-           strcmp(backend->name, "cuda") == 0);
+    assert(backend_load_cuda(&backend, &any, &err) == 0 && strcmp(backend->name, "cuda") == 0);
     // NOLINTNEXTLINE(concurrency-mt-unsafe): one thread
     assert(setenv("SCTD_CUDA_LIBRARY", "/nowhere/libsctd-cuda.so", 1) ==
            0); // NOLINT(concurrency-mt-unsafe): one thread
-    assert(backend_load_cuda(&backend, BACKEND_ANY_DEVICE, &err) == SCTD_EINVAL);
+    assert(backend_load_cuda(&backend, &any, &err) == SCTD_EINVAL);
     assert(strstr(err.text, "/nowhere/libsctd-cuda.so") != NULL);
     assert(backend_expects_cuda()); /* it was named */
 }
@@ -75,7 +76,7 @@ static void the_real_library_can_be_opened(void)
     if (path == NULL || *path == '\0') {
         return;
     }
-    const int r = backend_load_file(&backend, path, BACKEND_ANY_DEVICE, &err);
+    const int r = backend_load_file(&backend, path, &any, &err);
     (void)printf("%s: %s\n", path, r == 0 ? "there is a GPU" : err.text);
     assert(r == 0 || r == SCTD_EINVAL || r == SCTD_EDEVICE);
     assert(r == 0 || strstr(err.text, "GPU") != NULL);

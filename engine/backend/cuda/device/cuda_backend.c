@@ -11,6 +11,7 @@
 #include "engine/backend/cuda/device/device.h"
 #include "engine/backend/cuda/device/peak.h"
 #include "engine/backend/cuda/program.h"
+#include "engine/backend/cuda/share.h"
 #include "engine/backend/graph.h"
 #include "engine/base/attr.h"
 #include "engine/base/error.h"
@@ -54,7 +55,10 @@ static int cuda_compile(struct backend_plan **ret_plan, const struct graph *g,
         r = device_read_mib(&plan->budget_bytes, "SCTD_CUDA_MEMORY_MIB", err);
     }
     if (r == 0) {
-        r = device_open(&plan->device, o.device, err);
+        r = device_open(&plan->device, &o.device, err);
+    }
+    if (r == 0 && plan->budget_bytes == 0) {
+        plan->budget_bytes = share_bytes(plan->device.total_bytes, plan->device.sharers);
     }
     if (r == 0) {
         r = cuda_plan_build(plan, g, err);
@@ -84,6 +88,7 @@ static void cuda_take_stats(struct backend_plan *base, struct backend_stats *ret
                                .precision = plan->precision,
                                .threads = 1,
                                .device = plan->device.name,
+                               .device_number = plan->device.index,
                                .device_mib = (double)cuda_plan_bytes(plan) / (1024.0 * 1024.0),
                                .remark = plan->remark[0] == '\0' ? NULL : plan->remark};
     memcpy(ret_stats->stage_ms, plan->stage_ms, sizeof plan->stage_ms);
@@ -97,7 +102,7 @@ static int cuda_matrix_peak(double *ret_gflops, enum backend_precision precision
     return peak_measure(ret_gflops, precision, err);
 }
 
-int cuda_backend_probe(int32_t device, struct sctd_error *err)
+int cuda_backend_probe(const struct backend_device *device, struct sctd_error *err)
 {
     struct device d;
     return device_open(&d, device, err);

@@ -2,12 +2,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
-#include <stdint.h>
-
 #include "engine/backend/backend.h"
 #include "engine/base/error.h"
 
 extern const struct backend cuda_backend;
 
-/* Whether there is a GPU that works, of that number or any.  Errors: SCTD_EINVAL (none), SCTD_EDEVICE. */
-SCTD_NODISCARD int cuda_backend_probe(int32_t device, struct sctd_error *err);
+/* Whether the GPU works that a plan for `device` would take.  Errors: SCTD_EINVAL (none), SCTD_EDEVICE. */
+SCTD_NODISCARD int cuda_backend_probe(const struct backend_device *device, struct sctd_error *err);

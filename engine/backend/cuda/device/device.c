@@ -2,6 +2,7 @@
 #include "engine/backend/cuda/device/device.h"
 
 #include <driver_types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/fault.h"
+#include "engine/backend/cuda/share.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
 
@@ -80,13 +82,34 @@ static int look_at(struct device *d, int index, struct sctd_error *err)
                                 "a GPU's free memory", err);
 }
 
-/* The first that is new enough; none is touched after it, since each context takes memory there. */
-static int find_first(struct device *d, int n, struct sctd_error *err)
+/* Asked without a context, which takes memory on the GPU. */
+static bool is_new_enough(int index)
 {
-    int r = sctd_error(err, SCTD_EINVAL, "no GPU");
-    for (int i = 0; i < n && r < 0; i++) {
-        r = look_at(d, i, err);
+    struct cudaDeviceProp properties;
+    const bool told = cudaGetDeviceProperties(&properties, index) == cudaSuccess;
+    (void)cudaGetLastError();
+    return told && properties.major >= LEAST_MAJOR;
+}
+
+/* The one whose turn it is, or the next that works; none is touched after it. */
+static int take_turn(struct device *d, int n, const struct backend_device *wanted,
+                     struct sctd_error *err)
+{
+    bool able[MOST_DEVICES] = {false};
+    int32_t order[MOST_DEVICES] = {0};
+    const int most = n < MOST_DEVICES ? n : MOST_DEVICES;
+    for (int i = 0; i < most; i++) {
+        able[i] = is_new_enough(i);
     }
+    const int32_t n_able = share_order(order, able, most, wanted->turn);
+    if (n_able == 0) {
+        return n == 0 ? sctd_error(err, SCTD_EINVAL, "no GPU") : look_at(d, 0, err);
+    }
+    int r = look_at(d, order[0], err);
+    for (int32_t i = 1; i < n_able && r < 0; i++) {
+        r = look_at(d, order[i], err);
+    }
+    d->sharers = share_count(wanted->turn, wanted->turns, n_able);
     return r;
 }
 
@@ -107,9 +130,10 @@ static int read_number(int32_t *ret_number, int32_t wanted, int n, struct sctd_e
     return 0;
 }
 
-int device_open(struct device *ret_device, int32_t wanted, struct sctd_error *err)
+int device_open(struct device *ret_device, const struct backend_device *wanted,
+                struct sctd_error *err)
 {
-    struct device d = {.index = 0};
+    struct device d = {.sharers = wanted->turns < 1 ? 1 : wanted->turns};
     int32_t number = BACKEND_ANY_DEVICE;
     int n = 0;
     int r = device_check(cudaGetDeviceCount(&n), "looking for a GPU", err);
@@ -120,10 +144,10 @@ int device_open(struct device *ret_device, int32_t wanted, struct sctd_error *er
         r = device_check(cudaRuntimeGetVersion(&d.runtime), "CUDA's version", err);
     }
     if (r == 0) {
-        r = read_number(&number, wanted, n, err);
+        r = read_number(&number, wanted->number, n, err);
     }
     if (r == 0) {
-        r = number == BACKEND_ANY_DEVICE ? find_first(&d, n, err) : look_at(&d, number, err);
+        r = number == BACKEND_ANY_DEVICE ? take_turn(&d, n, wanted, err) : look_at(&d, number, err);
     }
     if (r == 0) {
         *ret_device = d;

@@ -9,6 +9,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "engine/backend/backend.h"
 #include "engine/base/error.h"
 
 enum { DEVICE_NAME_SIZE = 256 };
@@ -19,14 +20,16 @@ struct device {
     int major, minor, multiprocessors;
     int driver, runtime; /* as CUDA counts versions: 13000 */
     size_t total_bytes, free_bytes;
+    int32_t sharers; /* plans of its `turns` that take it, with this one */
 };
 
 /*
- * Make a GPU this thread's: `wanted` by its number; with BACKEND_ANY_DEVICE that of $SCTD_CUDA_DEVICE, else the
- * first of compute capability 8.0 or later that works.  No other is touched.
+ * Make a GPU this thread's: `wanted` by its number; with BACKEND_ANY_DEVICE that of $SCTD_CUDA_DEVICE, else one of
+ * compute capability 8.0 or later by its turn, or the next that works.  No other is touched.
  * Errors: SCTD_EINVAL (no driver, no GPU, none that is new enough, no such number), SCTD_EDEVICE.
  */
-SCTD_NODISCARD int device_open(struct device *ret_device, int32_t wanted, struct sctd_error *err);
+SCTD_NODISCARD int device_open(struct device *ret_device, const struct backend_device *wanted,
+                               struct sctd_error *err);
 
 /* 0, or the error that a status other than cudaSuccess means. */
 int device_check(cudaError_t status, const char *what, struct sctd_error *err);
