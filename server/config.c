@@ -185,6 +185,25 @@ static int check_numbers(const struct config *c, const char *path, struct sctd_e
     return 0;
 }
 
+/* What a slot asks for. */
+static const char *wish_of(const struct config_workers *workers, int slot)
+{
+    const char *backend = config_worker_backend(workers, slot);
+    return strcmp(backend, "auto") == 0 ? "cuda" : backend;
+}
+
+void config_worker_turn(const struct config_workers *workers, int slot, int32_t *ret_turn,
+                        int32_t *ret_turns)
+{
+    *ret_turn = *ret_turns = 0;
+    for (int i = 0; i < workers->slots; i++) {
+        if (strcmp(wish_of(workers, i), wish_of(workers, slot)) == 0) {
+            *ret_turn += i < slot ? 1 : 0;
+            ++*ret_turns;
+        }
+    }
+}
+
 static int check_backends(const struct config *c, const char *path, struct sctd_error *err)
 {
     for (uint32_t i = 0; i < c->workers.backends_count; i++) {

@@ -110,6 +110,13 @@ static inline const char *config_worker_backend(const struct config_workers *wor
     return n == 0 ? "auto" : workers->backends[(uint32_t)slot % n];
 }
 
+/*
+ * The slots that ask for the same backend as slot `slot`, "auto" and "cuda" being the same: how many there are, and how
+ * many of them come before it.
+ */
+void config_worker_turn(const struct config_workers *workers, int slot, int32_t *ret_turn,
+                        int32_t *ret_turns);
+
 struct config_retention {
     int32_t received_days;    /* after delivery: 7 */
     int32_t produced_days;    /* after delivery: 7 */

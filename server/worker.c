@@ -156,12 +156,12 @@ static void pulse_stop(struct pulse *pulse)
 /* The model */
 
 /* Whether an engine was not opened for a reason that has nothing to do with the job or its model. */
-static bool is_engines_fault(const struct worker_job *job, int r)
+static bool is_engines_fault(const struct engine_options *options, int r)
 {
     struct sctd_error err = {.code = SCTD_OK};
     if (r ==
         SCTD_EINVAL) { /* the job's, where the backend itself works: a precision that it has not */
-        return engine_check_backend(job->backend, &err) < 0;
+        return engine_check_backend(options, &err) < 0;
     }
     return r == SCTD_EDEVICE || r == SCTD_ENOMEM;
 }
@@ -190,6 +190,8 @@ static void say_engine(const struct worker *worker)
     (void)snprintf(is->arithmetic, sizeof is->arithmetic, "%.96s", stats.arithmetic);
     (void)snprintf(is->reason, sizeof is->reason, "%.240s", engine_get_choice(engine));
     if (stats.device != NULL) {
+        (void)snprintf(is->backend, sizeof is->backend, "%.20s:%d",
+                       engine_get_backend(worker->engine.engine), stats.device_number);
         (void)snprintf(is->device, sizeof is->device, "%.128s", stats.device);
         is->device_mib = (int32_t)stats.device_mib;
     }
@@ -218,13 +220,15 @@ static int load(struct work *work, struct sctd_error *err)
                                            .threads = job->threads,
                                            .batch = job->batch,
                                            .backend = job->backend,
+                                           .turn = job->turn,
+                                           .turns = job->turns,
                                            .gpu_memory_mib = job->gpu_memory_mib};
     convert_engine_close(&worker->engine);
     pulse_start(&pulse, work);
     int r = convert_engine_open(&worker->engine, job->model_dir, &options, err);
     pulse_stop(&pulse);
     if (r < 0) {
-        work->is_without_engine = is_engines_fault(job, r);
+        work->is_without_engine = is_engines_fault(&options, r);
         return r;
     }
     worker->loaded = *job;

@@ -15,19 +15,11 @@
 #define COUNT(table)        (sizeof(table) / sizeof(table)[0])
 
 static const struct record_field job_fields[] = {
-    FIELD(I64, job.job_id),
-    FIELD(I32, job.attempt),
-    FIELD(RAW, job.model_dir),
-    FIELD(RAW, job.spool),
-    FIELD(RAW, job.results),
-    FIELD(TEXT, job.model_sha256),
-    FIELD(TEXT, job.parameters),
-    FIELD(I32, job.threads),
-    FIELD(I32, job.batch),
-    FIELD(I32, job.memory_mib),
-    FIELD(I32, job.gpu_memory_mib),
-    FIELD(TEXT, job.backend),
-    FIELD(TEXT, job.source_series_uid),
+    FIELD(I64, job.job_id),      FIELD(I32, job.attempt),        FIELD(RAW, job.model_dir),
+    FIELD(RAW, job.spool),       FIELD(RAW, job.results),        FIELD(TEXT, job.model_sha256),
+    FIELD(TEXT, job.parameters), FIELD(I32, job.threads),        FIELD(I32, job.batch),
+    FIELD(I32, job.memory_mib),  FIELD(I32, job.gpu_memory_mib), FIELD(TEXT, job.backend),
+    FIELD(I32, job.turn),        FIELD(I32, job.turns),          FIELD(TEXT, job.source_series_uid),
     FIELD(TEXT, job.series_uid),
 };
 

@@ -47,6 +47,7 @@ struct worker_job {
     char parameters[WORKER_PARAMETERS_SIZE]; /* parameters.h */
     int32_t threads, batch, memory_mib, gpu_memory_mib;
     char backend[WORKER_BACKEND_SIZE]; /* as of engine_options: "auto", "cuda:1" */
+    int32_t turn, turns;               /* the same */
     char source_series_uid[DICOM_UID_SIZE], series_uid[DICOM_UID_SIZE];
 };
 
@@ -59,7 +60,7 @@ struct worker_stage {
 };
 
 struct worker_engine {
-    char backend[WORKER_BACKEND_SIZE]; /* the one chosen: "cpu" */
+    char backend[WORKER_BACKEND_SIZE]; /* the one chosen: "cpu", "cuda:1" */
     char device[WORKER_DEVICE_SIZE];   /* the GPU's name; "": there is none */
     int32_t device_mib;                /* of its memory, held */
     char arithmetic[WORKER_ARITHMETIC_SIZE];

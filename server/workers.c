@@ -434,6 +434,8 @@ static int fill_message(struct slot *slot, struct sctd_error *err)
     m->memory_mib = o->workers.memory_mib;
     m->gpu_memory_mib = o->workers.gpu_memory_mib;
     memcpy(m->backend, slot->backend, sizeof m->backend);
+    m->turn = slot->turn;
+    m->turns = slot->turns;
     (void)snprintf(m->spool, sizeof m->spool, "%s", o->spool);
     (void)snprintf(m->results, sizeof m->results, "%s", o->results);
     (void)snprintf(m->model_sha256, sizeof m->model_sha256, "%s", job->model_sha256);
@@ -640,6 +642,7 @@ int workers_new(struct workers **ret_workers, const struct workers_options *opti
         /* A copy: the configuration may go. */
         (void)snprintf(all->slot[i].backend, sizeof all->slot[i].backend, "%s",
                        config_worker_backend(&options->workers, i));
+        config_worker_turn(&options->workers, i, &all->slot[i].turn, &all->slot[i].turns);
     }
     (void)uv_timer_init(options->loop, &all->timer);
     (void)uv_timer_init(options->loop, &all->drain);

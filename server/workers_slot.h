@@ -26,6 +26,7 @@ struct slot {
     struct workers *all;
     int number;
     char backend[WORKER_BACKEND_SIZE];
+    int32_t turn, turns;             /* of the slots with such a backend */
     struct child *child;             /* NULL: none */
     bool is_ready, is_busy, is_lost; /* lost: the job is another's, or nobody's, by now */
     bool is_leaving;                 /* its process ends: no job for it */

@@ -200,18 +200,18 @@ class Chosen(Case):
         troubles = [t['title'] for t in self.client.get('/api/v1/diagnosis').json['items'] if t['kind'] == 'engine_fallback']
         self.assertRegex(troubles[0], '^Slot 1 converts on the processor although a GPU is expected: no GPU: ')
         self.fail_with()
-        again = daemon.wait_for('worker-engine', backend='cuda')  # without a job
+        again = daemon.wait_for('worker-engine', backend='cuda:0')  # without a job
         self.assertEqual((again['level'], self.engine()['fallback']), ('info', False))
         self.assertIn('sctd_workers_fallback 0\n', self.client.get('/metrics').body.decode())
         self.send(daemon, 2)
         second = next(j for j in map(lambda j: self.job(j['id']), self.wait_for_jobs('done', 2)) if j['id'] != first['id'])
-        self.assertEqual(second['engine'], "cuda, the device's, on the host")
+        self.assertEqual(second['engine'], "cuda:0 (made-up GPU), the device's, on the host")
         self.assertEqual(self.described(second), {"cuda the device's, on the host"})
         self.assertEqual(len(daemon.find('job-attempt')), 2)
         self.assertEqual({self.job(j)['deaths'] for j in (first['id'], second['id'])}, {0})
         shown = subprocess.run([SCTD, 'job', 'show', '--config', daemon.config, str(second['id'])], check=True,
                                capture_output=True, text=True).stdout
-        self.assertIn("computed  cuda, the device's, on the host\n", shown)
+        self.assertIn("computed  cuda:0 (made-up GPU), the device's, on the host\n", shown)
 
     def test_a_processor_that_was_asked_for_is_no_fallback(self):
         self.fail_with('0 probe 100')

@@ -92,6 +92,29 @@ static void everything_is_read(void)
     config_free(c);
 }
 
+static void slots_that_ask_for_the_same_have_turns(void)
+{
+    static char any[] = "auto";
+    static char cuda[] = "cuda";
+    static char one[] = "cuda:1";
+    static char cpu[] = "cpu";
+    char *backends[] = {any, one, cuda, cpu};
+    /* auto, cuda:1, cuda, cpu, auto, cuda:1 */
+    const struct config_workers workers = {.slots = 6, .backends = backends, .backends_count = 4};
+    const struct config_workers plain = {.slots = 3};
+    static const int32_t expected[6][2] = {{0, 3}, {0, 2}, {1, 3}, {0, 1}, {2, 3}, {1, 2}};
+    int32_t turn = -1;
+    int32_t turns = -1;
+    for (int i = 0; i < workers.slots; i++) {
+        config_worker_turn(&workers, i, &turn, &turns);
+        assert(turn == expected[i][0] && turns == expected[i][1]);
+    }
+    for (int i = 0; i < plain.slots; i++) {
+        config_worker_turn(&plain, i, &turn, &turns);
+        assert(turn == i && turns == plain.slots);
+    }
+}
+
 static void mistakes_are_named_with_their_place(void)
 {
     static const struct {
@@ -156,6 +179,7 @@ int main(void)
 {
     what_is_left_out_takes_its_default();
     everything_is_read();
+    slots_that_ask_for_the_same_have_turns();
     mistakes_are_named_with_their_place();
     missing_file_is_an_error();
     return 0;

@@ -37,6 +37,7 @@ static int pass(const struct worker_message *message, struct worker_message *ret
 static void check_numbers(const struct worker_job *job)
 {
     assert(job->job_id == INT64_MAX && job->attempt == 3 && job->threads == 2);
+    assert(job->turn == 1 && job->turns == 3);
     assert(job->batch == 4 && job->memory_mib == 8192 && job->gpu_memory_mib == 20000);
 }
 
@@ -53,6 +54,8 @@ static void a_job_comes_back_as_it_was(void)
                                               .memory_mib = 8192,
                                               .gpu_memory_mib = 20000,
                                               .backend = "cuda:7",
+                                              .turn = 1,
+                                              .turns = 3,
                                               .source_series_uid = "1.2",
                                               .series_uid = "2.25.1"}};
     /* the longest paths there are, of any bytes, and the longest parameters: all in one frame */

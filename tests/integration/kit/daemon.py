@@ -31,10 +31,10 @@ def has_ipv6():
         return False
 
 
-def make_model(sctd, models, recipe='mr', name='small', quality='none'):
+def make_model(sctd, models, recipe='mr', name='small', quality='none', size=SIZE):
     """A model with random weights: what it makes means nothing, so that it has no limits unless a test asks for some."""
     subprocess.run([sctd, 'model', 'import', '--backbone', GOLDEN / 'vit.pth', '--generator',
-                    GOLDEN / 'best_net_G.pth', '--recipe', recipe, '--size', f'{SIZE}x{SIZE}', '--name', name,
+                    GOLDEN / 'best_net_G.pth', '--recipe', recipe, '--size', f'{size}x{size}', '--name', name,
                     '--version', '1', '--quality', quality, '--models-dir', models], check=True,
                    stdout=subprocess.DEVNULL)
 
