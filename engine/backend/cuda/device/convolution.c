@@ -21,7 +21,6 @@
 #include "engine/backend/cuda/program.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/base/attr.h"
-#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 enum {
@@ -364,7 +363,7 @@ static bool is_enough(const struct convolution *c, const struct context *x, cons
     if (s->best == NULL) {
         return false;
     }
-    return !x->tuning->measure || s->tried >= most || sctd_now_s() > x->tuning->until_s;
+    return !x->tuning->measure || s->tried >= most || tuning_is_over(x->tuning);
 }
 
 static int consider_config(struct convolution *c, const struct context *x,
@@ -567,13 +566,10 @@ int convolution_new(struct convolution **ret_convolution, cudnnHandle_t handle,
         return r;
     }
     if (!take_cached(c, &x, entry)) {
-        r = choose(c, &x, err);
-        if (r == 0) {
-            r = check_device(&x, err);
-        }
-        if (r == 0) {
-            r = keep_choice(c, &x, key, err);
-        }
+        r = tuning_claim(tuning, err);
+        r = r < 0 ? r : choose(c, &x, err);
+        r = r < 0 ? r : check_device(&x, err);
+        r = r < 0 ? r : keep_choice(c, &x, key, err);
         if (r < 0) {
             return r;
         }

@@ -35,7 +35,6 @@ enum {
     CHOICE_WORKSPACE = 256 * MIB, /* what an engine may take */
     WEIGHTS_AT_ONCE = 64 * MIB,   /* in the host's memory */
     LIBRARIES = 512 * MIB,        /* what the libraries keep for themselves, roughly */
-    TUNE_SECONDS = 60,
     /* One takes a second to pack the weights of a ViT-B and its generator; what copies needs no more than some. */
     MAX_THREADS = 8,
 };
@@ -462,7 +461,6 @@ static int make_largest_chunk(struct cuda_plan *plan, struct plan_file *file,
         .file = file,
         .measure = file->writable,
         .workspace_bytes = CHOICE_WORKSPACE,
-        .until_s = sctd_now_s() + TUNE_SECONDS,
     };
     int r = make_chunk(plan, &tuning, err);
     while (r == SCTD_ENOMEM && batch_halve(plan->chunk) > 0) {

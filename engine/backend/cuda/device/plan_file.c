@@ -19,6 +19,7 @@
 #include "engine/backend/cuda/device/device.h"
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/program.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
@@ -138,10 +139,11 @@ static int lock_folder(const struct plan_file *file)
 int plan_file_claim(struct plan_file *file, struct plan_cache *cache, struct sctd_error *err)
 {
     struct plan_cache now = {.entry = NULL};
-    if (!file->writable || file->lock >= 0) {
+    if (!file->writable || file->claimed_s > 0.0) {
         return 0;
     }
     file->lock = lock_folder(file);
+    file->claimed_s = sctd_now_s(); /* which does not count the time that others took */
     int r = file->lock < 0 ? 0 : plan_file_read(&now, file, err);
     if (r == 0 && now.n > 0) {
         plan_cache_fini(cache);

@@ -21,7 +21,8 @@ struct plan_file {
     char path[SCTD_PATH_MAX]; /* "": none */
     char header[768];         /* device, driver, libraries, network */
     bool writable;            /* the folder is there and can be written */
-    int lock;                 /* -1: not claimed */
+    double claimed_s;         /* sctd_now_s; 0: not yet */
+    int lock;                 /* -1: none */
 };
 
 /* Errors: SCTD_EINVAL (a path too long). */

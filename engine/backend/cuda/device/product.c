@@ -19,7 +19,6 @@
 #include "engine/backend/cuda/plan_cache.h"
 #include "engine/backend/cuda/value.h"
 #include "engine/base/attr.h"
-#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/parse.h"
 
@@ -179,7 +178,7 @@ static int measure(float *ret_ms, struct product *p, cublasLtHandle_t handle,
     const struct trial trial = {p, handle};
     *ret_ms = -1.0F;
     p->algorithm = candidate->algo;
-    return candidate->state == CUBLAS_STATUS_SUCCESS && sctd_now_s() < tuning->until_s
+    return candidate->state == CUBLAS_STATUS_SUCCESS && !tuning_is_over(tuning)
                ? tuning_measure(ret_ms, tuning, run_trial, &trial, err)
                : 0;
 }
@@ -284,7 +283,8 @@ int product_new(struct product **ret_product, cublasLtHandle_t handle, const str
         return fail(s, err);
     }
     if (!take_cached(p, handle, entry)) {
-        r = choose(p, handle, tuning, err);
+        r = tuning_claim(tuning, err);
+        r = r < 0 ? r : choose(p, handle, tuning, err);
         r = r < 0 ? r : keep_choice(p, tuning, key, err);
         if (r < 0) {
             return r;

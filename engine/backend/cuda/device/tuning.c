@@ -10,9 +10,15 @@
 #include "engine/backend/cuda/device/device.h"
 #include "engine/backend/cuda/device/plan_file.h"
 #include "engine/backend/cuda/plan_cache.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
-enum { ROUNDS = 5 };
+enum { ROUNDS = 5, MOST_SECONDS = 60 };
+
+int tuning_claim(const struct tuning *tuning, struct sctd_error *err)
+{
+    return tuning->measure ? plan_file_claim(tuning->file, tuning->cache, err) : 0;
+}
 
 int tuning_find(const struct plan_cache_entry **ret_entry, const struct tuning *tuning,
                 const char *key, struct sctd_error *err)
@@ -20,7 +26,7 @@ int tuning_find(const struct plan_cache_entry **ret_entry, const struct tuning *
     const struct plan_cache_entry *entry =
         tuning->cache == NULL ? NULL : plan_cache_find(tuning->cache, key);
     if (entry == NULL && tuning->measure) {
-        int r = plan_file_claim(tuning->file, tuning->cache, err);
+        int r = tuning_claim(tuning, err);
         if (r < 0) {
             return r;
         }
@@ -28,6 +34,11 @@ int tuning_find(const struct plan_cache_entry **ret_entry, const struct tuning *
     }
     *ret_entry = entry;
     return 0;
+}
+
+bool tuning_is_over(const struct tuning *tuning)
+{
+    return sctd_now_s() > tuning->file->claimed_s + MOST_SECONDS;
 }
 
 /* Whether what did not run says something about the device rather than about itself. */

@@ -23,7 +23,6 @@ struct tuning {
     bool measure;             /* candidates: only where the choice will be kept */
     void *workspace;          /* for measuring, at 256 bytes */
     size_t workspace_bytes;   /* what an engine may take at most */
-    double until_s;           /* sctd_now_s after which the first that works is taken */
 };
 
 /*
@@ -33,6 +32,13 @@ struct tuning {
 SCTD_NODISCARD int tuning_find(const struct plan_cache_entry **ret_entry,
                                const struct tuning *tuning, const char *key,
                                struct sctd_error *err);
+
+/* Before something is chosen: claim the file if it will be measured.  Entries found before are gone.
+ * Errors: SCTD_ENOMEM. */
+SCTD_NODISCARD int tuning_claim(const struct tuning *tuning, struct sctd_error *err);
+
+/* Whether so much was measured since the claim that from here on the first that works is taken. */
+bool tuning_is_over(const struct tuning *tuning);
 
 /* Start what is measured on the tuning's stream. */
 typedef int tuning_run(const void *arg, const struct tuning *tuning, struct sctd_error *err);
