@@ -49,7 +49,7 @@ static struct backend_plan *compile(size_t memory_bytes)
                                             .memory_bytes = memory_bytes};
     if (cuda_backend.compile(&plan, network_get_graph(network), &options, &err) < 0) {
         (void)printf("%zu MiB: %s\n", memory_bytes / MIB, err.text);
-        assert(err.code == SCTD_ENOMEM && plan == NULL);
+        assert(err.code == SCTD_EINVAL && plan == NULL);
     }
     return plan;
 }

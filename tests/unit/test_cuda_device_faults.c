@@ -14,6 +14,7 @@
 #include "engine/backend/backend.h"
 #include "engine/backend/cuda/device/cuda_backend.h"
 #include "engine/backend/cuda/device/cuda_plan.h"
+#include "engine/backend/cuda/device/device.h"
 #include "engine/base/error.h"
 
 #include "tests/support/cuda_device_kit.h"
@@ -119,15 +120,31 @@ static void too_little_for_a_slice_says_how_much_is_needed(void)
     const size_t needed = device_kit_memory(&kit, BACKEND_FP32, 1);
     begin();
     fake_cuda.device[0].total_bytes = 700 * mib;
-    assert(compile(&plan, 0, &err) == SCTD_ENOMEM);
+    assert(compile(&plan, 0, &err) == SCTD_EINVAL);
     (void)snprintf(text, sizeof text, "a slice needs %zu MiB of the GPU's memory, of which %zu MiB",
                    needed / mib, (size_t)(700 * 9 / 10));
     assert(strstr(err.text, text) == err.text);
     assert(fake_cuda_counts.peak_bytes[0] == 0 && fake_cuda_find_held() == NULL);
     begin();
-    assert(compile(&plan, needed - 1, &err) == SCTD_ENOMEM && fake_cuda_find_held() == NULL);
+    assert(compile(&plan, needed - 1, &err) == SCTD_EINVAL && fake_cuda_find_held() == NULL);
     assert(compile(&plan, needed, &err) == 0 && chunk_of(plan) == 1);
     cuda_backend.free(plan);
+}
+
+/* What others hold now they may not hold later: that is no fault of what was asked for. */
+static void what_others_hold_is_another_matter(void)
+{
+    struct sctd_error err = {.code = SCTD_OK};
+    struct backend_plan *plan = NULL;
+    struct cuda_buf others = {.data = NULL};
+    begin();
+    fake_cuda.device[0].total_bytes = device_kit_memory(&kit, BACKEND_FP32, 1) * 10 / 9 + 64 * mib;
+    assert(cuda_buf_new(&others, 128 * mib, &err) == 0);
+    assert(compile(&plan, 0, &err) == SCTD_ENOMEM && strstr(err.text, "left by others") != NULL);
+    cuda_buf_free(&others);
+    assert(compile(&plan, 0, &err) == 0);
+    cuda_backend.free(plan);
+    assert(fake_cuda_find_held() == NULL);
 }
 
 static void a_budget_is_kept(void)
@@ -715,6 +732,7 @@ int main(void)
     cuda_backend.free(plan);
     memory_that_runs_out_halves_the_chunk();
     too_little_for_a_slice_says_how_much_is_needed();
+    what_others_hold_is_another_matter();
     a_budget_is_kept();
     a_volume_that_does_not_fit_leaves_the_plan_as_it_was();
     what_is_not_finite_is_refused();

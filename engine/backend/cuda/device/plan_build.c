@@ -427,6 +427,25 @@ static int limit_batch(int32_t *ret_batch, const struct cuda_plan *plan, struct 
                                 "a map of %zu values: fewer than 2^31 are possible on a GPU", most);
 }
 
+/* Not even one slice fits: now, for which another time may do, or ever. */
+static int refuse_slice(const struct cuda_plan *plan, const struct batch_memory *m,
+                        struct sctd_error *err)
+{
+    struct batch_memory alone = *m;
+    const size_t needed = m->fixed_bytes + m->slice_bytes;
+    alone.free_bytes = plan->device.total_bytes;
+    if (needed > batch_limit(&alone)) {
+        return sctd_error(
+            err, SCTD_EINVAL,
+            "a slice needs %zu MiB of the GPU's memory, of which %zu MiB may be taken",
+            needed / MIB, batch_limit(&alone) / MIB);
+    }
+    return sctd_error(
+        err, SCTD_ENOMEM,
+        "a slice needs %zu MiB of the GPU's memory, of which %zu MiB are left by others",
+        needed / MIB, batch_limit(m) / MIB);
+}
+
 static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
 {
     int32_t batch = 0;
@@ -442,12 +461,7 @@ static int choose_chunk(struct cuda_plan *plan, struct sctd_error *err)
     };
     m.budget_bytes = plan->budget_bytes;
     plan->chunk = batch_choose(&m, batch);
-    if (plan->chunk > 0) {
-        return 0;
-    }
-    return sctd_error(err, SCTD_ENOMEM,
-                      "a slice needs %zu MiB of the GPU's memory, of which %zu MiB may be taken",
-                      (m.fixed_bytes + m.slice_bytes) / MIB, batch_limit(&m) / MIB);
+    return plan->chunk > 0 ? 0 : refuse_slice(plan, &m, err);
 }
 
 /* Smaller chunks until one fits. */
