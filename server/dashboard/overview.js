@@ -102,7 +102,7 @@ function troubles(items) {
     items.length > TROUBLES_SHOWN && h('details', {}, h('summary', {}, `${items.length - TROUBLES_SHOWN} more`), list(items.slice(TROUBLES_SHOWN))));
 }
 
-const runsOn = (engine) => h('li', {}, `slot ${engine.slot}: `, !engine.works ? 'cannot work' : engine.backend
+const runsOn = (engine) => h('div', {}, `slot ${engine.slot}: `, !engine.works ? 'cannot work' : engine.backend
   ? `${engine.backend}${engine.device ? ` (${engine.device})` : ''}, ${engine.arithmetic}${engine.fallback ? ', although a GPU is expected' : ''}` : 'nothing loaded');
 
 function machine(status) {
@@ -113,7 +113,7 @@ function machine(status) {
       h('dt', {}, 'Running for'), h('dd', {}, duration((new Date(status.now) - new Date(status.started)) / 1000)),
       h('dt', {}, 'Associations'), h('dd', {}, `${status.associations.open} of ${status.associations.max}`),
       h('dt', {}, 'Workers'), h('dd', {}, `${status.workers.running} of ${status.workers.slots} busy, precision ${status.workers.precision}`),
-      h('dt', {}, 'Engines'), h('dd', {}, h('ul', { class: 'list' }, status.workers.engines.map(runsOn))),
+      h('dt', {}, 'Engines'), h('dd', {}, status.workers.engines.map(runsOn)),
       h('dt', {}, 'Disk'), h('dd', {}, `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free (${disk.free_percent.toFixed(0)} %; nothing is taken below ${disk.min_free_percent} %)`),
       h('dt', {}, 'Job store'), h('dd', {}, bytes(status.job_store.database_bytes))));
 }
