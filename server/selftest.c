@@ -152,10 +152,11 @@ static int make_source(struct volume **ret_source, const struct manifest *m, int
     int r = phantom_new(&phantom, SEED, err);
     r = r < 0 ? r : volume_new(&source, &grid, err);
     r = r < 0 ? r : phantom_render(phantom, is_mr ? PHANTOM_MR : PHANTOM_CBCT, source, NULL, err);
-    if (r == 0) {
-        *ret_source = sctd_steal(&source);
+    if (r < 0) {
+        return r;
     }
-    return r;
+    *ret_source = sctd_steal(&source);
+    return 0;
 }
 
 static int sample_make(struct sample *ret_sample, const char *dir, struct sctd_error *err)
