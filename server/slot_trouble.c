@@ -36,12 +36,10 @@ int32_t slot_trouble_broke(struct slot_trouble *trouble, const struct db_now *no
     return trouble->broken_by == job_id ? BREAKS_MAX : BREAKS_OF_MANY;
 }
 
-void slot_trouble_opened(struct slot_trouble *trouble)
+bool slot_trouble_opened(struct slot_trouble *trouble)
 {
     trouble->needs_trial = false;
-    if (trouble->broken_by == 0) {
-        slot_trouble_end(trouble);
-    }
+    return trouble->broken_by == 0;
 }
 
 void slot_trouble_end(struct slot_trouble *trouble)

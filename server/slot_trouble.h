@@ -42,8 +42,8 @@ void slot_trouble_no_engine(struct slot_trouble *trouble, const struct db_now *n
  */
 int32_t slot_trouble_broke(struct slot_trouble *trouble, const struct db_now *now, int64_t job_id,
                            const char *reason);
-/* A trial has opened it. */
-void slot_trouble_opened(struct slot_trouble *trouble);
+/* A trial has opened it.  Returns whether that ends the trouble: where it broke under a job, only a job shows that. */
+bool slot_trouble_opened(struct slot_trouble *trouble);
 /* A job was done on it. */
 void slot_trouble_end(struct slot_trouble *trouble);
 

@@ -58,10 +58,8 @@ void workers_engine_end_trial(struct slot *slot, bool is_opened, const char *rea
     if (!is_opened) {
         slot_trouble_no_engine(&slot->trouble, &at, reason);
         log_trouble(slot);
-    } else if (slot->trouble.broken_by == 0) {
+    } else if (slot_trouble_opened(&slot->trouble)) {
         end_trouble(slot);
-    } else { /* only a job shows whether it works */
-        slot_trouble_opened(&slot->trouble);
     }
 }
 

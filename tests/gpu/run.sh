@@ -152,7 +152,7 @@ export bench
 # A command in a new cache folder, twice: what the first measured, checked and kept the second takes; it must say the same.
 cold_and_warm() {
     local cold warm status
-    SCTD_CUDA_CACHE_DIR=$(mktemp -d "$SCTD_CUDA_CACHE_DIR/XXXXXX") || return 1
+    SCTD_CUDA_CACHE_DIR=$(mktemp -d -p "$SCTD_CUDA_CACHE_DIR") || return 1
     cold=$("$@")
     status=$?
     printf '%s\n' "$cold"

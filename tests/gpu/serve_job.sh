@@ -14,7 +14,7 @@ if ! why=$("$sctd" --version 2>&1 >/dev/null); then
     exit 77
 fi
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/sctd-gpu-XXXXXX") || exit 1
+work=$(mktemp -d) || exit 1
 daemon=
 finish() {
     if [ -n "$daemon" ]; then

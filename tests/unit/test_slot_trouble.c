@@ -19,7 +19,8 @@ static void each_failure_waits_twice_as_long_up_to_a_minute(void)
         assert(trouble.since_ms == 5000 && trouble.last_ms == now.wall_ms);
     }
     assert(strcmp(trouble.reason, "no GPU") == 0);
-    slot_trouble_opened(&trouble);
+    assert(slot_trouble_opened(&trouble) && !trouble.needs_trial);
+    slot_trouble_end(&trouble);
     assert(trouble.failures == 0 && !trouble.needs_trial && trouble.reason[0] == '\0');
 }
 
@@ -28,7 +29,7 @@ static void a_gpu_that_broke_is_sound_when_a_job_is_done_on_it(void)
     const struct db_now now = {.wall_ms = 1, .lease_ms = 2};
     struct slot_trouble trouble = {.failures = 0};
     (void)slot_trouble_broke(&trouble, &now, 7, "Xid");
-    slot_trouble_opened(&trouble);
+    assert(!slot_trouble_opened(&trouble));
     assert(!trouble.needs_trial && trouble.failures == 1 && strcmp(trouble.reason, "Xid") == 0);
     (void)slot_trouble_broke(&trouble, &now, 7, "Xid");
     assert(trouble.failures == 2 && trouble.not_before_ms == 2002);
